@@ -1,0 +1,104 @@
+// base/counters: what happened, counted where it happened.
+//
+// Each worker owns one CounterBlock and is its only writer; any thread may read. A count is a relaxed
+// load and store, so that counting costs what an ordinary increment costs. Every refusal, limit and
+// loss has a counter: "dropped in silence" does not exist.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace ringway {
+
+// X(identifier, metric name)
+#define RINGWAY_COUNTERS(X)                                             \
+  X(kConnectionsAccepted, "connections_accepted")                       \
+  X(kConnectionsClosed, "connections_closed")                           \
+  X(kConnectionsRefusedFull, "connections_refused_full")                \
+  X(kConnectionsMovedOut, "connections_moved_out")                      \
+  X(kConnectionsMovedIn, "connections_moved_in")                        \
+  X(kAcceptErrors, "accept_errors")                                     \
+  X(kAcceptBackoffs, "accept_backoffs")                                 \
+  X(kReceiveBuffersExhausted, "receive_buffers_exhausted")              \
+  X(kBytesReceived, "bytes_received")                                   \
+  X(kBytesSent, "bytes_sent")                                           \
+  X(kSendErrors, "send_errors")                                         \
+  X(kSendQueueOverflows, "send_queue_overflows")                        \
+  X(kInboxOverflows, "inbox_overflows")                                 \
+  X(kTimeoutFirstByte, "timeout_first_byte")                            \
+  X(kTimeoutHandshake, "timeout_handshake")                             \
+  X(kTimeoutFrame, "timeout_frame")                                     \
+  X(kTimeoutIdle, "timeout_idle")                                       \
+  X(kTimeoutDrain, "timeout_drain")                                     \
+  X(kTimeoutKeyLookup, "timeout_key_lookup")                            \
+  X(kFramesReceived, "frames_received")                                 \
+  X(kTransportErrors, "transport_errors")                               \
+  X(kUnencryptedErrors, "unencrypted_errors")                           \
+  X(kMessagesOpened, "messages_opened")                                 \
+  X(kMessagesRefused, "messages_refused")                               \
+  X(kMessagesRouted, "messages_routed")                                 \
+  X(kMessagesSealed, "messages_sealed")                                 \
+  X(kMessagesLost, "messages_lost")                                     \
+  X(kQuickAcks, "quick_acks")                                           \
+  X(kHandshakesStarted, "handshakes_started")                           \
+  X(kHandshakesDone, "handshakes_done")                                 \
+  X(kHandshakesFailed, "handshakes_failed")                             \
+  X(kHandshakesRetried, "handshakes_retried")                           \
+  X(kHandshakesEvicted, "handshakes_evicted")                           \
+  X(kHandshakesLimited, "handshakes_limited")                           \
+  X(kKeyCacheHits, "key_cache_hits")                                    \
+  X(kKeyCacheMisses, "key_cache_misses")                                \
+  X(kKeyCacheEvictions, "key_cache_evictions")                          \
+  X(kKeyQueries, "key_queries")                                         \
+  X(kKeyQueriesUnknown, "key_queries_unknown")                          \
+  X(kKeyQueriesFailed, "key_queries_failed")                            \
+  X(kUnknownKeysLimited, "unknown_keys_limited")                        \
+  X(kKeysPerConnectionLimited, "keys_per_connection_limited")           \
+  X(kInputLimited, "input_limited")                                     \
+  X(kBackPressurePauses, "back_pressure_pauses")                        \
+  X(kRemoteFrames, "remote_frames")                                     \
+  X(kLargeMessages, "large_messages")                                   \
+  X(kSessionsOpened, "sessions_opened")                                 \
+  X(kSessionsClosed, "sessions_closed")                                 \
+  X(kPushesDelivered, "pushes_delivered")                               \
+  X(kPushesRefused, "pushes_refused")                                   \
+  X(kShardBatches, "shard_batches")                                     \
+  X(kShardMessages, "shard_messages")                                   \
+  X(kShardErrors, "shard_errors")                                       \
+  X(kTurns, "turns")                                                    \
+  X(kSlowTurns, "slow_turns")
+
+enum class Counter : uint16_t {
+#define X(identifier, name) identifier,
+  RINGWAY_COUNTERS(X)
+#undef X
+};
+
+inline constexpr size_t kCounterCount = 0
+#define X(identifier, name) +1
+    RINGWAY_COUNTERS(X)
+#undef X
+    ;
+
+[[nodiscard]] std::string_view counter_name(Counter counter) noexcept;
+
+class alignas(64) CounterBlock {
+ public:
+  // The owner's thread.
+  void add(Counter counter, uint64_t amount = 1) noexcept {
+    auto& cell = cells_[static_cast<size_t>(counter)];
+    cell.store(cell.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  // Any thread.
+  [[nodiscard]] uint64_t read(Counter counter) const noexcept {
+    return cells_[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::array<std::atomic<uint64_t>, kCounterCount> cells_{};
+};
+
+}  // namespace ringway

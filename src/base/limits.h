@@ -1,0 +1,70 @@
+// base/limits: every fixed limit of the program, by name, with how they depend on each other.
+//
+// Limits an operator may want to turn are in the config (config/config.h), with defaults from here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringway {
+
+// Frames and messages.
+inline constexpr size_t kFrameBytesMax = 4 * 1024 * 1024 - 64 * 1024;  // default of Limits.FrameBytes
+inline constexpr size_t kFrameBytesCeiling = 16 * 1024 * 1024;         // what the config may raise it to
+inline constexpr size_t kServerFrameBytesMax = 2 * 1024 * 1024;        // clients drop larger answers
+inline constexpr size_t kUnencryptedBytesMax = 4096;                   // a key-exchange message
+inline constexpr size_t kMessagePaddingMin = 12;
+inline constexpr size_t kMessagePaddingMax = 1024;
+inline constexpr size_t kMessageHeaderBytes = 24;      // auth_key_id, msg_key
+inline constexpr size_t kMessagePrefixBytes = 32;      // salt, session_id, msg_id, seq_no, length
+// A larger message is opened and sealed in slices of this size, one slice per turn.
+inline constexpr size_t kLargeMessageBytes = 32 * 1024;
+inline constexpr size_t kCryptoSliceBytes = 32 * 1024;
+static_assert(kCryptoSliceBytes % 64 == 0, "slices end on both AES and SHA-256 block borders");
+static_assert(kServerFrameBytesMax < kFrameBytesCeiling);
+
+// Obfuscation.
+inline constexpr size_t kObfuscationInitBytes = 64;
+inline constexpr size_t kTransportSecretBytes = 16;
+inline constexpr size_t kTransportSecretsMax = 16;     // each one costs a trial decryption per connection
+
+// Key exchange.
+inline constexpr size_t kHandshakeStatesPerConnection = 3;   // the oldest nonce is evicted
+inline constexpr int64_t kHandshakeTtlNs = 600LL * 1'000'000'000;
+inline constexpr int kHandshakeRetriesMax = 5;               // dh_gen_retry, then dh_gen_fail
+inline constexpr size_t kCryptoPoolJobsMax = 4096;           // queued, whole process
+inline constexpr size_t kCryptoPoolJobsPerAddress = 64;      // queued, one client address
+static_assert(kCryptoPoolJobsPerAddress < kCryptoPoolJobsMax);
+
+// Connections.
+inline constexpr size_t kInputBytesPerConnection = 4 * 1024 * 1024 + 256 * 1024;
+inline constexpr size_t kOutputBytesPerConnection = 4 * 1024 * 1024;
+inline constexpr size_t kSendGatherMax = 16;                 // pieces of one gathered send
+static_assert(kInputBytesPerConnection > kFrameBytesMax, "a largest frame must fit");
+static_assert(kOutputBytesPerConnection >= kServerFrameBytesMax);
+
+// Worker.
+inline constexpr size_t kInboxMessages = 16 * 1024;
+inline constexpr size_t kInboxDrainMax = 1024;               // taken per turn
+inline constexpr size_t kTurnCompletionsMax = 1024;
+
+// Shard links.
+inline constexpr size_t kBatchMessagesMax = 256;
+inline constexpr size_t kBatchBytesMax = 64 * 1024;          // a larger message goes alone
+inline constexpr size_t kWindowMessagesMax = 16 * 1024;      // unacknowledged, per link
+inline constexpr size_t kWindowBytesMax = 16 * 1024 * 1024;
+inline constexpr size_t kStreamWindowMax = 1024;             // unanswered SessionDataStream requests
+inline constexpr size_t kUnaryInFlightMax = 256;             // keys with a call in flight, per link
+inline constexpr size_t kKeyQueriesInFlightMax = 4096;       // per worker
+inline constexpr size_t kPushesPerLinkMax = 1024;            // received, not yet taken by the worker
+inline constexpr size_t kGrpcMessageBytesMax = 8 * 1024 * 1024;
+static_assert(kWindowBytesMax > kFrameBytesMax, "a largest message must fit the window");
+
+// Sessions.
+inline constexpr size_t kKeysPerConnection = 4;
+inline constexpr size_t kSessionsPerConnection = 16;
+inline constexpr size_t kSessionsPerKey = 256;
+inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;
+inline constexpr size_t kAddressBudgetEntries = 1 << 16;     // client addresses tracked, whole process
+
+}  // namespace ringway
