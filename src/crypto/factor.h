@@ -14,7 +14,8 @@ struct PrimePair {
 // Two distinct random primes with a product below 2^63. Microseconds.
 [[nodiscard]] PrimePair make_prime_pair() noexcept;
 
-// The factors of a product of two primes below 2^63; {0, 0} when it is none. Some milliseconds.
+// The factors of a product below 2^63 of two distinct primes that fit 32 bits; {0, 0} when it is none.
+// Some milliseconds.
 [[nodiscard]] PrimePair factor(uint64_t pq) noexcept;
 
 // Deterministic for 64-bit numbers.

@@ -1,0 +1,134 @@
+#include "crypto/factor.h"
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+#include "crypto/random.h"
+
+namespace ringway::crypto {
+namespace {
+
+__extension__ typedef unsigned __int128
+    Wide;  // NOLINT(modernize-use-using): no other form is quiet
+
+uint64_t multiply_mod(uint64_t a, uint64_t b, uint64_t n) noexcept {
+  return static_cast<uint64_t>(Wide{a} * b % n);
+}
+
+uint64_t power_mod(uint64_t base, uint64_t exponent, uint64_t n) noexcept {
+  uint64_t result = 1;
+  base %= n;
+  for (; exponent != 0; exponent >>= 1) {
+    if ((exponent & 1) != 0) result = multiply_mod(result, base, n);
+    base = multiply_mod(base, base, n);
+  }
+  return result;
+}
+
+// These twelve bases decide every number below 2^64 (Sorenson and Webster, 2015).
+constexpr uint64_t kBases[] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37};
+
+// n - 1 = odd * 2^twos.
+bool is_witness(uint64_t base, uint64_t n, uint64_t odd, int twos) noexcept {
+  uint64_t x = power_mod(base, odd, n);
+  if (x == 1 || x == n - 1) return false;
+  for (int i = 1; i < twos; ++i) {
+    x = multiply_mod(x, x, n);
+    if (x == n - 1) return false;
+  }
+  return true;
+}
+
+uint32_t random_prime() noexcept {
+  for (;;) {
+    // Bit 30 on makes it 31 bits wide; two of them multiply to less than 2^62.
+    const uint32_t candidate = (random_u32() & 0x7fff'ffff) | 0x4000'0001;
+    if (is_prime(candidate)) return candidate;
+  }
+}
+
+uint64_t square_root(uint64_t n) noexcept {
+  uint64_t root = 0;
+  for (uint64_t bit = uint64_t{1} << 31; bit != 0; bit >>= 1) {
+    const uint64_t trial = root | bit;
+    if (trial * trial <= n) root = trial;
+  }
+  return root;
+}
+
+uint64_t difference(uint64_t a, uint64_t b) noexcept { return a > b ? a - b : b - a; }
+
+constexpr uint64_t kGcdEvery = 128;  // differences multiplied together before one gcd is taken
+
+// One attempt of Brent's variant of Pollard's rho with x -> x^2 + step (BIT 20, 1980): a factor of
+// the odd composite n, or n itself when this step finds none.
+uint64_t rho(uint64_t n, uint64_t step) noexcept {
+  const auto next = [&](uint64_t x) { return static_cast<uint64_t>((Wide{x} * x + step) % n); };
+  uint64_t y = 2;
+  uint64_t x = y;
+  uint64_t batch_start = y;
+  uint64_t product = 1;
+  uint64_t found = 1;
+  for (uint64_t length = 1; found == 1; length *= 2) {
+    x = y;
+    for (uint64_t i = 0; i < length; ++i) y = next(y);
+    for (uint64_t done = 0; done < length && found == 1; done += kGcdEvery) {
+      batch_start = y;
+      const uint64_t count = std::min(kGcdEvery, length - done);
+      for (uint64_t i = 0; i < count; ++i) {
+        y = next(y);
+        product = multiply_mod(product, difference(x, y), n);
+      }
+      found = std::gcd(product, n);
+    }
+  }
+  if (found != n) return found;
+  // Both factors fell into one batch: walk it again, a gcd at each step.
+  do {
+    batch_start = next(batch_start);
+    found = std::gcd(difference(x, batch_start), n);
+  } while (found == 1);
+  return found;
+}
+
+PrimePair pair_of(uint64_t a, uint64_t b) noexcept {
+  const uint64_t p = std::min(a, b);
+  const uint64_t q = std::max(a, b);
+  if (p == q || q > UINT32_MAX || !is_prime(p) || !is_prime(q)) return {};
+  return {static_cast<uint32_t>(p), static_cast<uint32_t>(q)};
+}
+
+}  // namespace
+
+bool is_prime(uint64_t n) noexcept {
+  if (n < 2) return false;
+  for (const uint64_t base : kBases) {
+    if (n % base == 0) return n == base;
+  }
+  const int twos = std::countr_zero(n - 1);
+  const uint64_t odd = (n - 1) >> twos;
+  return std::none_of(std::begin(kBases), std::end(kBases),
+                      [&](uint64_t base) { return is_witness(base, n, odd, twos); });
+}
+
+PrimePair make_prime_pair() noexcept {
+  const uint32_t first = random_prime();
+  uint32_t second = random_prime();
+  while (second == first) second = random_prime();
+  return {std::min(first, second), std::max(first, second)};
+}
+
+PrimePair factor(uint64_t pq) noexcept {
+  if (pq < 6 || pq >> 63 != 0 || is_prime(pq)) return {};
+  if (pq % 2 == 0) return pair_of(2, pq / 2);
+  const uint64_t root = square_root(pq);
+  // A square never makes the rho end, and two equal primes are no answer.
+  if (root * root == pq) return {};
+  for (uint64_t step = 1;; ++step) {
+    const uint64_t found = rho(pq, step);
+    if (found != pq) return pair_of(found, pq / found);
+  }
+}
+
+}  // namespace ringway::crypto
