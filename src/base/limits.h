@@ -32,6 +32,9 @@ inline constexpr size_t kTransportSecretsMax = 16;     // each one costs a trial
 inline constexpr size_t kHandshakeStatesPerConnection = 3;   // the oldest nonce is evicted
 inline constexpr int64_t kHandshakeTtlNs = 600LL * 1'000'000'000;
 inline constexpr int kHandshakeRetriesMax = 5;               // dh_gen_retry, then dh_gen_fail
+inline constexpr size_t kHandshakeInnerBytesMax = 1024;      // set_client_DH_params' encrypted_data
+inline constexpr size_t kServerKeysMax = 64;                 // fingerprints that one resPQ may offer
+static_assert(kHandshakeInnerBytesMax < kUnencryptedBytesMax);
 inline constexpr size_t kCryptoPoolJobsMax = 4096;           // queued, whole process
 inline constexpr size_t kCryptoPoolJobsPerAddress = 64;      // queued, one client address
 static_assert(kCryptoPoolJobsPerAddress < kCryptoPoolJobsMax);
