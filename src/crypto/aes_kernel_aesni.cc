@@ -119,7 +119,7 @@ RW_AESNI inline void decrypt_run(const Schedule& schedule, Previous& previous,
   previous = {cipher, plain};
 }
 
-RW_AESNI void ige_encrypt_many(std::span<const IgeJob> jobs) noexcept {
+RW_AESNI void encrypt_many(std::span<const IgeJob> jobs) noexcept {
   Schedule schedule;
   for (const IgeJob& job : jobs) {
     expand_encrypt(job.key_iv->key.data(), schedule);
@@ -129,7 +129,7 @@ RW_AESNI void ige_encrypt_many(std::span<const IgeJob> jobs) noexcept {
   cleanse(&schedule, sizeof schedule);
 }
 
-RW_AESNI void ige_decrypt_many(std::span<const IgeJob> jobs) noexcept {
+RW_AESNI void decrypt_many(std::span<const IgeJob> jobs) noexcept {
   Schedule schedule;
   for (const IgeJob& job : jobs) {
     expand_decrypt(job.key_iv->key.data(), schedule);
@@ -139,7 +139,7 @@ RW_AESNI void ige_decrypt_many(std::span<const IgeJob> jobs) noexcept {
   cleanse(&schedule, sizeof schedule);
 }
 
-RW_AESNI void ige_encrypt(IgeKeyIv& state, ByteSpan data) noexcept {
+RW_AESNI void encrypt_piece(IgeKeyIv& state, ByteSpan data) noexcept {
   Schedule schedule;
   expand_encrypt(state.key.data(), schedule);
   Previous previous{load(state.iv.data()), load(state.iv.data() + 16)};
@@ -149,7 +149,7 @@ RW_AESNI void ige_encrypt(IgeKeyIv& state, ByteSpan data) noexcept {
   cleanse(&schedule, sizeof schedule);
 }
 
-RW_AESNI void ige_decrypt(IgeKeyIv& state, ByteSpan data) noexcept {
+RW_AESNI void decrypt_piece(IgeKeyIv& state, ByteSpan data) noexcept {
   Schedule schedule;
   expand_decrypt(state.key.data(), schedule);
   Previous previous{load(state.iv.data()), load(state.iv.data() + 16)};
@@ -239,8 +239,8 @@ RW_AESNI void ctr_apply(AesCtr::State& state, ByteSpan data) noexcept {
   cleanse(&schedule, sizeof schedule);
 }
 
-constexpr AesKernel kKernel{"aesni",     ige_decrypt_many, ige_encrypt_many,
-                            ige_decrypt, ige_encrypt,      ctr_apply};
+constexpr AesKernel kKernel{"aesni",       decrypt_many,  encrypt_many,
+                            decrypt_piece, encrypt_piece, ctr_apply};
 
 }  // namespace
 

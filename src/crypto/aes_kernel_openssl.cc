@@ -115,21 +115,21 @@ void ige_decrypt_run(BlockContext& context, uint8_t* iv, ByteSpan data) noexcept
   previous_plain.store(iv + kAesBlockBytes);
 }
 
-void ige_encrypt(IgeKeyIv& state, ByteSpan data) noexcept {
+void encrypt_piece(IgeKeyIv& state, ByteSpan data) noexcept {
   BlockContext& context = encrypt_context();
   context.set_key(state.key.data());
   ige_encrypt_run(context, state.iv.data(), data);
   context.forget_key();
 }
 
-void ige_decrypt(IgeKeyIv& state, ByteSpan data) noexcept {
+void decrypt_piece(IgeKeyIv& state, ByteSpan data) noexcept {
   BlockContext& context = decrypt_context();
   context.set_key(state.key.data());
   ige_decrypt_run(context, state.iv.data(), data);
   context.forget_key();
 }
 
-void ige_encrypt_many(std::span<const IgeJob> jobs) noexcept {
+void encrypt_many(std::span<const IgeJob> jobs) noexcept {
   BlockContext& context = encrypt_context();
   for (const IgeJob& job : jobs) {
     Secret<32> iv = job.key_iv->iv;
@@ -139,7 +139,7 @@ void ige_encrypt_many(std::span<const IgeJob> jobs) noexcept {
   context.forget_key();
 }
 
-void ige_decrypt_many(std::span<const IgeJob> jobs) noexcept {
+void decrypt_many(std::span<const IgeJob> jobs) noexcept {
   BlockContext& context = decrypt_context();
   for (const IgeJob& job : jobs) {
     Secret<32> iv = job.key_iv->iv;
@@ -182,8 +182,8 @@ void ctr_apply(AesCtr::State& state, ByteSpan data) noexcept {
 }  // namespace
 
 const AesKernel& aes_kernel_openssl() noexcept {
-  static constexpr AesKernel kKernel{"openssl",   ige_decrypt_many, ige_encrypt_many,
-                                     ige_decrypt, ige_encrypt,      ctr_apply};
+  static constexpr AesKernel kKernel{"openssl",     decrypt_many,  encrypt_many,
+                                     decrypt_piece, encrypt_piece, ctr_apply};
   return kKernel;
 }
 
