@@ -1,0 +1,308 @@
+#include "mtproto/message.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+#include "crypto/random.h"
+
+namespace ringway::mtproto {
+namespace {
+
+// Messages worked off side by side: enough lanes for any kernel, few enough for the stack.
+constexpr size_t kChunk = 32;
+constexpr size_t kMsgKeyOffset = 8;
+constexpr size_t kMsgKeyBytes = 16;
+constexpr size_t kLengthOffset = 28;   // of message_data_length in the plaintext
+constexpr size_t kPayloadOffset = 16;  // of msg_id in the plaintext
+constexpr size_t kBodyBytesMin = 4;
+constexpr size_t kEncryptedBytesMin = 48;  // prefix, the smallest body and padding, in whole blocks
+static_assert(kMessagePrefixBytes + kBodyBytesMin + kMessagePaddingMin == kEncryptedBytesMin);
+
+// The x of the specification: where in the auth key each direction looks.
+size_t key_shift(Sender sender) noexcept { return sender == Sender::kClient ? 0 : 8; }
+
+ByteView msg_key_salt(const AuthKeyBytes& key, Sender sender) noexcept {
+  return key.view().subspan(88 + key_shift(sender), 32);
+}
+
+std::span<const uint8_t, kMsgKeyBytes> msg_key_of(ByteView frame) noexcept {
+  return frame.subspan(kMsgKeyOffset).first<kMsgKeyBytes>();
+}
+
+ByteSpan encrypted_part(ByteSpan frame) noexcept { return frame.subspan(kMessageHeaderBytes); }
+
+bool has_lawful_size(ByteView frame) noexcept {
+  if (frame.size() < kMessageHeaderBytes + kEncryptedBytesMin) return false;
+  return (frame.size() - kMessageHeaderBytes) % crypto::kAesBlockBytes == 0;
+}
+
+// The two hashes that a message's key and iv are cut from.
+struct KeyHashes {
+  crypto::Sha256Job jobs[2];
+
+  KeyHashes() = default;
+  KeyHashes(const KeyHashes&) = delete;
+  KeyHashes& operator=(const KeyHashes&) = delete;
+  ~KeyHashes() { cleanse(jobs, sizeof jobs); }
+};
+
+// Fills in what is to be hashed; `msg_key` is borrowed until the hashes are made.
+void set_key_hash_inputs(const AuthKeyBytes& key, ByteView msg_key, Sender sender,
+                         std::span<crypto::Sha256Job, 2> jobs) noexcept {
+  const size_t x = key_shift(sender);
+  jobs[0].prefix = msg_key;
+  jobs[0].body = key.view().subspan(x, 36);
+  jobs[1].prefix = key.view().subspan(40 + x, 36);
+  jobs[1].body = msg_key;
+}
+
+void cut_key_iv(std::span<const crypto::Sha256Job, 2> hashes, crypto::IgeKeyIv& out) noexcept {
+  const uint8_t* a = hashes[0].digest.data();
+  const uint8_t* b = hashes[1].digest.data();
+  ByteWriter key(out.key.span());
+  key.bytes({a, 8});
+  key.bytes({b + 8, 16});
+  key.bytes({a + 24, 8});
+  ByteWriter iv(out.iv.span());
+  iv.bytes({b, 8});
+  iv.bytes({a + 8, 16});
+  iv.bytes({b + 24, 8});
+}
+
+uint32_t quick_ack_token_of(const crypto::Sha256Digest& msg_key_large) noexcept {
+  return load_le<uint32_t>(msg_key_large.data()) | 0x8000'0000;
+}
+
+ByteView msg_key_in(const crypto::Sha256Digest& msg_key_large) noexcept {
+  return ByteView(msg_key_large).subspan(8, kMsgKeyBytes);
+}
+
+// Everything after decryption. The msg_key comes first, over all of E: until it matches, nothing in
+// the plaintext may be looked at, or the time taken would tell a forger about it.
+void check_opened(const crypto::Sha256Digest& msg_key_large, OpenJob& job) noexcept {
+  const ByteSpan plaintext = encrypted_part(job.frame);
+  if (!equal_constant_time(msg_key_in(msg_key_large), msg_key_of(job.frame))) {
+    job.error = Error::kBadMsgKey;
+    return;
+  }
+  const uint64_t body_bytes = load_le<uint32_t>(plaintext.data() + kLengthOffset);
+  const uint64_t body_bytes_max = plaintext.size() - kMessagePrefixBytes - kMessagePaddingMin;
+  if (body_bytes % 4 != 0 || body_bytes < kBodyBytesMin || body_bytes > body_bytes_max ||
+      plaintext.size() - kMessagePrefixBytes - body_bytes > kMessagePaddingMax) {
+    job.error = Error::kBadPadding;
+    return;
+  }
+  job.header.salt = load_le<int64_t>(plaintext.data());
+  job.header.session_id = load_le<int64_t>(plaintext.data() + 8);
+  job.header.msg_id = load_le<int64_t>(plaintext.data() + 16);
+  job.header.seq_no = load_le<int32_t>(plaintext.data() + 24);
+  job.header.body_bytes = static_cast<uint32_t>(body_bytes);
+  job.quick_ack_token = quick_ack_token_of(msg_key_large);
+  job.payload =
+      plaintext.subspan(kPayloadOffset, kMessagePrefixBytes - kPayloadOffset + body_bytes);
+}
+
+// What a chunk of messages shares on its way through the batch calls of the crypto room.
+struct Chunk {
+  std::array<crypto::IgeKeyIv, kChunk> key_ivs;
+  std::array<crypto::IgeJob, kChunk> ige_jobs;
+  std::array<crypto::Sha256Job, 2 * kChunk> key_hashes;
+  std::array<crypto::Sha256Job, kChunk> body_hashes;
+  size_t count = 0;
+
+  Chunk() = default;
+  Chunk(const Chunk&) = delete;
+  Chunk& operator=(const Chunk&) = delete;
+  ~Chunk() { cleanse(key_hashes.data(), sizeof key_hashes); }
+
+  void set_keys(const AuthKeyBytes& key, ByteView msg_key, Sender sender, size_t i) noexcept {
+    set_key_hash_inputs(key, msg_key, sender, std::span(key_hashes).subspan(2 * i).first<2>());
+  }
+  void set_body_hash(const AuthKeyBytes& key, ByteView plaintext, Sender sender,
+                     size_t i) noexcept {
+    body_hashes[i].prefix = msg_key_salt(key, sender);
+    body_hashes[i].body = plaintext;
+  }
+  void derive_keys() noexcept {
+    crypto::sha256_many(std::span(key_hashes).first(2 * count));
+    for (size_t i = 0; i < count; ++i) {
+      cut_key_iv(std::span<const crypto::Sha256Job>(key_hashes).subspan(2 * i).first<2>(),
+                 key_ivs[i]);
+      ige_jobs[i].key_iv = &key_ivs[i];
+    }
+  }
+  void hash_bodies() noexcept { crypto::sha256_many(std::span(body_hashes).first(count)); }
+  [[nodiscard]] std::span<const crypto::IgeJob> ige() const noexcept {
+    return std::span(ige_jobs).first(count);
+  }
+};
+
+// Takes jobs from `jobs` until the chunk is full; returns how many were looked at.
+size_t open_chunk(std::span<OpenJob> jobs) noexcept {
+  Chunk chunk;
+  std::array<OpenJob*, kChunk> taken{};
+  size_t seen = 0;
+  for (; seen < jobs.size() && chunk.count < kChunk; ++seen) {
+    OpenJob& job = jobs[seen];
+    if (!has_lawful_size(job.frame)) {
+      job.error = Error::kBadLength;
+      continue;
+    }
+    job.error = Error::kNone;
+    const size_t i = chunk.count++;
+    taken[i] = &job;
+    const ByteSpan encrypted = encrypted_part(job.frame);
+    chunk.set_keys(*job.key, msg_key_of(job.frame), job.sender, i);
+    chunk.set_body_hash(*job.key, encrypted, job.sender, i);
+    chunk.ige_jobs[i].data = encrypted;
+  }
+  chunk.derive_keys();
+  crypto::ige_decrypt_many(chunk.ige());
+  chunk.hash_bodies();
+  for (size_t i = 0; i < chunk.count; ++i) check_opened(chunk.body_hashes[i].digest, *taken[i]);
+  return seen;
+}
+
+void assert_sealable(const SealJob& job) noexcept {
+  RW_ASSERT(job.key != nullptr);
+  RW_ASSERT(job.plaintext_bytes >= kMessagePrefixBytes);
+  RW_ASSERT(job.out.size() >= sealed_bytes(job.plaintext_bytes));
+  const size_t encrypted_bytes = job.out.size() - kMessageHeaderBytes;
+  RW_ASSERT(encrypted_bytes % crypto::kAesBlockBytes == 0);
+  RW_ASSERT(encrypted_bytes - job.plaintext_bytes <= kMessagePaddingMax);
+}
+
+// Writes all of the frame that does not depend on the msg_key.
+void put_key_id_and_padding(const SealJob& job) noexcept {
+  store_le(job.out.data(), job.auth_key_id);
+  crypto::random_padding(job.out.subspan(kMessageHeaderBytes + job.plaintext_bytes));
+}
+
+void put_msg_key(const crypto::Sha256Digest& msg_key_large, SealJob& job) noexcept {
+  std::memcpy(job.out.data() + kMsgKeyOffset, msg_key_in(msg_key_large).data(), kMsgKeyBytes);
+  job.quick_ack_token = quick_ack_token_of(msg_key_large);
+}
+
+void seal_chunk(std::span<SealJob> jobs) noexcept {
+  Chunk chunk;
+  chunk.count = jobs.size();
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const SealJob& job = jobs[i];
+    assert_sealable(job);
+    put_key_id_and_padding(job);
+    const ByteSpan plaintext = encrypted_part(job.out);
+    chunk.set_body_hash(*job.key, plaintext, job.sender, i);
+    chunk.ige_jobs[i].data = plaintext;
+  }
+  chunk.hash_bodies();
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    put_msg_key(chunk.body_hashes[i].digest, jobs[i]);
+    chunk.set_keys(*jobs[i].key, msg_key_of(jobs[i].out), jobs[i].sender, i);
+  }
+  chunk.derive_keys();
+  crypto::ige_encrypt_many(chunk.ige());
+}
+
+crypto::IgeKeyIv derived(const AuthKeyBytes& key, ByteView frame, Sender sender) noexcept {
+  crypto::IgeKeyIv out;
+  derive_key_iv(key, msg_key_of(frame), sender, out);
+  return out;
+}
+
+void assert_slice(size_t bytes_max) noexcept {
+  RW_ASSERT(bytes_max > 0);
+  RW_ASSERT(bytes_max % 64 == 0);
+}
+
+}  // namespace
+
+int64_t auth_key_id(const AuthKeyBytes& key) noexcept {
+  return load_le<int64_t>(crypto::sha1({key.view()}).data() + 12);
+}
+
+int64_t auth_key_aux_hash(const AuthKeyBytes& key) noexcept {
+  return load_le<int64_t>(crypto::sha1({key.view()}).data());
+}
+
+void derive_key_iv(const AuthKeyBytes& key, std::span<const uint8_t, 16> msg_key, Sender sender,
+                   crypto::IgeKeyIv& out) noexcept {
+  KeyHashes hashes;
+  set_key_hash_inputs(key, msg_key, sender, hashes.jobs);
+  crypto::sha256_many(hashes.jobs);
+  cut_key_iv(hashes.jobs, out);
+}
+
+void open_many(std::span<OpenJob> jobs) noexcept {
+  while (!jobs.empty()) jobs = jobs.subspan(open_chunk(jobs));
+}
+
+size_t sealed_bytes(size_t plaintext_bytes, size_t extra_blocks) noexcept {
+  const size_t smallest = plaintext_bytes + kMessagePaddingMin;
+  const size_t blocks = (smallest + crypto::kAesBlockBytes - 1) / crypto::kAesBlockBytes;
+  return kMessageHeaderBytes + (blocks + extra_blocks) * crypto::kAesBlockBytes;
+}
+
+void seal_many(std::span<SealJob> jobs) noexcept {
+  while (!jobs.empty()) {
+    const size_t count = std::min(jobs.size(), kChunk);
+    seal_chunk(jobs.first(count));
+    jobs = jobs.subspan(count);
+  }
+}
+
+SlicedOpen::SlicedOpen(const AuthKeyBytes& key, ByteSpan frame, Sender sender) noexcept
+    : stream_(has_lawful_size(frame) ? derived(key, frame, sender) : crypto::IgeKeyIv{},
+              crypto::IgeDirection::kDecrypt) {
+  job_.key = &key;
+  job_.frame = frame;
+  job_.sender = sender;
+  if (!has_lawful_size(frame)) job_.error = Error::kBadLength;
+  hash_.update(msg_key_salt(key, sender));
+}
+
+bool SlicedOpen::step(size_t bytes_max) noexcept {
+  assert_slice(bytes_max);
+  if (job_.error == Error::kBadLength) return true;
+  const ByteSpan left = encrypted_part(job_.frame).subspan(done_bytes_);
+  if (left.empty()) return true;
+  const ByteSpan slice = left.first(std::min(left.size(), bytes_max));
+  stream_.update(slice);
+  hash_.update(slice);
+  done_bytes_ += slice.size();
+  if (slice.size() != left.size()) return false;
+  check_opened(hash_.finish(), job_);
+  return true;
+}
+
+SlicedSeal::SlicedSeal(const SealJob& job) noexcept
+    : job_(job), stream_(crypto::IgeKeyIv{}, crypto::IgeDirection::kEncrypt) {
+  assert_sealable(job_);
+  put_key_id_and_padding(job_);
+  hash_.update(msg_key_salt(*job_.key, job_.sender));
+}
+
+bool SlicedSeal::step(size_t bytes_max) noexcept {
+  assert_slice(bytes_max);
+  if (pass_ == Pass::kDone) return true;
+  const ByteSpan left = encrypted_part(job_.out).subspan(done_bytes_);
+  const ByteSpan slice = left.first(std::min(left.size(), bytes_max));
+  done_bytes_ += slice.size();
+  const bool last = slice.size() == left.size();
+  if (pass_ == Pass::kEncrypt) {
+    stream_.update(slice);
+    if (last) pass_ = Pass::kDone;
+    return last;
+  }
+  hash_.update(slice);
+  if (last) {
+    put_msg_key(hash_.finish(), job_);
+    stream_ = crypto::IgeStream(derived(*job_.key, job_.out, job_.sender),
+                                crypto::IgeDirection::kEncrypt);
+    pass_ = Pass::kEncrypt;
+    done_bytes_ = 0;
+  }
+  return false;
+}
+
+}  // namespace ringway::mtproto
