@@ -70,4 +70,23 @@ inline constexpr size_t kSessionsPerKey = 256;
 inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;
 inline constexpr size_t kAddressBudgetEntries = 1 << 16;     // client addresses tracked, whole process
 
+// Configuration: what a file may ask for.
+inline constexpr size_t kConfigFileBytesMax = 1024 * 1024;
+inline constexpr uint32_t kWorkersMax = 256;
+inline constexpr int kCoreNumberMax = 4095;
+inline constexpr uint32_t kRingEntriesMin = 64;
+inline constexpr uint32_t kRingEntriesMax = 32768;           // the kernel's own limit
+inline constexpr uint32_t kReceiveBuffersMin = 16;
+inline constexpr uint32_t kReceiveBuffersMax = 32768;        // a buffer ring's ids are 15 bits
+inline constexpr uint32_t kReceiveBufferBytesMin = 512;
+inline constexpr uint32_t kReceiveBufferBytesMax = 1024 * 1024;
+inline constexpr uint32_t kConnectionsPerWorkerMax = 4 * 1024 * 1024;
+inline constexpr uint32_t kConnectionBytesCeiling = 64 * 1024 * 1024;  // input or output of one connection
+inline constexpr uint32_t kFrameBytesFloor = 4096;
+inline constexpr uint32_t kSocketBufferBytesMax = 64 * 1024 * 1024;
+inline constexpr size_t kListenersMax = 256;
+inline constexpr size_t kShardEndpointsMax = 4096;
+static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");
+static_assert(kConnectionBytesCeiling > kFrameBytesCeiling);
+
 }  // namespace ringway
