@@ -1,0 +1,198 @@
+// config/config: the whole configuration as one plain, validated struct.
+//
+// A Config is made once, before any thread starts (by the loader, or as the built-in defaults), and
+// is only read afterwards, by any thread. The loader guarantees every range named here, so that
+// nobody checks a value twice. Sizes are bytes, durations nanoseconds unless the name says
+// otherwise. "No limit" in the file arrives here as kNoLimit or kNoTimeoutNs: plain large numbers,
+// so that comparing and adding need no special case.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+namespace ringway::config {
+
+inline constexpr uint32_t kNoLimit = UINT32_MAX;
+// Ten years: beyond every process, and still safe to add to a clock.
+inline constexpr int64_t kNoTimeoutNs = 3650LL * 86400 * kNsPerSecond;
+
+struct Endpoint {
+  std::string host;  // empty: all addresses, IPv6 and IPv4; IPv6 without brackets
+  uint16_t port = 0;
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+// "host:port", with brackets around IPv6.
+[[nodiscard]] std::string to_string(const Endpoint& endpoint);
+
+struct RsaKey {
+  std::string file;                    // as written: relative paths start at the working directory
+  std::optional<int64_t> fingerprint;  // what clients have built in; unset: computed from the key
+
+  friend bool operator==(const RsaKey&, const RsaKey&) = default;
+};
+
+enum class Protocol : uint8_t { kTcp, kWebsocket, kHttp };
+[[nodiscard]] std::string_view to_string(Protocol protocol) noexcept;
+
+// One address that is listened on. The list holds only what is served now.
+struct Listener {
+  Protocol protocol = Protocol::kTcp;
+  Endpoint address;
+
+  friend bool operator==(const Listener&, const Listener&) = default;
+};
+
+struct Etcd {
+  std::vector<std::string> hosts;
+  std::string key;
+
+  friend bool operator==(const Etcd&, const Etcd&) = default;
+};
+
+// Where the session shards are. As in go-zero, endpoints win over target, and target over etcd.
+struct Session {
+  std::vector<std::string> endpoints{"127.0.0.1:20120"};  // host:port each
+  std::string target;                                     // a gRPC target; one shard per address
+  Etcd etcd;                                              // what it leaves out comes from the top
+  int64_t timeout_ms = 2000;                              // one call to a shard
+
+  friend bool operator==(const Session&, const Session&) = default;
+};
+
+struct Log {
+  LogLevel level = LogLevel::kInfo;
+  bool to_file = false;       // Mode: file or volume
+  std::string path = "logs";  // directory; the file in it is ringway.log
+  bool json = false;          // Encoding: json
+  std::string service;        // ServiceName, else Name
+
+  friend bool operator==(const Log&, const Log&) = default;
+};
+
+// Overrides for the worker on one core; what is unset comes from Workers.
+struct CoreOverride {
+  int core = 0;  // a CPU number when Cores is set, else a worker's index
+  std::optional<uint32_t> ring_entries;
+  std::optional<uint32_t> buffers;
+  std::optional<uint32_t> buffer_bytes;
+  std::optional<uint32_t> max_connections;
+
+  friend bool operator==(const CoreOverride&, const CoreOverride&) = default;
+};
+
+struct Workers {
+  uint32_t count = 0;      // 0: see worker_count()
+  std::vector<int> cores;  // empty: not pinned; worker i runs on cores[i % size]
+  uint32_t ring_entries = 4096;
+  uint32_t buffers = 2048;  // a power of two, as the kernel's buffer ring needs
+  uint32_t buffer_bytes = 4096;
+  uint32_t max_connections = 0;  // per worker; 0: what the open-files limit allows
+  std::vector<CoreOverride> per_core;
+
+  friend bool operator==(const Workers&, const Workers&) = default;
+};
+
+// What one worker runs with, after PerCore.
+struct WorkerConfig {
+  int core = -1;  // -1: not pinned
+  uint32_t ring_entries = 0;
+  uint32_t buffers = 0;
+  uint32_t buffer_bytes = 0;
+  uint32_t max_connections = 0;  // 0: what the open-files limit allows
+
+  friend bool operator==(const WorkerConfig&, const WorkerConfig&) = default;
+};
+
+// Budgets "per address" hold for the whole process.
+struct Limits {
+  uint32_t frame_bytes = kFrameBytesMax;
+  uint32_t input_bytes_per_connection = kInputBytesPerConnection;    // >= frame_bytes
+  uint32_t output_bytes_per_connection = kOutputBytesPerConnection;  // >= kServerFrameBytesMax
+  uint32_t keys_per_connection = kKeysPerConnection;
+  uint32_t sessions_per_connection = kSessionsPerConnection;
+  uint32_t sessions_per_key = kSessionsPerKey;
+  uint32_t handshakes_per_connection = 8;
+  uint32_t handshakes_per_address_per_second = 50;
+  uint32_t unknown_keys_per_address_per_second = 100;
+  uint32_t connections_per_address = kNoLimit;
+  uint32_t crypto_jobs_per_address = kCryptoPoolJobsPerAddress;
+
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+struct Timeouts {
+  int64_t first_byte_ns = 30 * kNsPerSecond;  // connected, nothing sent
+  int64_t detection_ns = 10 * kNsPerSecond;   // first byte to a recognised transport
+  int64_t frame_ns = 60 * kNsPerSecond;       // first to last byte of one frame
+  int64_t handshake_ns = 60 * kNsPerSecond;   // first request to dh_gen_ok
+  int64_t idle_ns = 300 * kNsPerSecond;       // no frame from the client
+  int64_t drain_ns = 10 * kNsPerSecond;       // flushing at shutdown and at close
+  int64_t key_lookup_ns = 5 * kNsPerSecond;   // a shard's answer to a key query
+
+  friend bool operator==(const Timeouts&, const Timeouts&) = default;
+};
+
+struct Transports {
+  bool abridged = true;
+  bool intermediate = true;
+  bool padded = true;
+  bool full = true;
+  bool obfuscated = true;
+  bool legacy_rsa_padding = true;  // RSA with SHA-1 padding in the key exchange
+  // 16 bytes each, the dd prefix removed. Empty: obfuscation without a secret.
+  std::vector<std::vector<uint8_t>> secrets;
+
+  friend bool operator==(const Transports&, const Transports&) = default;
+};
+
+struct Config {
+  std::string name = "ringway";
+  Endpoint listen_on{"127.0.0.1", 20110};  // the gateway's own gRPC service
+  std::vector<RsaKey> rsa_keys;            // empty: the key of the data directory
+  std::vector<Listener> listeners{{Protocol::kTcp, {"127.0.0.1", 10443}}};
+  uint32_t send_buf = 0;  // socket buffers; 0: the kernel's choice
+  uint32_t receive_buf = 0;
+  uint64_t auth_key_cache_bytes = 10ULL * 1024 * 1024;  // all workers together
+  uint32_t max_proc = 0;                                // 0: not given
+  Session session;
+  Log log;
+  Workers workers;
+  Limits limits;
+  Timeouts timeouts;
+  Transports transports;
+
+  // For the start-up log: keys that the file has and that change nothing (yet), and listeners whose
+  // protocol is not served yet, such as "websocket 0.0.0.0:11443".
+  std::vector<std::string> without_effect;
+  std::vector<std::string> listeners_not_served;
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+// What runs without a file.
+[[nodiscard]] Config defaults();
+
+// How many workers to start: Workers.Count, else MaxProc, else one per listed core, else one per
+// allowed core. `allowed_cores` is what the scheduler lets this process use, at least 1.
+[[nodiscard]] uint32_t worker_count(const Config& config, uint32_t allowed_cores) noexcept;
+
+// The settings of worker `index`.
+[[nodiscard]] WorkerConfig worker_config(const Config& config, uint32_t index) noexcept;
+
+// What base/log's log_setup() takes.
+[[nodiscard]] LogOptions log_options(const Config& config);
+
+// The values in effect, one "Section.Key: value" per line, for the log and for --check-config.
+// Secrets are counted, not shown.
+[[nodiscard]] std::string describe(const Config& config);
+
+}  // namespace ringway::config
