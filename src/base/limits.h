@@ -89,4 +89,15 @@ inline constexpr size_t kShardEndpointsMax = 4096;
 static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");
 static_assert(kConnectionBytesCeiling > kFrameBytesCeiling);
 
+// The client role (load tool, tests, proxy).
+inline constexpr size_t kClientPendingMax = 4096;            // requests of one session, sent or waiting
+inline constexpr size_t kClientContainerMessagesMax = 1020;
+inline constexpr size_t kClientContainerBytesMax = 32 * 1024;
+inline constexpr size_t kClientInflateBytesMax = 8 * 1024 * 1024;
+inline constexpr size_t kClientReceivedIdsMax = 512;         // remembered to refuse repeats
+inline constexpr size_t kClientAcksMax = 1024;               // owed to the server
+inline constexpr int kClientResendsMax = 5;                  // of one request
+inline constexpr size_t kClientConnectsInFlight = 256;       // of one load thread
+static_assert(kClientContainerBytesMax < kFrameBytesMax);
+
 }  // namespace ringway
