@@ -68,6 +68,7 @@ inline constexpr size_t kKeysPerConnection = 4;
 inline constexpr size_t kSessionsPerConnection = 16;
 inline constexpr size_t kSessionsPerKey = 256;
 inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;
+inline constexpr size_t kUnknownKeysRemembered = 16 * 1024;      // per worker
 inline constexpr size_t kAddressBudgetEntries = 1 << 16;     // client addresses tracked, whole process
 
 // Configuration: what a file may ask for.

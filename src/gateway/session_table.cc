@@ -1,0 +1,42 @@
+#include "gateway/session_table.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ringway::gateway {
+
+Session& SessionTable::attach(const SessionKey& key, const ConnectionRef& connection) {
+  Session& session = sessions_[key];
+  touch(session, connection);
+  return session;
+}
+
+Session* SessionTable::find(const SessionKey& key) noexcept {
+  const auto found = sessions_.find(key);
+  return found == sessions_.end() ? nullptr : &found->second;
+}
+
+void SessionTable::touch(Session& session, const ConnectionRef& connection) noexcept {
+  auto& connections = session.connections;
+  if (!connections.empty() && connections.back() == connection) return;
+  const auto place = std::find(connections.begin(), connections.end(), connection);
+  if (place == connections.end()) {
+    connections.push_back(connection);
+  } else {
+    std::rotate(place, place + 1, connections.end());
+  }
+}
+
+SessionTable::Detached SessionTable::detach(const SessionKey& key, const ConnectionRef& connection) {
+  Detached detached;
+  const auto found = sessions_.find(key);
+  if (found == sessions_.end()) return detached;
+  std::erase(found->second.connections, connection);
+  if (!found->second.connections.empty()) return detached;
+  detached.last = true;
+  detached.session = std::move(found->second);
+  sessions_.erase(found);
+  return detached;
+}
+
+}  // namespace ringway::gateway
