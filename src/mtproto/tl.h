@@ -1,4 +1,5 @@
-// mtproto/tl: the little of TL serialisation that the gateway itself needs, and constructor numbers.
+// mtproto/tl: the little of TL serialisation that the gateway itself needs, and constructor
+// numbers.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +39,9 @@ inline constexpr uint32_t kBadServerSalt = 0xedab447b;
 inline constexpr uint32_t kBadMsgNotification = 0xa7eff811;
 }  // namespace constructor
 
-// A TL string, borrowed from the input. kTruncated when it runs past the end. Padding bytes are
-// skipped whatever they are; the long form is accepted for short strings too.
+// A TL string, borrowed from the input. kTruncated when it or its padding runs past the end (the
+// reader then stays where it was); kMalformed for a first byte of ff, which no string has. Padding
+// bytes are skipped whatever they are; the long form is accepted for short strings too.
 Result<ByteView> read_tl_string(ByteReader& reader) noexcept;
 void write_tl_string(ByteAppender& out, ByteView value);
 // Encoded size of a string of `bytes` bytes.

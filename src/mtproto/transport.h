@@ -1,12 +1,16 @@
 // mtproto/transport: the server side of the byte stream between a socket and MTProto frames.
 //
-// Pure: bytes in, frames out; no sockets, no clock. One ServerTransport belongs to one connection and is
-// driven by that connection's worker. It finds out which transport the client speaks (abridged,
-// intermediate, padded intermediate, full; each plain or inside obfuscated2), removes obfuscation in
-// place, and cuts frames. Only a frame that crosses two reads is copied, into a tail that grows with
-// the bytes that arrive and never by the length that was announced.
+// Pure: bytes in, frames out; no sockets, no clock. One ServerTransport belongs to one connection
+// and is driven by that connection's worker. It finds out which transport the client speaks
+// (abridged, intermediate, padded intermediate, full; each plain or inside obfuscated2), removes
+// obfuscation in place, and cuts frames. Only a frame that crosses two reads is copied, into a tail
+// that grows with the bytes that arrive and never by the length that was announced.
 //
 //   undecided --first bytes--> plain(kind) | obfuscated(kind)        any --bad bytes--> failed
+//
+// HTTP (and with it WebSocket), fake TLS and the PROXY header are doors that stand before a
+// transport; what comes through them is a stream for this class. Without such a door an HTTP
+// request is refused.
 #pragma once
 
 #include <memory>
@@ -17,30 +21,31 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "crypto/aes_ctr.h"
+#include "mtproto/stream_buffer.h"
+#include "mtproto/transport_kind.h"
 
 namespace ringway::mtproto {
 
-enum class TransportKind : uint8_t { kUndecided, kAbridged, kIntermediate, kPadded, kFull };
-[[nodiscard]] std::string_view to_string(TransportKind kind) noexcept;
-
 // What a listener accepts. Shared by its connections, immutable, outlives them.
 struct TransportConfig {
-  bool abridged = true;       // plain transports and obfuscation, each a switch
+  // Plain transports, each a switch. A plain transport that is switched off is still recognised,
+  // and refused; inside obfuscation all three of its framings are always accepted.
+  bool abridged = true;
   bool intermediate = true;
   bool padded = true;
   bool full = true;
   bool obfuscated = true;
   size_t frame_bytes_max = kFrameBytesMax;
-  // 16-byte obfuscation secrets, tried in turn. With secrets, a connection without one is refused;
-  // empty: plain key derivation.
+  // 16-byte obfuscation secrets, tried in turn. With secrets, an obfuscated connection without one
+  // is refused (plain transports go by their switches); empty: plain key derivation.
   std::vector<Secret<kTransportSecretBytes>> secrets;
 };
 
 // One frame of the client's.
 struct Frame {
-  ByteSpan payload;          // inside the bytes given to receive(), or inside `storage`
-  Bytes storage;             // owns the payload when it had to be assembled; moving keeps `payload` valid
-  bool quick_ack = false;    // the client asked for a quick ack
+  ByteSpan payload;  // inside the bytes given to receive(), or inside `storage`
+  Bytes storage;     // owns the payload when it had to be assembled; moving keeps `payload` valid
+  bool quick_ack = false;  // the client asked for a quick ack
 };
 
 // A transport at rest, for a move to another core or process. Holds stream positions: secret.
@@ -48,11 +53,11 @@ struct TransportState {
   TransportKind kind = TransportKind::kUndecided;
   bool obfuscated = false;
   int16_t dc = 0;
-  uint32_t receive_sequence = 0;   // full transport
+  uint32_t receive_sequence = 0;  // full transport
   uint32_t send_sequence = 0;
   crypto::AesCtr::State receive_cipher;
   crypto::AesCtr::State send_cipher;
-  Bytes tail;                      // received, deciphered, not yet a frame
+  Bytes tail;  // received, not yet a frame; deciphered once `kind` is decided
 };
 
 class ServerTransport {
@@ -68,13 +73,16 @@ class ServerTransport {
   void receive(ByteSpan bytes) noexcept;
   // The next frame. kNeedMore: everything was consumed, what is left of a frame rests in the tail.
   // kError: error() says why; the stream is dead and every further call returns kError.
+  // kBadTransport while detecting; kBadLength, kTooLarge, kBadSequence as soon as a frame's header
+  // is there; kBadChecksum.
   [[nodiscard]] Event next(Frame& frame);
   [[nodiscard]] Error error() const noexcept { return error_; }
   // Copies what next() has not consumed yet into the tail, so that the borrowed bytes can be given
   // back; next() goes on from there later, without further bytes.
   void park();
-  [[nodiscard]] size_t buffered_bytes() const noexcept { return tail_.size() - tail_begin_; }
-  // True when a frame has begun and is not complete (for the frame deadline).
+  [[nodiscard]] size_t buffered_bytes() const noexcept { return buffer_.tail_bytes(); }
+  // True when a frame has begun and is not complete (for the frame deadline). False while kind() is
+  // undecided: detection has a deadline of its own.
   [[nodiscard]] bool mid_frame() const noexcept;
 
   [[nodiscard]] TransportKind kind() const noexcept { return kind_; }
@@ -83,9 +91,10 @@ class ServerTransport {
   [[nodiscard]] int16_t dc() const noexcept { return dc_; }
 
   // --- sending; only after kind() is decided ---
-  // How a payload will lie on the wire. Padding is drawn here, so plan once and use it once.
+  // How a payload will lie on the wire: a multiple of 4 bytes and not none, as all of MTProto's
+  // are. Padding is drawn here, so plan once and use it once.
   struct Plan {
-    size_t frame_bytes = 0;     // everything: header, payload, padding or trailer
+    size_t frame_bytes = 0;  // everything: header, payload, padding or trailer
     size_t header_bytes = 0;
     size_t payload_bytes = 0;
   };
@@ -95,10 +104,12 @@ class ServerTransport {
   void lay_out(const Plan& plan, ByteSpan frame) noexcept;
   // Once the payload is final: writes the full transport's checksum.
   void finish(const Plan& plan, ByteSpan frame) noexcept;
-  // A quick ack: its bytes into `out` (kQuickAckBytesMax), returning how many; 0 where the transport
-  // has none.
+  // A quick ack: its bytes into `out` (kQuickAckBytesMax), returning how many; 0 where the
+  // transport has none. Like frames, in the order in which they are sent, and passed through
+  // encrypt_output().
   static constexpr size_t kQuickAckBytesMax = 20;
-  [[nodiscard]] size_t write_quick_ack(uint32_t token, std::span<uint8_t, kQuickAckBytesMax> out) noexcept;
+  [[nodiscard]] size_t write_quick_ack(uint32_t token,
+                                       std::span<uint8_t, kQuickAckBytesMax> out) noexcept;
   // Obfuscates output in place, in stream order; nothing on a plain transport.
   void encrypt_output(ByteSpan bytes) noexcept;
 
@@ -108,7 +119,11 @@ class ServerTransport {
 
  private:
   enum class Detection : uint8_t { kWait, kDecided, kRefused };
-  Detection detect();
+  [[nodiscard]] Detection detect() noexcept;
+  [[nodiscard]] Detection detect_obfuscation(
+      std::span<const uint8_t, kObfuscationInitBytes> init) noexcept;
+  [[nodiscard]] Detection decide(TransportKind kind, bool enabled, size_t magic_bytes) noexcept;
+  [[nodiscard]] bool could_become_a_transport(ByteView start) const noexcept;
   [[nodiscard]] Event fail(Error error) noexcept;
 
   const TransportConfig* config_;
@@ -120,9 +135,8 @@ class ServerTransport {
   uint32_t send_sequence_ = 0;
   crypto::AesCtr receive_cipher_;
   crypto::AesCtr send_cipher_;
-  ByteSpan input_;             // borrowed, deciphered, not consumed
-  Bytes tail_;
-  size_t tail_begin_ = 0;
+  StreamBuffer buffer_;  // deciphered once kind_ is decided, as it came before that
 };
+static_assert(sizeof(ServerTransport) <= 256, "one lives in every idle connection");
 
 }  // namespace ringway::mtproto

@@ -8,11 +8,12 @@ namespace ringway::mtproto {
 
 struct UnencryptedMessage {
   int64_t msg_id = 0;
-  ByteView data;     // the TL object and whatever random words the client put behind it; borrowed
+  ByteView data;  // the TL object and whatever random words the client put behind it; borrowed
 };
 
-// kTruncated, kBadLength (declared length beyond the frame, under 20 or above kUnencryptedBytesMax),
-// kMalformed (msg_id % 4 != 0 from a client). No time window: the client's clock is not set yet.
+// kTruncated, kBadLength (declared length beyond the frame, under 20 or above
+// kUnencryptedBytesMax), kMalformed (msg_id % 4 != 0 from a client). No time window: the client's
+// clock is not set yet.
 Result<UnencryptedMessage> read_unencrypted(ByteView frame) noexcept;
 
 // The frame payload that carries `object`.

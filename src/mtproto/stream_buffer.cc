@@ -1,0 +1,108 @@
+#include "mtproto/stream_buffer.h"
+
+#include <algorithm>
+
+namespace ringway::mtproto {
+
+void StreamBuffer::lend(ByteSpan input) noexcept {
+  RW_ASSERT(input_.empty());
+  input_ = input;
+}
+
+ByteView StreamBuffer::peek(ByteSpan scratch) const noexcept {
+  const ByteView tail = ByteView(tail_).subspan(tail_begin_);
+  if (tail.empty()) return input_.first(std::min(input_.size(), scratch.size()));
+  if (tail.size() >= scratch.size()) return tail.first(scratch.size());
+  ByteWriter writer(scratch);
+  writer.bytes(tail);
+  writer.bytes(input_.first(std::min(input_.size(), writer.remaining())));
+  return writer.written();
+}
+
+ByteSpan StreamBuffer::take(size_t count, Bytes& storage) {
+  RW_ASSERT(count <= size());
+  if (tail_.empty()) {
+    const ByteSpan taken = input_.first(count);
+    input_ = input_.subspan(count);
+    return taken;
+  }
+  const size_t in_tail = tail_bytes();
+  if (count <= in_tail) return take_from_tail(count, storage);
+  const ByteSpan rest = input_.first(count - in_tail);
+  if (tail_begin_ == 0) {
+    tail_.reserve(count);  // all of it is here
+    tail_.insert(tail_.end(), rest.begin(), rest.end());
+    storage = std::move(tail_);
+  } else {
+    Bytes whole;
+    whole.reserve(count);
+    whole.insert(whole.end(), tail_.begin() + static_cast<ptrdiff_t>(tail_begin_), tail_.end());
+    whole.insert(whole.end(), rest.begin(), rest.end());
+    storage = std::move(whole);
+  }
+  tail_ = Bytes();
+  tail_begin_ = 0;
+  input_ = input_.subspan(rest.size());
+  return storage;
+}
+
+ByteSpan StreamBuffer::take_from_tail(size_t count, Bytes& storage) {
+  const ByteSpan place = ByteSpan(tail_).subspan(tail_begin_, count);
+  // The last frame of the tail takes the memory with it, unless most of that memory is of frames
+  // that are gone.
+  if (count == tail_bytes() && tail_begin_ <= count) {
+    storage = std::move(tail_);
+    tail_ = Bytes();
+    tail_begin_ = 0;
+    return place;
+  }
+  storage.assign(place.begin(), place.end());
+  skip(count);
+  return storage;
+}
+
+void StreamBuffer::skip(size_t count) noexcept {
+  RW_ASSERT(count <= size());
+  const size_t in_tail = std::min(count, tail_bytes());
+  tail_begin_ += in_tail;
+  input_ = input_.subspan(count - in_tail);
+  if (tail_begin_ == tail_.size()) {
+    tail_ = Bytes();
+    tail_begin_ = 0;
+  }
+}
+
+// Drops what was taken from the front of the tail. Called when that is at least as much as what
+// stays, so that every byte is moved at most once for a byte that was taken.
+void StreamBuffer::compact() {
+  tail_ = Bytes(tail_.begin() + static_cast<ptrdiff_t>(tail_begin_), tail_.end());
+  tail_begin_ = 0;
+}
+
+void StreamBuffer::park(size_t expected_bytes) {
+  if (tail_begin_ != 0 && tail_begin_ >= tail_bytes()) compact();
+  if (input_.empty()) return;
+  const size_t needed = tail_.size() + input_.size();
+  if (needed > tail_.capacity()) {
+    const size_t doubled = std::max(needed, 2 * tail_.capacity());
+    const size_t expected =
+        expected_bytes > SIZE_MAX - tail_begin_ ? SIZE_MAX : tail_begin_ + expected_bytes;
+    tail_.reserve(std::max(needed, std::min(doubled, expected)));
+  }
+  tail_.insert(tail_.end(), input_.begin(), input_.end());
+  input_ = {};
+}
+
+void StreamBuffer::clear() noexcept {
+  input_ = {};
+  tail_ = Bytes();
+  tail_begin_ = 0;
+}
+
+Bytes StreamBuffer::release() {
+  RW_ASSERT(input_.empty());
+  if (tail_begin_ != 0) compact();
+  return std::exchange(tail_, Bytes());
+}
+
+}  // namespace ringway::mtproto
