@@ -1,0 +1,73 @@
+#include "crypto/sha.h"
+
+#include <openssl/evp.h>
+
+#include "test_bytes.h"
+
+namespace ringway::crypto {
+namespace {
+
+Bytes oracle(const EVP_MD* algorithm, const Bytes& data) {
+  Bytes out(EVP_MAX_MD_SIZE);
+  unsigned size = 0;
+  EXPECT_EQ(EVP_Digest(data.data(), data.size(), out.data(), &size, algorithm, nullptr), 1);
+  out.resize(size);
+  return out;
+}
+
+// FIPS 180-2, appendices A and B.
+TEST(Sha, PublishedAnswers) {
+  const std::string_view abc = "abc";
+  const std::string_view two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+  EXPECT_EQ(to_hex(sha1({as_bytes(abc)})), "a9993e364706816aba3e25717850c26c9cd0d89d");
+  EXPECT_EQ(to_hex(sha1({as_bytes(two_blocks)})), "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+  EXPECT_EQ(to_hex(sha256({as_bytes(abc)})),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(to_hex(sha256({as_bytes(two_blocks)})),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(to_hex(sha1({})), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+  EXPECT_EQ(to_hex(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+TEST(Sha, PartsAreHashedAsOne) {
+  for (size_t size = 0; size < 300; ++size) {
+    const Bytes data = seeded_bytes(size, static_cast<uint32_t>(size));
+    const ByteView view = data;
+    const size_t a = size / 3;
+    const size_t b = size / 2;
+    const auto parts = {view.first(a), view.subspan(a, b - a), ByteView(), view.subspan(b)};
+    ASSERT_EQ(to_hex(sha1(parts)), to_hex(oracle(EVP_sha1(), data)));
+    ASSERT_EQ(to_hex(sha256(parts)), to_hex(oracle(EVP_sha256(), data)));
+  }
+}
+
+TEST(Sha, IncrementalIsAPlainValue) {
+  const Bytes data = seeded_bytes(1000, 1);
+  const ByteView view = data;
+  Sha256 hash;
+  hash.update(view.first(77));
+  Sha256 copy = hash;
+  hash.update(view.subspan(77));
+  copy.update(view.subspan(77, 500));
+  copy.update(view.subspan(577));
+  const Bytes expected = oracle(EVP_sha256(), data);
+  EXPECT_EQ(to_hex(hash.finish()), to_hex(expected));
+  EXPECT_EQ(to_hex(copy.finish()), to_hex(expected));
+}
+
+TEST(Sha, ManyEqualsOneByOne) {
+  std::vector<Bytes> inputs;
+  for (uint32_t i = 0; i < 40; ++i) inputs.push_back(seeded_bytes(i * 13, i));
+  std::vector<Sha256Job> jobs(40);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    jobs[i].prefix = ByteView(inputs[i]).first(inputs[i].size() / 4);
+    jobs[i].body = ByteView(inputs[i]).subspan(inputs[i].size() / 4);
+  }
+  sha256_many(jobs);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    EXPECT_EQ(to_hex(jobs[i].digest), to_hex(oracle(EVP_sha256(), inputs[i])));
+  }
+}
+
+}  // namespace
+}  // namespace ringway::crypto
