@@ -42,7 +42,7 @@ class CtrKernelTest : public testing::TestWithParam<const AesKernel*> {
 
 INSTANTIATE_TEST_SUITE_P(Kernels, CtrKernelTest,
                          testing::ValuesIn(aes_kernels().begin(), aes_kernels().end()),
-                         [](const auto& info) { return std::string(info.param->name); });
+                         [](const auto& kernel) { return std::string(kernel.param->name); });
 
 struct Answer {
   const char *key, *iv, *plain, *cipher;

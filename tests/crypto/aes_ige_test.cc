@@ -50,7 +50,7 @@ class IgeKernelTest : public testing::TestWithParam<const AesKernel*> {};
 
 INSTANTIATE_TEST_SUITE_P(Kernels, IgeKernelTest,
                          testing::ValuesIn(aes_kernels().begin(), aes_kernels().end()),
-                         [](const auto& info) { return std::string(info.param->name); });
+                         [](const auto& kernel) { return std::string(kernel.param->name); });
 
 // The oracle has to be right itself: the two published AES-128 answers.
 TEST(AesIge, OracleKnowsThePublishedAes128Answers) {
