@@ -46,7 +46,13 @@ inline constexpr size_t kSendGatherMax = 16;                 // pieces of one ga
 static_assert(kInputBytesPerConnection > kFrameBytesMax, "a largest frame must fit");
 static_assert(kOutputBytesPerConnection >= kServerFrameBytesMax);
 
+inline constexpr int64_t kLingerNs = 1'000'000'000;          // for the peer to read our last bytes
+inline constexpr int64_t kAcceptBackoffMinNs = 10'000'000;   // after EMFILE and its like, doubling
+inline constexpr int64_t kAcceptBackoffMaxNs = 1'000'000'000;
+static_assert(kAcceptBackoffMinNs < kAcceptBackoffMaxNs);
+
 // Worker.
+inline constexpr size_t kExpirePerTurnMax = 1024;            // steps of the timing wheel
 inline constexpr size_t kInboxMessages = 16 * 1024;
 inline constexpr size_t kInboxDrainMax = 1024;               // taken per turn
 inline constexpr size_t kTurnCompletionsMax = 1024;
