@@ -1,0 +1,220 @@
+// net/connection_table: the sockets of one worker.
+//
+// Owned and called by the worker's thread only. The table turns completions into events for a
+// ConnectionHandler and calls into queued operations; it knows bytes, not what they mean. Handles
+// are generation-checked: every call with the handle of a connection that is gone does nothing, or
+// returns what an ended connection would.
+//
+// The worker's turn:
+//   n = ring.turn(completions, timeout until next_wake_ns())
+//   table.process(completions, now)   events: on_accept, on_bytes, on_send_drained, on_closed,
+//   on_detached
+//   ... open, route, inbox, seal: reserve()/commit(), pause(), close(), set_deadline() ...
+//   table.release_received()          every receive buffer of the turn goes back, once
+//   table.flush_sends()               one gathered send per connection with something to send
+//   table.expire(now)                 events: on_timer
+//
+// No call of the worker leads to an event before that call has returned: events come from process()
+// and expire() alone. Inside events all calls are allowed.
+//
+// Bytes given to on_bytes are writable and stay valid until release_received(). Spans returned by
+// reserve() stay valid until commit() and beyond, until they were sent or the connection ended; a
+// connection ends (on_closed) in a later process() than the one in which close() was called or its
+// last bytes were given.
+//
+// Life of a connection as the handler sees it: on_accept() or a successful adopt(); then any number
+// of events; then exactly one of on_closed() or on_detached(). In either of these the handle is
+// still good for context() and peer(); afterwards it is stale.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/limits.h"
+#include "base/slab.h"
+#include "net/chunk_pool.h"
+#include "net/connection.h"
+#include "net/owned_fd.h"
+#include "net/ring.h"
+#include "net/timing_wheel.h"
+
+namespace ringway::net {
+
+using ConnectionHandle = SlabHandle;
+
+enum class CloseMode : uint8_t {
+  kFlush,  // send what is committed first, then let the peer read it
+  kNow,
+};
+
+// A socket between two tables. Dropping it closes the socket.
+struct DetachedSocket {
+  OwnedFd fd;
+  PeerAddress peer;
+  uint16_t listener = 0;
+  Bytes unsent;  // committed, in order; the new table sends it first
+};
+
+class ConnectionHandler {
+ public:
+  virtual ~ConnectionHandler() = default;
+  // A new connection; reading starts when this returns, unless it was paused or closed.
+  virtual void on_accept(ConnectionHandle handle, uint16_t listener) = 0;
+  virtual void on_bytes(ConnectionHandle handle, ByteSpan bytes) = 0;
+  // The output queue is below output_low_bytes again, after it was above output_high_bytes or a
+  // reserve() was refused.
+  virtual void on_send_drained(ConnectionHandle handle) = 0;
+  virtual void on_timer(ConnectionHandle handle, TimerKind kind) = 0;
+  virtual void on_closed(ConnectionHandle handle, CloseReason reason) = 0;
+  virtual void on_detached(ConnectionHandle handle, DetachedSocket&& socket) = 0;
+};
+
+struct ConnectionTableOptions {
+  uint32_t connections_max = 16 * 1024;
+  size_t output_bytes_max = kOutputBytesPerConnection;  // 0: no limit
+  size_t output_high_bytes = kOutputBytesPerConnection / 2;
+  size_t output_low_bytes = kOutputBytesPerConnection / 4;
+  int64_t drain_ns = 10 * kNsPerSecond;  // longest kFlushing
+  int64_t linger_ns = kLingerNs;         // longest kLingering
+};
+
+class ConnectionTable {
+ public:
+  // All references outlive the table. `now` starts the clock of the deadlines.
+  ConnectionTable(const ConnectionTableOptions& options, Ring& ring, ConnectionHandler& handler,
+                  CounterBlock& counters, Now now);
+  // Closes what is left, without events. The ring must not be turned any more, and must already
+  // have given up its operations where a send is in the kernel: destroy the UringRing first, or
+  // close_all() and turn until size() is 0.
+  ~ConnectionTable();
+  ConnectionTable(const ConnectionTable&) = delete;
+  ConnectionTable& operator=(const ConnectionTable&) = delete;
+
+  // Starts accepting; the table owns the descriptor. Returns the listener's index.
+  uint16_t add_listener(OwnedFd fd);
+  // No on_accept follows. The listening sockets are closed once their accepts are cancelled.
+  void stop_accepting();
+
+  // --- The turn.
+  void process(std::span<const Completion> completions, Now now);
+  void release_received();
+  void flush_sends();
+  void expire(Now now);
+  // The monotonic time at which the table needs a turn without completions: 0 for at once,
+  // kNoDeadline for never.
+  [[nodiscard]] int64_t next_wake_ns() const noexcept;
+
+  // --- One connection.
+  // True while it takes output: open, or on its way to another table.
+  [[nodiscard]] bool is_open(ConnectionHandle handle) noexcept;
+  [[nodiscard]] PeerAddress peer(ConnectionHandle handle) noexcept;
+  [[nodiscard]] uint16_t listener(ConnectionHandle handle) noexcept;
+  void set_context(ConnectionHandle handle, void* context) noexcept;
+  [[nodiscard]] void* context(ConnectionHandle handle) noexcept;  // null when stale
+
+  // Stops and restarts reading. Bytes that the kernel has already taken still come by on_bytes.
+  void pause(ConnectionHandle handle);
+  void resume(ConnectionHandle handle);
+
+  // `size` contiguous bytes at the end of the output; they belong to the caller until commit().
+  // Empty when the connection is not open or the queue would exceed output_bytes_max (counted).
+  [[nodiscard]] ByteSpan reserve(ConnectionHandle handle, size_t size);
+  // Everything reserved on this connection so far is filled: the next flush_sends() sends it.
+  void commit(ConnectionHandle handle);
+  // reserve(), copy, commit(). False when reserve() refused.
+  [[nodiscard]] bool write(ConnectionHandle handle, ByteView bytes);
+  // Reserved or committed, and not yet sent.
+  [[nodiscard]] size_t queued_bytes(ConnectionHandle handle) noexcept;
+
+  // Ends the connection; on_closed(kLocal) follows in a later process(). Uncommitted bytes are
+  // lost. A second close with kNow hurries up a first one with kFlush.
+  void close(ConnectionHandle handle, CloseMode mode);
+  void close_all(CloseMode mode);
+
+  // Takes the connection out of this table: reading stops, what arrives meanwhile still comes by
+  // on_bytes, then on_detached() hands the socket over (or on_closed(), when it was closed
+  // meanwhile). Waits for commit() of what is reserved.
+  void detach(ConnectionHandle handle);
+  // The other side of it. Reading starts at once; bytes come with later turns. An invalid handle
+  // when the table is full: `socket` is then untouched.
+  [[nodiscard]] ConnectionHandle adopt(DetachedSocket&& socket);
+
+  // One deadline per kind (not kDrain); kNoDeadline clears it. Accurate to kWheelTickNs, never
+  // early, cleared when it fires and when the connection starts to close.
+  void set_deadline(ConnectionHandle handle, TimerKind kind, int64_t deadline_ns);
+
+  [[nodiscard]] uint32_t size() const noexcept { return slab_.size(); }
+  [[nodiscard]] uint32_t capacity() const noexcept { return slab_.capacity(); }
+  [[nodiscard]] size_t output_bytes() const noexcept { return pool_.bytes_in_use(); }
+  // Calls visit(handle) for every connection that is open.
+  template <typename Visit>
+  void for_each_open(Visit&& visit) {
+    slab_.for_each([&](ConnectionHandle handle, Connection& connection) {
+      if (connection.state() == ConnectionState::kOpen) visit(handle);
+    });
+  }
+
+ private:
+  struct Listener {
+    OwnedFd fd;
+    bool accept_in_kernel = false;
+    bool cancel_in_kernel = false;
+    int64_t backoff_ns = 0;  // the last delay, 0 after a success
+    int64_t retry_at_ns = kNoDeadline;
+  };
+
+  void on_completion(const Completion& completion);
+  void on_accept_completion(const Completion& completion);
+  void on_accept_error(Listener& listener, uint16_t index, int error);
+  void on_receive_completion(ConnectionHandle handle, Connection& connection,
+                             const Completion& completion);
+  void on_send_completion(ConnectionHandle handle, Connection& connection, int32_t result);
+  void on_stream_end(ConnectionHandle handle, Connection& connection);
+
+  ConnectionHandle admit(int fd, const PeerAddress& peer, uint16_t listener);
+  void refuse(int fd);
+  void queue_accept(uint16_t index);
+  void settle_listener(Listener& listener, uint16_t index);
+  void retry_accepts();
+
+  // Reconciles what the kernel does with what the state wants; the one place that moves a closing
+  // or detaching connection on.
+  void settle(ConnectionHandle handle, Connection& connection);
+  void settle_receive(ConnectionHandle handle, Connection& connection);
+  void begin_close(ConnectionHandle handle, Connection& connection, CloseReason reason,
+                   CloseMode mode);
+  void begin_join(ConnectionHandle handle, Connection& connection);
+  void finish_detach(ConnectionHandle handle, Connection& connection);
+  void recycle(ConnectionHandle handle, Connection& connection);
+  void start_send(ConnectionHandle handle, Connection& connection);
+  void mark_dirty(ConnectionHandle handle, Connection& connection);
+  void mark_pending(ConnectionHandle handle, Connection& connection);
+
+  void set_timer(ConnectionHandle handle, Connection& connection, TimerKind kind,
+                 int64_t deadline_ns);
+  void clear_timers(ConnectionHandle handle, Connection& connection);
+  void fire_timers(ConnectionHandle handle, Connection& connection);
+
+  const ConnectionTableOptions options_;
+  Ring& ring_;
+  ConnectionHandler& handler_;
+  CounterBlock& counters_;
+  Now now_;  // of the current turn
+  Slab<Connection> slab_;
+  ChunkPool pool_;
+  TimingWheel wheel_;
+  std::vector<Listener> listeners_;
+  bool accepting_ = true;
+  std::vector<uint16_t> received_buffers_;  // of this turn, to be given back
+  std::vector<ConnectionHandle> dirty_;     // have something to send
+  std::vector<ConnectionHandle> pending_;   // settled by the next process()
+  std::vector<ConnectionHandle> starved_;   // lost their receive to ENOBUFS
+  std::vector<ConnectionHandle> scratch_;
+};
+
+}  // namespace ringway::net
