@@ -68,6 +68,20 @@ inline constexpr size_t kKeyQueriesInFlightMax = 4096;       // per worker
 inline constexpr size_t kPushesPerLinkMax = 1024;            // received, not yet taken by the worker
 inline constexpr size_t kGrpcMessageBytesMax = 8 * 1024 * 1024;
 static_assert(kWindowBytesMax > kFrameBytesMax, "a largest message must fit the window");
+inline constexpr size_t kWindowChunkBytes = 64 * 1024;       // encoded messages share these
+inline constexpr size_t kStreamsPerShard = 4;                // SessionDataStreams, keys spread over them
+inline constexpr size_t kBatchesPerWriteMax = 4;             // batches handed to a link at once
+inline constexpr size_t kClosesAsideMax = 4096;              // session closes that wait for the window
+inline constexpr size_t kKeyStoresInFlightMax = 4096;        // SetAuthKey calls, per worker
+inline constexpr size_t kLinkEventsMax = 256;                // received, not yet taken: then reading stops
+inline constexpr size_t kLinkEventBytesMax = 4 * 1024 * 1024;
+inline constexpr size_t kPushesPerStreamMax = 1024;          // unanswered, one GatewayDataStream
+inline constexpr int64_t kReconnectBackoffMinNs = 100LL * 1'000'000;
+inline constexpr int64_t kReconnectBackoffMaxNs = 5LL * 1'000'000'000;
+inline constexpr int64_t kWelcomeTimeoutNs = 5LL * 1'000'000'000;   // of a batched link's greeting
+inline constexpr int64_t kLinkStallNs = 15LL * 1'000'000'000;       // unacknowledged without progress
+inline constexpr int64_t kLinkRetireNs = 30LL * 1'000'000'000;      // a removed shard's window may drain
+static_assert(kStreamWindowMax <= kWindowMessagesMax);
 
 // Sessions.
 inline constexpr size_t kKeysPerConnection = 4;
