@@ -121,4 +121,28 @@ inline constexpr int kClientResendsMax = 5;                  // of one request
 inline constexpr size_t kClientConnectsInFlight = 256;       // of one load thread
 static_assert(kClientContainerBytesMax < kFrameBytesMax);
 
+// Reference shard.
+inline constexpr size_t kShardStripes = 256;                 // locks over keys and sessions
+inline constexpr size_t kShardSessionsMax = 1 << 20;         // the least recently heard one is forgotten
+inline constexpr size_t kShardRecentIdsMax = 4096;           // msg_ids remembered, per session
+inline constexpr size_t kShardUnackedMax = 64;               // answers kept for sending again, per session
+inline constexpr size_t kShardUnackedBytesMax = 256 * 1024;
+inline constexpr size_t kShardContainerMessagesMax = 1024;
+inline constexpr size_t kShardInflatedBytesMax = 4 * 1024 * 1024;  // all gzip_packed of one message
+inline constexpr size_t kShardWrapperDepthMax = 8;           // invokeWithLayer(initConnection(...
+inline constexpr size_t kShardJsonDepthMax = 8;
+inline constexpr size_t kShardVectorMax = 8192;              // msg_ids in one service message
+inline constexpr size_t kShardFutureSaltsMax = 64;
+inline constexpr size_t kShardAnswerBytesMax = 512 * 1024;   // of one container of answers
+inline constexpr int64_t kShardMsgAgeMaxSeconds = 300;       // older msg_ids are refused
+inline constexpr int64_t kShardMsgAheadMaxSeconds = 30;
+inline constexpr int64_t kShardHttpWaitMaxMs = 1500;         // stays below a gateway's 2 s deadline
+inline constexpr size_t kShardGatewaysMax = 256;             // addresses that answers go to
+inline constexpr size_t kShardGatewayQueueMax = 16 * 1024;   // pushes unanswered, per gateway
+inline constexpr size_t kShardLinkQueueBytesMax = 8 * 1024 * 1024;  // above it a link is not read
+inline constexpr size_t kShardPushesTrackedMax = 64 * 1024;  // unanswered pushes, per link
+inline constexpr size_t kShardKeyQueueMax = 64 * 1024;       // keys waiting for their commit
+inline constexpr size_t kShardKeyMapBytes = size_t{1} << 30; // address space of the key file
+static_assert(kShardAnswerBytesMax < kServerFrameBytesMax);
+
 }  // namespace ringway
