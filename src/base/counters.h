@@ -18,6 +18,7 @@ namespace ringway {
   X(kConnectionsAccepted, "connections_accepted")                       \
   X(kConnectionsClosed, "connections_closed")                           \
   X(kConnectionsRefusedFull, "connections_refused_full")                \
+  X(kConnectionsRefusedAddress, "connections_refused_address")          \
   X(kConnectionsMovedOut, "connections_moved_out")                      \
   X(kConnectionsMovedIn, "connections_moved_in")                        \
   X(kAcceptErrors, "accept_errors")                                     \
@@ -42,6 +43,8 @@ namespace ringway {
   X(kMessagesRouted, "messages_routed")                                 \
   X(kMessagesSealed, "messages_sealed")                                 \
   X(kMessagesLost, "messages_lost")                                     \
+  X(kMessagesAbandoned, "messages_abandoned")                           \
+  X(kUnboundKeysRefused, "unbound_keys_refused")                        \
   X(kQuickAcks, "quick_acks")                                           \
   X(kHandshakesStarted, "handshakes_started")                           \
   X(kHandshakesDone, "handshakes_done")                                 \

@@ -83,6 +83,9 @@ inline constexpr int64_t kLinkStallNs = 15LL * 1'000'000'000;       // unacknowl
 inline constexpr int64_t kLinkRetireNs = 30LL * 1'000'000'000;      // a removed shard's window may drain
 static_assert(kStreamWindowMax <= kWindowMessagesMax);
 
+// A connection that waits is read on until this much is parked; then reading stops.
+inline constexpr size_t kParkedBytesUnpaused = 16 * 1024;
+
 // Sessions.
 inline constexpr size_t kKeysPerConnection = 4;
 inline constexpr size_t kSessionsPerConnection = 16;

@@ -1,6 +1,6 @@
 // gateway/address_budget: how much one client address may ask of the whole process.
 //
-// Token buckets: each address has, for each kind of costly request, a second's worth of tokens that
+// Token buckets: each address (an IPv6 client's /64 network) has, for each kind of costly request, a second's worth of tokens that
 // refill at the configured rate. Any worker may call; the table is split into stripes with a lock each.
 // A lock is held for one look-up and never on the path of an encrypted message, only for a key exchange
 // or a key look-up, each of which costs a thousand times more. (Asking the budget's owner through its
@@ -28,6 +28,10 @@ class AddressBudget {
 
   // Takes one token; false when the address has none left.
   [[nodiscard]] bool take(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
+  // The two halves of it, for requests whose cost is known only afterwards: whether a token is left,
+  // and taking one even so. What is charged beyond zero is paid back by waiting.
+  [[nodiscard]] bool has_left(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
+  void charge(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
 
   // Connections are counted, not metered: open() refuses above `limit` (0 = no limit).
   [[nodiscard]] bool open_connection(const net::PeerAddress& address, uint32_t limit, int64_t now_ns);

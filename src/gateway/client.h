@@ -1,0 +1,141 @@
+// gateway/client: the state of one connection as the gateway sees it, and of what stands in its way.
+//
+// Plain data, owned by one worker; Flow holds the logic. An Inlet is a source of encrypted frames for
+// keys of this worker: a connection that lives here (Client), or one that lives elsewhere and uses a
+// key whose home is here (RemoteInlet). Frames of an inlet are worked off strictly in order: whatever
+// cannot go on now waits in `held`, and everything behind it waits in the transport's tail.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "cluster/push.h"
+#include "gateway/connection_state.h"
+#include "gateway/home.h"
+#include "gateway/key_cache.h"
+#include "gateway/session_table.h"
+#include "mtproto/handshake.h"
+#include "mtproto/message.h"
+#include "mtproto/transport.h"
+#include "mtproto/unencrypted.h"
+#include "net/address.h"
+
+namespace ringway::gateway {
+
+// A key that a connection has used. `entry` is pinned; null when the key's home is another worker.
+struct KeyUse {
+  int64_t auth_key_id = 0;
+  KeyEntry* entry = nullptr;
+};
+
+struct SessionUse {
+  SessionKey key;
+  Session* session = nullptr;     // good while this connection is attached
+};
+
+// A message that is open and waits for room in its shard's window.
+struct OpenedMessage {
+  mtproto::MessageHeader header;
+  Bytes payload;
+  KeyEntry* entry = nullptr;      // pinned by the inlet
+  uint32_t quick_ack_token = 0;
+  bool quick_ack = false;
+};
+
+// A message above kLargeMessageBytes, opened a slice per turn. Has its own copy of the key.
+struct LargeOpen {
+  LargeOpen(const AuthKeyBytes& key, KeyEntry* entry_in, ParkedFrame frame_in)
+      : auth_key(key), entry(entry_in), frame(std::move(frame_in)),
+        work(auth_key, frame.frame, mtproto::Sender::kClient) {}
+  const AuthKeyBytes auth_key;
+  KeyEntry* const entry;
+  ParkedFrame frame;
+  mtproto::SlicedOpen work;
+};
+
+// What an inlet waits for; allocated only while it waits.
+struct Held {
+  std::deque<OpenedMessage> opened;   // first in order: room in a window
+  std::unique_ptr<LargeOpen> large;   // then this: slices of time
+  std::deque<ParkedFrame> frames;     // then these: a key, a home, an exchange
+  bool waits_for_key = false;         // frames.front() asked for its key
+  bool waits_for_move = false;        // the connection is on its way to another worker
+  bool waits_for_remote = false;      // frames are being worked off at another home
+};
+
+struct Inlet {
+  ConnectionRef ref;
+  net::PeerAddress peer;
+  std::string client_ip;
+  const bool remote = false;
+  bool failed = false;                // takes no further frame; closing is under way
+  bool gone = false;                  // the connection has ended
+  std::vector<KeyUse> keys;
+  std::vector<SessionUse> sessions;   // oldest first
+  std::unique_ptr<Held> held;
+
+  explicit Inlet(bool is_remote) : remote(is_remote) {}
+  virtual ~Inlet() = default;
+  Inlet(const Inlet&) = delete;
+  Inlet& operator=(const Inlet&) = delete;
+
+  [[nodiscard]] KeyUse* key_use(int64_t auth_key_id) noexcept {
+    for (KeyUse& use : keys) {
+      if (use.auth_key_id == auth_key_id) return &use;
+    }
+    return nullptr;
+  }
+};
+
+// A message for the client above kLargeMessageBytes, sealed a slice per turn, and what queues behind it.
+struct LargeSeal {
+  struct Waiting {
+    KeyEntry* entry = nullptr;        // pinned by the connection
+    Bytes plaintext;
+    std::unique_ptr<cluster::PushReply> reply;
+  };
+  AuthKeyBytes auth_key;
+  Bytes sealed;
+  std::unique_ptr<mtproto::SlicedSeal> work;
+  std::unique_ptr<cluster::PushReply> reply;
+  std::deque<Waiting> waiting;
+  size_t waiting_bytes = 0;
+};
+
+struct Client final : Inlet {
+  explicit Client(const mtproto::TransportConfig* config) : Inlet(false), transport(config) {}
+  Client(const mtproto::TransportConfig* config, mtproto::TransportState state)
+      : Inlet(false), transport(config, std::move(state)) {}
+
+  mtproto::ServerTransport transport;
+  mtproto::ServerMsgId msg_id;
+  std::unique_ptr<mtproto::HandshakeSet> handshake;   // from the first req_pq on
+  std::unique_ptr<LargeSeal> large_seal;
+  int64_t accepted_ns = 0;
+  int64_t last_input_ns = 0;
+  int64_t handshake_window_ns = 0;    // start of the window that `handshakes` counts
+  uint32_t handshakes = 0;
+  uint16_t listener = 0;
+  int32_t closing_error = 0;          // the transport error to send before closing
+  bool moved = false;                 // lives at the home of its first key
+  bool proven = false;                // has finished a key exchange or sent a message that opened
+  bool got_bytes = false;
+  bool frame_timer = false;           // the deadline of a begun frame is set
+  bool paused = false;
+  bool uncounted = false;             // refused by the limit per address, so not part of its count
+};
+
+// The home's side of a connection that lives on another worker.
+struct RemoteInlet final : Inlet {
+  RemoteInlet() : Inlet(true) {}
+  bool answering = false;             // frames were taken in and RemoteDone is owed
+  size_t in_batch = 0;                // frames in the present open batch
+  int64_t auth_key_id = 0;
+  std::vector<uint32_t> quick_acks;
+};
+
+}  // namespace ringway::gateway

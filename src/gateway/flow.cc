@@ -1,0 +1,389 @@
+#include "gateway/flow.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+namespace ringway::gateway {
+
+using net::TimerKind;
+
+Flow::Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters)
+    : worker_(worker),
+      shared_(shared),
+      counters_(counters),
+      keys_(shared.config.auth_key_cache_bytes / shared.workers, counters),
+      backlog_(shared.workers) {}
+
+Flow::~Flow() {
+  // Clients that are still open belong to the table's contexts.
+  if (table_ == nullptr) return;
+  table_->for_each_open([&](net::ConnectionHandle handle) { delete client_at(handle); });
+}
+
+void Flow::attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher) {
+  table_ = &table;
+  dispatcher_ = &dispatcher;
+  outbox_ = std::make_unique<Outbox>(table, counters_);
+}
+
+// --- finding
+
+Client* Flow::client_at(net::ConnectionHandle handle) noexcept {
+  return static_cast<Client*>(table_->context(handle));
+}
+
+Client* Flow::client_of(const ConnectionRef& ref) noexcept {
+  if (ref.worker != worker_) return nullptr;
+  Client* client = client_at(ref.handle);
+  return client != nullptr && client->ref == ref && !client->gone ? client : nullptr;
+}
+
+Inlet* Flow::inlet_of(const ConnectionRef& ref) noexcept {
+  if (ref.worker == worker_) return client_of(ref);
+  const auto found = remote_inlets_.find(ref.serial);
+  return found == remote_inlets_.end() ? nullptr : found->second.get();
+}
+
+Held& Flow::held(Inlet& inlet) {
+  if (inlet.held == nullptr) inlet.held = std::make_unique<Held>();
+  return *inlet.held;
+}
+
+// --- the beginning
+
+void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
+  const uint32_t limit = shared_.config.limits.connections_per_address;
+  const net::PeerAddress peer = table_->peer(handle);
+  auto client = std::make_unique<Client>(&shared_.transport);
+  client->peer = peer;
+  client->listener = listener;
+  client->accepted_ns = now_.mono_ns;
+  client->ref.serial = next_serial_++ * shared_.workers + worker_;
+  const bool refused = limit != config::kNoLimit &&
+                       !shared_.budget->open_connection(peer, limit, now_.mono_ns);
+  if (refused) {
+    counters_.add(Counter::kConnectionsRefusedAddress);
+    client->uncounted = true;
+  }
+  Client& started = *client;
+  start_client(std::move(client), handle);
+  if (refused || draining_) {
+    fail(started, 0);
+    return;
+  }
+  table_->set_deadline(handle, TimerKind::kFirstByte,
+                       now_.mono_ns + shared_.config.timeouts.first_byte_ns);
+}
+
+void Flow::start_client(std::unique_ptr<Client> client, net::ConnectionHandle handle) {
+  client->ref.worker = worker_;
+  client->ref.handle = handle;
+  client->client_ip = client->peer.ip_text();
+  client->last_input_ns = now_.mono_ns;
+  ++clients_count_;
+  table_->set_context(handle, client.release());   // comes back in on_closed or on_detached
+}
+
+// --- bytes
+
+void Flow::on_bytes(net::ConnectionHandle handle, ByteSpan bytes) {
+  Client* client = client_at(handle);
+  if (client == nullptr || client->failed) return;
+  if (!client->got_bytes) {
+    client->got_bytes = true;
+    const auto& timeouts = shared_.config.timeouts;
+    table_->set_deadline(handle, TimerKind::kFirstByte, now_.mono_ns + timeouts.detection_ns);
+    if (!client->proven) {
+      table_->set_deadline(handle, TimerKind::kHandshake, now_.mono_ns + timeouts.handshake_ns);
+    }
+    table_->set_deadline(handle, TimerKind::kIdle, now_.mono_ns + timeouts.idle_ns);
+  }
+  client->transport.receive(bytes);
+  if (client->held != nullptr) {
+    park_input(*client);
+    return;
+  }
+  pump(*client);
+  after_input(*client);
+}
+
+// Cuts frames until the input is used up or something stands in the way.
+void Flow::pump(Client& client) {
+  while (client.held == nullptr && !client.failed) {
+    mtproto::Frame frame;
+    switch (client.transport.next(frame)) {
+      case mtproto::ServerTransport::Event::kNeedMore:
+        return;
+      case mtproto::ServerTransport::Event::kError:
+        counters_.add(Counter::kTransportErrors);
+        fail(client, 0);
+        return;
+      case mtproto::ServerTransport::Event::kFrame:
+        take_frame(client, frame);
+        break;
+    }
+  }
+}
+
+void Flow::take_frame(Client& client, mtproto::Frame& frame) {
+  counters_.add(Counter::kFramesReceived);
+  client.last_input_ns = now_.mono_ns;
+  const auto content = mtproto::read_frame(client.transport.kind(), frame.payload);
+  if (!content) {
+    counters_.add(Counter::kTransportErrors);
+    fail(client, 0);
+    return;
+  }
+  if (content->encrypted) {
+    take_encrypted(client, content->bytes, std::move(frame.storage), frame.quick_ack);
+  } else {
+    take_unencrypted(client, content->bytes);
+  }
+}
+
+void Flow::after_input(Client& client) {
+  if (client.failed) return;
+  if (client.transport.kind() != mtproto::TransportKind::kUndecided) {
+    table_->set_deadline(client.ref.handle, TimerKind::kFirstByte, net::kNoDeadline);
+  }
+  if (client.held != nullptr) {
+    park_input(client);
+  } else {
+    update_frame_timer(client);
+  }
+}
+
+// The connection has to wait: what it sends meanwhile rests in the tail, within limits.
+void Flow::park_input(Client& client) {
+  client.transport.park();
+  size_t bytes = client.transport.buffered_bytes();
+  for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
+  for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
+  if (bytes > shared_.config.limits.input_bytes_per_connection) {
+    counters_.add(Counter::kInputLimited);
+    fail(client, 0);
+    return;
+  }
+  set_pause(client);
+}
+
+// Reading stops while a connection waits, but for a short wait that little is read in: stopping costs
+// two system calls, and most look-ups are over before anything else arrives.
+void Flow::set_pause(Client& client) {
+  const bool waits_long = client.held != nullptr &&
+                          (!client.held->opened.empty() || client.held->waits_for_move ||
+                           client.transport.buffered_bytes() > kParkedBytesUnpaused);
+  if (waits_long == client.paused || client.failed) return;
+  client.paused = waits_long;
+  if (waits_long) {
+    table_->pause(client.ref.handle);
+  } else {
+    table_->resume(client.ref.handle);
+  }
+}
+
+// A frame that has begun must end; a connection that waits for us has no deadline of its own.
+void Flow::update_frame_timer(Client& client) {
+  const bool wanted = client.held == nullptr && client.transport.mid_frame();
+  if (wanted == client.frame_timer) return;
+  client.frame_timer = wanted;
+  table_->set_deadline(client.ref.handle, TimerKind::kFrame,
+                       wanted ? now_.mono_ns + shared_.config.timeouts.frame_ns : net::kNoDeadline);
+}
+
+// Something an inlet waited for has come: works off what it holds, in order, as far as it goes.
+void Flow::resume(Inlet& inlet) {
+  if (inlet.failed) return;
+  while (inlet.held != nullptr) {
+    Held& wait = *inlet.held;
+    if (wait.waits_for_move || wait.waits_for_remote || wait.waits_for_key) return;
+    if (!wait.opened.empty()) {
+      OpenedMessage message = std::move(wait.opened.front());
+      wait.opened.pop_front();
+      const Routed routed = route(inlet, *message.entry, message.header, message.payload,
+                                  message.quick_ack, message.quick_ack_token);
+      if (routed == Routed::kHeld) {
+        // route() has put a copy at the end; the original goes back to the front in its place.
+        inlet.held->opened.pop_back();
+        inlet.held->opened.push_front(std::move(message));
+        return;
+      }
+      if (routed == Routed::kFailed) return;
+      continue;
+    }
+    if (wait.large != nullptr) return;
+    if (!wait.frames.empty()) {
+      ParkedFrame frame = std::move(wait.frames.front());
+      wait.frames.pop_front();
+      const bool last = wait.frames.empty();
+      std::deque<ParkedFrame> rest = std::move(wait.frames);
+      inlet.held.reset();
+      const ByteSpan bytes(frame.frame);
+      take_encrypted(inlet, bytes, std::move(frame.frame), frame.quick_ack);
+      if (inlet.failed) return;
+      if (!last) {
+        Held& again = held(inlet);
+        again.frames.insert(again.frames.end(), std::make_move_iterator(rest.begin()),
+                            std::make_move_iterator(rest.end()));
+      }
+      continue;
+    }
+    inlet.held.reset();
+  }
+  if (inlet.remote) return;
+  auto& client = static_cast<Client&>(inlet);
+  pump(client);
+  after_input(client);
+  set_pause(client);
+}
+
+void Flow::resume_waiting() {
+  std::vector<ConnectionRef> ready;
+  ready.swap(ready_);
+  for (const ConnectionRef& ref : ready) {
+    if (Inlet* inlet = inlet_of(ref)) resume(*inlet);
+  }
+}
+
+bool Flow::has_work() const noexcept {
+  if (!ready_.empty() || !large_.empty()) return true;
+  return dispatcher_->has_work();
+}
+
+// --- deadlines
+
+void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
+  Client* client = client_at(handle);
+  if (client == nullptr || client->failed) return;
+  switch (kind) {
+    case TimerKind::kFirstByte:
+      counters_.add(Counter::kTimeoutFirstByte);
+      break;
+    case TimerKind::kHandshake:
+      if (client->proven) return;
+      counters_.add(Counter::kTimeoutHandshake);
+      break;
+    case TimerKind::kFrame:
+      if (!client->frame_timer) return;
+      counters_.add(Counter::kTimeoutFrame);
+      break;
+    case TimerKind::kIdle: {
+      // Set once and looked at when it fires: input only notes the time.
+      const int64_t deadline_ns = client->last_input_ns + shared_.config.timeouts.idle_ns;
+      if (now_.mono_ns < deadline_ns) {
+        table_->set_deadline(handle, TimerKind::kIdle, deadline_ns);
+        return;
+      }
+      counters_.add(Counter::kTimeoutIdle);
+      break;
+    }
+    case TimerKind::kKeyLookup:
+      counters_.add(Counter::kTimeoutKeyLookup);
+      break;
+    case TimerKind::kDrain:
+      return;
+  }
+  fail(*client, 0);
+}
+
+void Flow::on_send_drained(net::ConnectionHandle handle) { (void)handle; }
+
+// --- the end
+
+// No further frame is taken; the connection is closed at the end of the turn, after what it is owed.
+void Flow::fail(Inlet& inlet, int32_t transport_error) {
+  if (inlet.failed) return;
+  inlet.failed = true;
+  if (inlet.held != nullptr) {
+    counters_.add(Counter::kMessagesAbandoned, inlet.held->opened.size() + inlet.held->frames.size());
+  }
+  if (inlet.remote) {
+    RemoteDone done;
+    done.to = inlet.ref;
+    done.close = true;
+    done.transport_error = transport_error;
+    post(inlet.ref.worker, std::move(done));
+    return;
+  }
+  auto& client = static_cast<Client&>(inlet);
+  client.closing_error = transport_error;
+  failed_.push_back(&client);
+}
+
+void Flow::close_failed() {
+  for (Client* client : failed_) {
+    if (client->gone) continue;
+    if (client->closing_error != 0) (void)outbox_->transport_error(*client, client->closing_error);
+  }
+}
+
+void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
+  std::unique_ptr<Client> client(client_at(handle));
+  if (client == nullptr) return;
+  log_debug("gateway", "{} closed ({})", client->peer.to_string(), static_cast<int>(reason));
+  table_->set_context(handle, nullptr);
+  client->gone = true;
+  client->failed = true;
+  if (client->held != nullptr) {
+    counters_.add(Counter::kMessagesAbandoned, client->held->opened.size() + client->held->frames.size());
+  }
+  departed_.push_back(std::move(client));
+}
+
+// Sessions end and pins go with the connection. Called once nothing of the turn refers to it.
+void Flow::take_apart(Client& client) {
+  release_inlet(client);
+  tell_homes_gone(client);
+  if (!client.uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
+    shared_.budget->close_connection(client.peer);
+  }
+  --clients_count_;
+}
+
+void Flow::release_inlet(Inlet& inlet) {
+  while (!inlet.sessions.empty()) leave_session(inlet, inlet.sessions.front().key);
+  inlet.held.reset();
+  for (KeyUse& use : inlet.keys) {
+    if (use.entry != nullptr) keys_.unpin(*use.entry, inlet.ref);
+  }
+  inlet.keys.clear();
+}
+
+void Flow::finish_turn() {
+  flush_remote_frames();
+  answer_remote_inlets();
+  close_failed();
+  outbox_->finish_turn();
+  for (Client* client : failed_) {
+    if (!client->gone) table_->close(client->ref.handle, net::CloseMode::kFlush);
+  }
+  failed_.clear();
+  for (Client* client : moving_) {
+    if (!client->gone && !client->failed) table_->detach(client->ref.handle);
+  }
+  moving_.clear();
+  for (const auto& client : departed_) take_apart(*client);
+  departed_.clear();
+  retry_posts();
+}
+
+void Flow::drain() {
+  if (draining_) return;
+  draining_ = true;
+  table_->stop_accepting();
+  table_->for_each_open([&](net::ConnectionHandle handle) {
+    if (Client* client = client_at(handle)) fail(*client, 0);
+  });
+}
+
+bool Flow::drained() const noexcept {
+  const bool posted = std::all_of(backlog_.begin(), backlog_.end(),
+                                  [](const auto& messages) { return messages.empty(); });
+  return clients_count_ == 0 && posted && dispatcher_->unacknowledged() == 0;
+}
+
+}  // namespace ringway::gateway

@@ -1,0 +1,222 @@
+// gateway/flow: what one worker does with its connections: bytes to frames, frames to messages,
+// messages to shards, and everything that comes back.
+//
+// Owned by the worker's thread. It holds the branches of the job; the rooms it composes (net, mtproto,
+// cluster) do not know each other. Its parts stand in files of their own:
+//   flow.cc           connections: accept, bytes, frames, deadlines, the end
+//   flow_exchange.cc  the key exchange
+//   flow_open.cc      encrypted frames: keys, the open batch, large messages
+//   flow_route.cc     opened messages: sessions, windows, back pressure
+//   flow_push.cc      messages for clients
+//   flow_remote.cc    connections and keys whose homes differ
+//
+// Order within a turn (see worker.cc): events of the table, open_and_route(), the inbox and the shards'
+// events, run_large(), resume_waiting(), open_and_route() again, finish_turn().
+//
+// Nothing here frees a Client while the turn may still refer to it: an ended one moves to `departed_`
+// and is taken apart by finish_turn(). A failing one is marked, and closed there too, so that what it
+// rightfully sent before is still delivered.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "cluster/dispatcher.h"
+#include "cluster/push.h"
+#include "config/config.h"
+#include "gateway/address_budget.h"
+#include "gateway/client.h"
+#include "gateway/crypto_pool.h"
+#include "gateway/key_cache.h"
+#include "gateway/outbox.h"
+#include "gateway/session_table.h"
+#include "gateway/worker_message.h"
+#include "mtproto/framing.h"
+#include "mtproto/handshake.h"
+#include "mtproto/message.h"
+#include "mtproto/transport.h"
+#include "net/connection_table.h"
+
+namespace ringway::gateway {
+
+// What all workers share: immutable, or safe for any thread.
+struct SharedContext {
+  config::Config config;
+  mtproto::TransportConfig transport;
+  mtproto::HandshakeConfig handshake;
+  uint32_t workers = 1;
+  AddressBudget* budget = nullptr;
+  // Hands a job to the crypto pool (see CryptoPool::submit).
+  std::function<PoolAnswer(CryptoTask&)> submit_crypto;
+  // Puts a message into another worker's inbox; false when that is full.
+  std::function<bool(uint32_t worker, WorkerMessage&&)> post;
+};
+
+class Flow final : public net::ConnectionHandler, public cluster::DispatcherEvents {
+ public:
+  Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters);
+  ~Flow() override;
+  // The table and the dispatcher refer to the flow and are made after it.
+  void attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher);
+
+  // --- the turn
+  void begin_turn(Now now) noexcept { now_ = now; }
+  void open_and_route();
+  void take_message(WorkerMessage&& message);
+  void run_large();
+  void resume_waiting();
+  void finish_turn();
+  // True when the next turn must not wait.
+  [[nodiscard]] bool has_work() const noexcept;
+  // Stops accepting and closes every connection once what it has sent is delivered.
+  void drain();
+  [[nodiscard]] bool drained() const noexcept;
+
+  [[nodiscard]] size_t sessions() const noexcept { return sessions_.size(); }
+  [[nodiscard]] size_t keys() const noexcept { return keys_.size(); }
+
+  // --- net::ConnectionHandler
+  void on_accept(net::ConnectionHandle handle, uint16_t listener) override;
+  void on_bytes(net::ConnectionHandle handle, ByteSpan bytes) override;
+  void on_send_drained(net::ConnectionHandle handle) override;
+  void on_timer(net::ConnectionHandle handle, net::TimerKind kind) override;
+  void on_closed(net::ConnectionHandle handle, net::CloseReason reason) override;
+  void on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socket) override;
+
+  // --- cluster::DispatcherEvents
+  void on_window_open(uint32_t shard) override;
+  void on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
+                     const cluster::AuthKeyRecord* record) override;
+  void on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) override;
+  void on_key_unregistered(int64_t auth_key_id) override;
+  void on_push(cluster::PushRequest push) override;
+
+ private:
+  // One encrypted frame of the turn.
+  struct OpenEntry {
+    Inlet* inlet = nullptr;
+    KeyEntry* entry = nullptr;
+    Bytes storage;             // owns the frame when it does not lie in a receive buffer
+    bool quick_ack = false;
+  };
+  struct StorePending {
+    ConnectionRef connection;
+    mtproto::Nonce nonce{};
+    cluster::AuthKeyRecord record;
+    int64_t expires_at_s = 0;
+  };
+  struct LargeTurn {
+    ConnectionRef ref;
+    bool seal = false;         // else open
+  };
+  enum class Routed : uint8_t { kTaken, kHeld, kFailed };
+
+  // flow.cc
+  [[nodiscard]] Client* client_at(net::ConnectionHandle handle) noexcept;
+  [[nodiscard]] Client* client_of(const ConnectionRef& ref) noexcept;
+  [[nodiscard]] Inlet* inlet_of(const ConnectionRef& ref) noexcept;
+  void start_client(std::unique_ptr<Client> client, net::ConnectionHandle handle);
+  void pump(Client& client);
+  void take_frame(Client& client, mtproto::Frame& frame);
+  void after_input(Client& client);
+  void park_input(Client& client);
+  void set_pause(Client& client);
+  void update_frame_timer(Client& client);
+  void fail(Inlet& inlet, int32_t transport_error);
+  void close_failed();
+  void take_apart(Client& client);
+  void release_inlet(Inlet& inlet);
+  [[nodiscard]] Held& held(Inlet& inlet);
+  void resume(Inlet& inlet);
+
+  // flow_exchange.cc
+  void take_unencrypted(Client& client, ByteView frame);
+  void take_outcome(Client& client, mtproto::HandshakeOutcome outcome);
+  void start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job);
+  void start_store(Client& client, const mtproto::Nonce& nonce, const mtproto::CreatedKey& created);
+  void take_crypto_result(CryptoTask&& task);
+  [[nodiscard]] bool handshake_allowed(Client& client);
+  void keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
+
+  // flow_open.cc
+  void take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quick_ack);
+  [[nodiscard]] KeyEntry* entry_for(Inlet& inlet, int64_t auth_key_id, bool& waits);
+  void hold_frame(Inlet& inlet, ByteSpan frame, Bytes storage, bool quick_ack);
+  [[nodiscard]] bool ask_for_key(Inlet& inlet, int64_t auth_key_id);
+  void start_large_open(Inlet& inlet, KeyEntry& entry, ParkedFrame frame);
+  void finish_large_open(Inlet& inlet);
+  void take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack);
+
+  // flow_route.cc
+  [[nodiscard]] Routed route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
+                             ByteView payload, bool quick_ack, uint32_t token);
+  [[nodiscard]] Session& session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id);
+  void leave_session(Inlet& inlet, const SessionKey& key);
+  void wait_for_window(Inlet& inlet, uint32_t shard);
+  void acknowledge(Inlet& inlet, uint32_t token);
+
+  // flow_push.cc
+  void deliver(cluster::PushRequest push);
+  [[nodiscard]] bool send_to(Client& client, KeyEntry& entry, cluster::PushRequest& push);
+  void start_large_seal(Client& client, KeyEntry& entry, Bytes plaintext,
+                        std::unique_ptr<cluster::PushReply> reply);
+  void finish_large_seal(Client& client);
+  [[nodiscard]] bool send_remote(const ConnectionRef& ref, const KeyEntry& entry,
+                                 cluster::PushRequest& push);
+
+  // flow_remote.cc
+  void post(uint32_t worker, WorkerMessage&& message);
+  void retry_posts();
+  void start_move(Client& client);
+  void adopt(std::unique_ptr<ConnectionState> state);
+  void send_to_home(Client& client, int64_t auth_key_id, ByteSpan frame, bool quick_ack);
+  void flush_remote_frames();
+  void take_remote_frames(std::unique_ptr<RemoteFrames> frames);
+  void take_remote_done(RemoteDone&& done);
+  void take_remote_output(RemoteOutput&& output);
+  void answer_remote(RemoteInlet& inlet);
+  void answer_remote_inlets();
+  void tell_homes_gone(const Client& client);
+
+  const uint32_t worker_;
+  const SharedContext& shared_;
+  CounterBlock& counters_;
+  net::ConnectionTable* table_ = nullptr;
+  cluster::Dispatcher* dispatcher_ = nullptr;
+  std::unique_ptr<Outbox> outbox_;
+  Now now_;
+  uint64_t next_serial_ = 1;
+  bool draining_ = false;
+
+  KeyCache keys_;
+  SessionTable sessions_;
+  std::unordered_map<uint64_t, std::unique_ptr<RemoteInlet>> remote_inlets_;   // by serial
+  size_t clients_count_ = 0;
+
+  // The turn's open batch: two arrays of equal length, so that the jobs lie side by side.
+  std::vector<OpenEntry> open_entries_;
+  std::vector<mtproto::OpenJob> open_jobs_;
+
+  std::vector<Client*> failed_;                          // to be closed at the end of the turn
+  std::vector<std::unique_ptr<Client>> departed_;        // ended in this turn
+  std::vector<Client*> moving_;                          // to be detached at the end of the turn
+  std::vector<ConnectionRef> ready_;                     // inlets that may go on
+  std::deque<LargeTurn> large_;
+  std::unordered_map<int64_t, std::vector<ConnectionRef>> waiting_for_key_;
+  std::unordered_map<uint32_t, std::vector<ConnectionRef>> waiting_for_window_;   // by shard
+  std::unordered_map<uint64_t, StorePending> storing_;   // by cookie
+  uint64_t next_cookie_ = 1;
+
+  std::vector<std::deque<WorkerMessage>> backlog_;       // by worker: what its inbox had no room for
+  // Frames of this turn for keys with other homes, by connection.
+  std::vector<std::pair<uint32_t, std::unique_ptr<RemoteFrames>>> remote_frames_;
+  std::vector<RemoteInlet*> answering_;
+};
+
+}  // namespace ringway::gateway

@@ -1,0 +1,81 @@
+#include "gateway/outbox.h"
+
+#include <cstring>
+#include <utility>
+
+namespace ringway::gateway {
+
+Outbox::Outbox(net::ConnectionTable& table, CounterBlock& counters)
+    : table_(table), counters_(counters) {}
+
+bool Outbox::begin_frame(Client& client, size_t payload_bytes, ByteSpan& payload,
+                         std::unique_ptr<cluster::PushReply>* reply) {
+  // Before the first bytes have told the transport there is nothing to answer in.
+  if (client.transport.kind() == mtproto::TransportKind::kUndecided) return false;
+  if (!table_.is_open(client.ref.handle)) return false;
+  const auto plan = client.transport.plan(payload_bytes);
+  const ByteSpan frame = table_.reserve(client.ref.handle, plan.frame_bytes);
+  if (frame.empty()) return false;
+  client.transport.lay_out(plan, frame);
+  payload = frame.subspan(plan.header_bytes, payload_bytes);
+  pieces_.push_back({&client, frame, plan, reply != nullptr ? std::move(*reply) : nullptr});
+  return true;
+}
+
+bool Outbox::payload(Client& client, ByteView payload, std::unique_ptr<cluster::PushReply> reply) {
+  ByteSpan place;
+  if (!begin_frame(client, payload.size(), place, &reply)) return false;
+  std::memcpy(place.data(), payload.data(), payload.size());
+  return true;
+}
+
+bool Outbox::transport_error(Client& client, int32_t code) {
+  uint8_t bytes[sizeof code];
+  store_le(bytes, code);
+  return payload(client, bytes);
+}
+
+bool Outbox::quick_ack(Client& client, uint32_t token) {
+  std::array<uint8_t, mtproto::ServerTransport::kQuickAckBytesMax> bytes{};
+  const size_t size = client.transport.write_quick_ack(token, bytes);
+  if (size == 0) return true;
+  const ByteSpan place = table_.reserve(client.ref.handle, size);
+  if (place.empty()) return false;
+  std::memcpy(place.data(), bytes.data(), size);
+  pieces_.push_back({&client, place, {}, nullptr});
+  counters_.add(Counter::kQuickAcks);
+  return true;
+}
+
+bool Outbox::message(Client& client, const KeyEntry& entry, ByteView plaintext,
+                     std::unique_ptr<cluster::PushReply>& reply) {
+  ByteSpan place;
+  if (!begin_frame(client, mtproto::sealed_bytes(plaintext.size()), place, &reply)) return false;
+  std::memcpy(place.data() + kMessageHeaderBytes, plaintext.data(), plaintext.size());
+  mtproto::SealJob job;
+  job.key = &entry.record.key;
+  job.auth_key_id = entry.record.auth_key_id;
+  job.out = place;
+  job.plaintext_bytes = plaintext.size();
+  jobs_.push_back(job);
+  return true;
+}
+
+void Outbox::finish_turn() {
+  last_batch_ = jobs_.size();
+  if (!jobs_.empty()) {
+    mtproto::seal_many(jobs_);
+    counters_.add(Counter::kMessagesSealed, jobs_.size());
+    jobs_.clear();
+  }
+  for (Piece& piece : pieces_) {
+    Client& client = *piece.client;
+    if (piece.plan.frame_bytes != 0) client.transport.finish(piece.plan, piece.bytes);
+    client.transport.encrypt_output(piece.bytes);
+    table_.commit(client.ref.handle);
+    if (piece.reply != nullptr) piece.reply->done(true);
+  }
+  pieces_.clear();
+}
+
+}  // namespace ringway::gateway

@@ -1,0 +1,76 @@
+// gateway/worker_message: everything that may come through a worker's inbox.
+//
+// A message is owned by one thread at a time and moved, never shared. The two kinds that go back to a
+// connection carry its ref; a ref that has gone stale makes the message void.
+#pragma once
+
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "cluster/dispatcher.h"
+#include "cluster/push.h"
+#include "gateway/connection_state.h"
+#include "gateway/crypto_pool.h"
+#include "gateway/home.h"
+#include "net/address.h"
+
+namespace ringway::gateway {
+
+// A connection whose first key has its home here, handed over by the worker that accepted it.
+struct AdoptConnection {
+  std::unique_ptr<ConnectionState> state;
+};
+
+// Encrypted frames of a connection that lives on another worker, for a key that has its home here.
+struct RemoteFrames {
+  struct Item {
+    Bytes frame;              // auth_key_id, msg_key, E
+    bool quick_ack = false;
+  };
+  ConnectionRef from;
+  net::PeerAddress peer;
+  std::vector<Item> items;
+};
+
+// The home's answer: all items were taken over, or the connection is to be closed.
+struct RemoteDone {
+  ConnectionRef to;
+  int64_t auth_key_id = 0;
+  std::vector<uint32_t> quick_acks;   // tokens to answer, in order
+  bool close = false;
+  int32_t transport_error = 0;        // sent before closing; 0: none
+};
+
+// A sealed message for a connection that lives here, from the home of its key.
+struct RemoteOutput {
+  ConnectionRef to;
+  Bytes sealed;
+  std::unique_ptr<cluster::PushReply> reply;
+};
+
+// A connection elsewhere that used keys of this home has gone.
+struct RemoteClosed {
+  ConnectionRef from;
+};
+
+// A connection elsewhere is to be closed, because a key of this home is no longer known.
+struct CloseConnection {
+  ConnectionRef to;
+  int32_t transport_error = 0;
+};
+
+// A key made on another worker, for the cache of its home.
+struct KeyCreated {
+  std::unique_ptr<cluster::AuthKeyRecord> record;
+  int64_t expires_at_s = 0;
+};
+
+struct Drain {};
+
+using WorkerMessage =
+    std::variant<std::monostate, AdoptConnection, std::unique_ptr<RemoteFrames>, RemoteDone, RemoteOutput,
+                 RemoteClosed, CloseConnection, KeyCreated, cluster::PushRequest, CryptoTask, Drain>;
+
+}  // namespace ringway::gateway
