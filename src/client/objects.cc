@@ -1,0 +1,116 @@
+#include "client/objects.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "mtproto/tl.h"
+
+namespace ringway::client {
+namespace {
+
+using mtproto::write_tl_string;
+
+Bytes make_id_vector(uint32_t constructor_id, std::span<const int64_t> ids) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(constructor_id);
+  out.u32(mtproto::constructor::kVector);
+  out.u32(static_cast<uint32_t>(ids.size()));
+  for (const int64_t id : ids) out.i64(id);
+  return object;
+}
+
+}  // namespace
+
+uint32_t constructor_of(ByteView object) noexcept {
+  return object.size() < 4 ? 0 : load_le<uint32_t>(object.data());
+}
+
+Bytes make_ping(int64_t ping_id) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(mtproto::constructor::kPing);
+  out.i64(ping_id);
+  return object;
+}
+
+Bytes make_msgs_ack(std::span<const int64_t> msg_ids) {
+  return make_id_vector(mtproto::constructor::kMsgsAck, msg_ids);
+}
+
+Bytes make_msg_resend_req(std::span<const int64_t> msg_ids) {
+  return make_id_vector(constructor::kMsgResendReq, msg_ids);
+}
+
+Bytes make_padded_ack(size_t bytes) {
+  constexpr size_t kFixedBytes = 12;
+  const size_t wanted = std::max<size_t>(bytes, kFixedBytes + 4) - kFixedBytes;
+  // The smallest odd numbers: no server message ever has them, so nothing is acknowledged by
+  // mistake.
+  std::vector<int64_t> ids((wanted + 7) / 8);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(2 * i + 1);
+  return make_msgs_ack(ids);
+}
+
+Bytes make_echo(int64_t id, size_t bytes) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(constructor::kEcho);
+  out.i64(id);
+  object.resize(std::max<size_t>((bytes + 3) / 4 * 4, object.size()), 0x5a);
+  return object;
+}
+
+Bytes make_get_config(int32_t layer, int32_t api_id) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(constructor::kInvokeWithLayer);
+  out.i32(layer);
+  out.u32(constructor::kInitConnection);
+  out.u32(0);  // no proxy, no params
+  out.i32(api_id);
+  for (const std::string_view text : {"ringway", "Linux", RINGWAY_VERSION, "en", "", "en"}) {
+    write_tl_string(out, as_bytes(text));
+  }
+  out.u32(constructor::kHelpGetConfig);
+  return object;
+}
+
+Result<Pong> read_pong(ByteView object) noexcept {
+  ByteReader reader(object);
+  RW_TRY_ASSIGN(const uint32_t id, reader.u32());
+  if (id != mtproto::constructor::kPong) return Error::kMalformed;
+  Pong pong;
+  RW_TRY_ASSIGN(pong.msg_id, reader.i64());
+  RW_TRY_ASSIGN(pong.ping_id, reader.i64());
+  return pong;
+}
+
+std::optional<RpcError> read_rpc_error(ByteView result) {
+  ByteReader reader(result);
+  const auto id = reader.u32();
+  if (!id.ok() || *id != mtproto::constructor::kRpcError) return std::nullopt;
+  const auto code = reader.i32();
+  const auto text = mtproto::read_tl_string(reader);
+  if (!code.ok() || !text.ok()) return RpcError{0, "unreadable rpc_error"};
+  return RpcError{*code, std::string(as_text(*text))};
+}
+
+Result<ConfigSummary> read_config_summary(ByteView object) noexcept {
+  ByteReader reader(object);
+  ConfigSummary summary;
+  RW_TRY_ASSIGN(summary.constructor_id, reader.u32());
+  if (summary.constructor_id != constructor::kConfigLayer144 &&
+      summary.constructor_id != constructor::kConfigLayer146 &&
+      summary.constructor_id != constructor::kConfigLayer154) {
+    return Error::kMalformed;
+  }
+  RW_TRY(reader.u32());  // flags
+  RW_TRY_ASSIGN(summary.date, reader.i32());
+  RW_TRY(reader.i32());  // expires
+  RW_TRY(reader.u32());  // test_mode:Bool
+  RW_TRY_ASSIGN(summary.this_dc, reader.i32());
+  return summary;
+}
+
+}  // namespace ringway::client
