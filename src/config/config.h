@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 namespace ringway::config {
 
@@ -148,10 +149,10 @@ struct Transports {
   bool full = true;
   bool obfuscated = true;
   bool legacy_rsa_padding = true;  // RSA with SHA-1 padding in the key exchange
-  // 16 bytes each, the dd prefix removed. Empty: obfuscation without a secret.
-  std::vector<std::vector<uint8_t>> secrets;
+  // The dd prefix is removed. Empty: obfuscation without a secret.
+  std::vector<Secret<kTransportSecretBytes>> secrets;
 
-  friend bool operator==(const Transports&, const Transports&) = default;
+  friend bool operator==(const Transports& a, const Transports& b) noexcept;
 };
 
 struct Config {

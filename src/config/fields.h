@@ -1,0 +1,106 @@
+// config/fields: the kinds of values that keys have, with their ranges and what is said when they
+// miss.
+//
+// Each function reads one key of a Section into a member and leaves it alone when the key is
+// absent.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "config/config.h"
+#include "config/section.h"
+#include "config/values.h"
+
+namespace ringway::config {
+
+struct Range {
+  uint64_t min = 0;
+  uint64_t max = UINT32_MAX - 1;
+};
+
+inline std::optional<uint64_t> in_range(std::optional<uint64_t> value, Range range) {
+  return value && *value >= range.min && *value <= range.max ? value : std::nullopt;
+}
+
+template <typename T>
+void read_number(Section& section, std::string_view name, T& out, Range range) {
+  section.value(name, out, fmt::format("a number from {} to {}", range.min, range.max),
+                [range](std::string_view text) { return in_range(parse_number(text), range); });
+}
+
+template <typename T>
+void read_size(Section& section, std::string_view name, T& out, Range range) {
+  section.value(
+      name, out,
+      fmt::format("a size from {} to {} bytes, such as 65536 or 64KiB", range.min, range.max),
+      [range](std::string_view text) { return in_range(parse_size(text), range); });
+}
+
+// "auto" arrives as 0.
+template <typename T>
+void read_auto(Section& section, std::string_view name, T& out, uint32_t max) {
+  section.value(name, out, fmt::format("\"auto\" or a number from 1 to {}", max),
+                [max](std::string_view text) -> std::optional<uint64_t> {
+                  if (same_word(text, "auto")) return 0;
+                  return in_range(parse_number(text), {1, max});
+                });
+}
+
+// A count of something; 0 in the file means no limit.
+inline void read_count_limit(Section& section, std::string_view name, uint32_t& out) {
+  constexpr uint64_t kMost = 1'000'000'000;
+  section.value(name, out, fmt::format("a number from 0 (no limit) to {}", kMost),
+                [](std::string_view text) -> std::optional<uint64_t> {
+                  const auto count = in_range(parse_number(text), {0, kMost});
+                  return count == uint64_t{0} ? kNoLimit : count;
+                });
+}
+
+// Memory stays bounded whatever the file says: 0 means the largest size there is.
+inline void read_byte_limit(Section& section, std::string_view name, uint32_t& out, Range range) {
+  section.value(name, out,
+                fmt::format("0 (the largest) or a size from {} to {} bytes", range.min, range.max),
+                [range](std::string_view text) -> std::optional<uint64_t> {
+                  const auto bytes = parse_size(text);
+                  return bytes == uint64_t{0} ? range.max : in_range(bytes, range);
+                });
+}
+
+inline constexpr std::string_view kDurationExpected =
+    "a duration up to 30 days, such as 30s, 500ms, 1m30s or a number of seconds";
+
+inline std::optional<int64_t> parse_bounded_duration(std::string_view text) {
+  constexpr int64_t kMostNs = 30LL * 86400 * kNsPerSecond;
+  const auto ns = parse_duration_ns(text);
+  return ns && *ns <= kMostNs ? ns : std::nullopt;
+}
+
+// 0 in the file means no limit.
+inline void read_timeout(Section& section, std::string_view name, int64_t& out) {
+  section.value(name, out, kDurationExpected, [](std::string_view text) {
+    const auto ns = parse_bounded_duration(text);
+    return ns == int64_t{0} ? std::optional(kNoTimeoutNs) : ns;
+  });
+}
+
+// One of a few words.
+template <typename T>
+void read_word(Section& section, std::string_view name, T& out,
+               std::initializer_list<std::pair<std::string_view, T>> words) {
+  std::string expected = "one of";
+  for (const auto& [word, unused] : words) expected += fmt::format(" {}", word);
+  section.value(name, out, expected, [words](std::string_view text) -> std::optional<T> {
+    for (const auto& [word, value] : words) {
+      if (same_word(text, word)) return value;
+    }
+    return {};
+  });
+}
+
+}  // namespace ringway::config
