@@ -93,6 +93,8 @@ TEST(ClientTransport, ObfuscatedOpeningsDifferAndAreNotReserved) {
 TEST(ClientTransport, WholeObfuscatedExchange) {
   Bytes drawn(64);
   for (size_t i = 0; i < drawn.size(); ++i) drawn[i] = static_cast<uint8_t>(i + 1);
+  drawn[62] = 0x3d;  // what the recorded init has underneath
+  drawn[63] = 0x3e;
   ClientTransportOptions options = *client_transport_by_name("obfuscated-abridged");
   options.dc = -10002;
   ClientTransport client(options, std::span<const uint8_t, 64>(drawn));
