@@ -9,8 +9,10 @@
 namespace ringway::mtproto {
 namespace {
 
-// Messages worked off side by side: enough lanes for any kernel, few enough for the stack.
-constexpr size_t kChunk = 32;
+// Messages worked off side by side: enough lanes for any kernel, few enough for the stack. A quiet
+// turn brings one or two, and would pay more for setting up a large chunk than for its messages.
+constexpr size_t kChunkLarge = 32;
+constexpr size_t kChunkSmall = 2;
 constexpr size_t kMsgKeyOffset = 8;
 constexpr size_t kMsgKeyBytes = 16;
 constexpr size_t kLengthOffset = 28;   // of message_data_length in the plaintext
@@ -104,6 +106,7 @@ void check_opened(const crypto::Sha256Digest& msg_key_large, OpenJob& job) noexc
 }
 
 // What a chunk of messages shares on its way through the batch calls of the crypto room.
+template <size_t kChunk>
 struct Chunk {
   std::array<crypto::IgeKeyIv, kChunk> key_ivs;
   std::array<crypto::IgeJob, kChunk> ige_jobs;
@@ -116,8 +119,11 @@ struct Chunk {
   Chunk& operator=(const Chunk&) = delete;
   ~Chunk() { cleanse(key_hashes.data(), sizeof key_hashes); }
 
+  std::span<crypto::Sha256Job, 2> key_hash_pair(size_t i) noexcept {
+    return std::span<crypto::Sha256Job, 2>(key_hashes.data() + 2 * i, 2);
+  }
   void set_keys(const AuthKeyBytes& key, ByteView msg_key, Sender sender, size_t i) noexcept {
-    set_key_hash_inputs(key, msg_key, sender, std::span(key_hashes).subspan(2 * i).first<2>());
+    set_key_hash_inputs(key, msg_key, sender, key_hash_pair(i));
   }
   void set_body_hash(const AuthKeyBytes& key, ByteView plaintext, Sender sender,
                      size_t i) noexcept {
@@ -127,8 +133,7 @@ struct Chunk {
   void derive_keys() noexcept {
     crypto::sha256_many(std::span(key_hashes).first(2 * count));
     for (size_t i = 0; i < count; ++i) {
-      cut_key_iv(std::span<const crypto::Sha256Job>(key_hashes).subspan(2 * i).first<2>(),
-                 key_ivs[i]);
+      cut_key_iv(key_hash_pair(i), key_ivs[i]);
       ige_jobs[i].key_iv = &key_ivs[i];
     }
   }
@@ -139,8 +144,9 @@ struct Chunk {
 };
 
 // Takes jobs from `jobs` until the chunk is full; returns how many were looked at.
+template <size_t kChunk>
 size_t open_chunk(std::span<OpenJob> jobs) noexcept {
-  Chunk chunk;
+  Chunk<kChunk> chunk;
   std::array<OpenJob*, kChunk> taken{};
   size_t seen = 0;
   for (; seen < jobs.size() && chunk.count < kChunk; ++seen) {
@@ -184,9 +190,12 @@ void put_msg_key(const crypto::Sha256Digest& msg_key_large, SealJob& job) noexce
   job.quick_ack_token = quick_ack_token_of(msg_key_large);
 }
 
-void seal_chunk(std::span<SealJob> jobs) noexcept {
-  Chunk chunk;
-  chunk.count = jobs.size();
+// Seals the first jobs, as many as the chunk takes; returns how many.
+template <size_t kChunk>
+size_t seal_chunk(std::span<SealJob> jobs) noexcept {
+  Chunk<kChunk> chunk;
+  chunk.count = std::min(jobs.size(), kChunk);
+  jobs = jobs.first(chunk.count);
   for (size_t i = 0; i < jobs.size(); ++i) {
     const SealJob& job = jobs[i];
     assert_sealable(job);
@@ -202,6 +211,7 @@ void seal_chunk(std::span<SealJob> jobs) noexcept {
   }
   chunk.derive_keys();
   crypto::ige_encrypt_many(chunk.ige());
+  return chunk.count;
 }
 
 crypto::IgeKeyIv derived(const AuthKeyBytes& key, ByteView frame, Sender sender) noexcept {
@@ -234,7 +244,10 @@ void derive_key_iv(const AuthKeyBytes& key, std::span<const uint8_t, 16> msg_key
 }
 
 void open_many(std::span<OpenJob> jobs) noexcept {
-  while (!jobs.empty()) jobs = jobs.subspan(open_chunk(jobs));
+  while (!jobs.empty()) {
+    const bool small = jobs.size() <= kChunkSmall;
+    jobs = jobs.subspan(small ? open_chunk<kChunkSmall>(jobs) : open_chunk<kChunkLarge>(jobs));
+  }
 }
 
 size_t sealed_bytes(size_t plaintext_bytes, size_t extra_blocks) noexcept {
@@ -245,9 +258,8 @@ size_t sealed_bytes(size_t plaintext_bytes, size_t extra_blocks) noexcept {
 
 void seal_many(std::span<SealJob> jobs) noexcept {
   while (!jobs.empty()) {
-    const size_t count = std::min(jobs.size(), kChunk);
-    seal_chunk(jobs.first(count));
-    jobs = jobs.subspan(count);
+    const bool small = jobs.size() <= kChunkSmall;
+    jobs = jobs.subspan(small ? seal_chunk<kChunkSmall>(jobs) : seal_chunk<kChunkLarge>(jobs));
   }
 }
 
