@@ -58,6 +58,11 @@ void read_workers(Document& document, Section& ringway, Workers& workers) {
   for (const CoreOverride& entry : workers.per_core) {
     check_power_of_two(document, section, entry.buffers);
   }
+  if (!workers.cores.empty() && workers.count > workers.cores.size()) {
+    document.warning(section.mark_of("Count"),
+                     fmt::format("Ringway.Workers.Count: {} workers share {} cores", workers.count,
+                                 workers.cores.size()));
+  }
   section.close();
 }
 

@@ -1,0 +1,343 @@
+#include "config/loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
+
+namespace ringway::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+LoadOutcome load(std::string_view text) { return load_text(text, "f.yaml"); }
+
+// The values of a text that must load.
+Config good(std::string_view text) {
+  LoadOutcome outcome = load(text);
+  EXPECT_THAT(outcome.errors, IsEmpty()) << text;
+  return outcome.config;
+}
+
+// The one error of a text that has one.
+std::string bad(std::string_view text) {
+  const LoadOutcome outcome = load(text);
+  EXPECT_THAT(outcome.errors, SizeIs(1)) << text;
+  return outcome.errors.empty() ? "" : outcome.errors[0];
+}
+
+TEST(Loader, AnEmptyFileIsTheDefaults) {
+  EXPECT_EQ(good(""), defaults());
+  EXPECT_EQ(good("# nothing\n"), defaults());
+  EXPECT_EQ(good("---\n"), defaults());
+  EXPECT_EQ(good("Ringway:\n  Workers:\n    Count:\n"), defaults());
+}
+
+TEST(Loader, MatchesKeysWithoutRegardToCase) {
+  const Config config =
+      good("RINGWAY:\n  workers: {cOuNt: 3}\nname: x\nGNETWAY: {sendbuf: 4KiB}\n");
+  EXPECT_EQ(config.workers.count, 3U);
+  EXPECT_EQ(config.name, "x");
+  EXPECT_EQ(config.send_buf, 4096U);
+}
+
+TEST(Loader, NamesTheNearestKeyOfTheSection) {
+  EXPECT_EQ(bad("Name: x\nRingway:\n  Workers:\n    Cout: 3\n"),
+            "f.yaml:4: unknown key \"Cout\" in section Ringway.Workers (did you mean \"Count\"?)");
+  EXPECT_EQ(bad("Nam: x\n"),
+            "f.yaml:1: unknown key \"Nam\" in the top level (did you mean \"Name\"?)");
+  EXPECT_EQ(bad("Gnetway:\n  Server:\n    - Adresses: [\":1\"]\n      Addresses: [\":2\"]\n"),
+            "f.yaml:3: unknown key \"Adresses\" in section Gnetway.Server (did you mean "
+            "\"Addresses\"?)");
+  EXPECT_EQ(bad("Prometheus: {Hots: x}\n"),
+            "f.yaml:1: unknown key \"Hots\" in section Prometheus (did you mean \"Host\"?)");
+}
+
+TEST(Loader, TellsWhereAMisplacedKeyBelongs) {
+  EXPECT_EQ(bad("Ringway:\n  FrameBytes: 65536\n"),
+            "f.yaml:2: unknown key \"FrameBytes\" in section Ringway (it belongs in section "
+            "Ringway.Limits)");
+  EXPECT_EQ(bad("Gnetway: {MaxProc: 2}\n"),
+            "f.yaml:1: unknown key \"MaxProc\" in section Gnetway (it belongs in the top level)");
+}
+
+TEST(Loader, TellsWhatIsExpected) {
+  EXPECT_EQ(bad("\nMaxProc: many\n"),
+            "f.yaml:2: MaxProc: expected a number from 0 to 256, found \"many\"");
+  EXPECT_EQ(bad("ListenOn: somewhere\n"),
+            "f.yaml:1: ListenOn: expected host:port, found \"somewhere\"");
+  EXPECT_EQ(bad("Ringway: {Workers: {Count: 0}}\n"),
+            "f.yaml:1: Ringway.Workers.Count: expected \"auto\" or a number from 1 to 256, found "
+            "\"0\"");
+  EXPECT_EQ(bad("Log: {Level: loud}\n"),
+            "f.yaml:1: Log.Level: expected one of debug info warning error severe, found \"loud\"");
+  EXPECT_EQ(bad("Ringway: 5\n"), "f.yaml:1: Ringway: expected a section with keys, found \"5\"");
+  EXPECT_EQ(bad("Name: [a]\n"), "f.yaml:1: Name: expected one value, found a list");
+  EXPECT_EQ(bad("Session: {Endpoints: x}\n"),
+            "f.yaml:1: Session.Endpoints: expected a list, found \"x\"");
+  EXPECT_EQ(bad("Gnetway: {Server: {Proto: tcp}}\n"),
+            "f.yaml:1: Gnetway.Server: expected a list, found a section");
+}
+
+TEST(Loader, ReportsEverythingInTheOrderOfLines) {
+  const LoadOutcome outcome = load(
+      "Ringway:\n"
+      "  Limits: {FrameBytes: 1}\n"
+      "  Timeouts: {Idle: soon}\n"
+      "Bogus: 1\n"
+      "MaxProc: -1\n");
+  ASSERT_THAT(outcome.errors, SizeIs(4));
+  EXPECT_THAT(outcome.errors[0], HasSubstr("f.yaml:2: Ringway.Limits.FrameBytes"));
+  EXPECT_THAT(outcome.errors[1], HasSubstr("f.yaml:3: Ringway.Timeouts.Idle"));
+  EXPECT_THAT(outcome.errors[2], HasSubstr("f.yaml:4: unknown key \"Bogus\""));
+  EXPECT_THAT(outcome.errors[3], HasSubstr("f.yaml:5: MaxProc"));
+}
+
+TEST(Loader, RefusesWhatIsNotOneYamlMap) {
+  EXPECT_THAT(bad("a: [1\n"), HasSubstr("not YAML"));
+  EXPECT_THAT(bad("- a\n"), HasSubstr("f.yaml:1: the file: expected a section with keys"));
+  EXPECT_THAT(bad("Name: a\n---\nName: b\n"), HasSubstr("a second YAML document"));
+  EXPECT_THAT(bad("Name: a\nNAME: b\n"), HasSubstr("f.yaml:2: key \"NAME\" stands twice"));
+  EXPECT_THAT(bad(std::string(kConfigFileBytesMax + 1, '\n')), HasSubstr("larger than"));
+}
+
+TEST(Loader, MergesMapsAsYamlDoes) {
+  const Config config = good(
+      "Etcd: &e {Hosts: [\"a:1\"], Key: top}\n"
+      "Session:\n"
+      "  Etcd: {<<: *e, Key: sessions}\n");
+  EXPECT_THAT(config.session.etcd.hosts, ElementsAre("a:1"));
+  EXPECT_EQ(config.session.etcd.key, "sessions");
+}
+
+TEST(Loader, SaysWhyAFileCannotBeRead) {
+  EXPECT_THAT(
+      load_file("/nonexistent/ringway.yaml").errors,
+      ElementsAre("/nonexistent/ringway.yaml: cannot be opened: No such file or directory"));
+  EXPECT_THAT(load_file("/").errors, ElementsAre(HasSubstr("Is a directory")));
+}
+
+TEST(Loader, ReadsAFile) {
+  char path[] = "/tmp/ringway-config-XXXXXX";
+  const int fd = mkstemp(path);
+  ASSERT_GE(fd, 0);
+  close(fd);
+  std::ofstream(path) << "Name: from-file\n";
+  const LoadOutcome outcome = load_file(path);
+  unlink(path);
+  EXPECT_THAT(outcome.errors, IsEmpty());
+  EXPECT_EQ(outcome.config.name, "from-file");
+}
+
+TEST(RsaKeys, ComeFromTheListOrElseFromTheSingleForm) {
+  EXPECT_THAT(good("KeyFile: a.key\nKeyFingerprint: 5\n").rsa_keys,
+              ElementsAre(RsaKey{"a.key", 5}));
+  EXPECT_THAT(good("KeyFile: a.key\n").rsa_keys, ElementsAre(RsaKey{"a.key", {}}));
+  const Config both =
+      good("RSAKey: [{KeyFile: b.key}, {KeyFile: c.key, KeyFingerprint: \"-1\"}]\nKeyFile: a\n");
+  EXPECT_THAT(both.rsa_keys, ElementsAre(RsaKey{"b.key", {}}, RsaKey{"c.key", -1}));
+  EXPECT_THAT(both.without_effect, ElementsAre("KeyFile (RSAKey is there)"));
+  EXPECT_THAT(good("RSAKey: []\nKeyFile: a\n").rsa_keys, ElementsAre(RsaKey{"a", {}}));
+  EXPECT_THAT(bad("RSAKey: [{KeyFingerprint: 1}]\n"),
+              HasSubstr("RSAKey.KeyFile: expected the path"));
+  EXPECT_THAT(bad("KeyFingerprint: 1\n"), HasSubstr("expected KeyFile or RSAKey beside it"));
+  EXPECT_THAT(bad("KeyFile: a\nKeyFingerprint: x\n"),
+              HasSubstr("f.yaml:2: KeyFingerprint: expected the 64-bit"));
+}
+
+TEST(RsaKeys, AreBoundedInNumber) {
+  std::string text = "RSAKey:\n";
+  for (size_t i = 0; i <= kServerKeysMax; ++i) text += "  - KeyFile: k\n";
+  EXPECT_THAT(bad(text), HasSubstr("expected at most 64 keys"));
+}
+
+TEST(Listeners, AreSortedIntoServedAndNotServed) {
+  const Config config = good(
+      "Gnetway:\n"
+      "  Server:\n"
+      "    - {Proto: TCP, Addresses: [\":1\", \"[::1]:2\"]}\n"
+      "    - {Addresses: [\"1.2.3.4:3\"], PPV1: true}\n"
+      "    - {Proto: http, Addresses: [\"1.2.3.4:4\"]}\n");
+  EXPECT_THAT(config.listeners,
+              ElementsAre(Listener{Protocol::kTcp, {"", 1}}, Listener{Protocol::kTcp, {"::1", 2}}));
+  EXPECT_THAT(config.listeners_not_served,
+              ElementsAre("tcp 1.2.3.4:3 (PROXY protocol)", "http 1.2.3.4:4"));
+}
+
+TEST(Listeners, AreChecked) {
+  EXPECT_THAT(bad("Gnetway: {Server: [{Addresses: [\"x\"]}]}\n"), HasSubstr("expected host:port"));
+  EXPECT_THAT(bad("Gnetway: {Server: [{Addresses: []}]}\n"), HasSubstr("expected at least one"));
+  EXPECT_THAT(bad("Gnetway: {Server: [{Proto: tcp}]}\n"),
+              HasSubstr("expected a list of host:port"));
+  EXPECT_THAT(bad("Gnetway: {Server: [{Proto: udp, Addresses: [\":1\"]}]}\n"),
+              HasSubstr("expected one of tcp websocket http, found \"udp\""));
+  EXPECT_THAT(bad("Gnetway: {Server: [{Addresses: [\":1\", \":1\"]}]}\n"),
+              HasSubstr(":1 stands twice"));
+  EXPECT_THAT(good("Gnetway: {Server: [{Addresses: [\":0\", \":0\"]}]}\n").listeners, SizeIs(2))
+      << "port 0 is another port each time";
+}
+
+TEST(Session, HasTheShapesOfGoZero) {
+  EXPECT_THAT(
+      good("Session: {Endpoints: [\"a:1\", \"[::1]:2\"], Timeout: 5000}\n").session.endpoints,
+      ElementsAre("a:1", "[::1]:2"));
+  const Config target = good("Session: {Target: \"dns:///s:1\"}\n");
+  EXPECT_THAT(target.session.endpoints, IsEmpty())
+      << "the default is for files without the section";
+  EXPECT_EQ(target.session.target, "dns:///s:1");
+  const Config both = good("Session: {Endpoints: [\"a:1\"], Target: b}\n");
+  EXPECT_THAT(both.without_effect, ElementsAre("Session.Target (Endpoints is there)"));
+  EXPECT_THAT(bad("Session: {Endpoints: [\":1\"]}\n"),
+              HasSubstr("Session.Endpoints: expected host:port"));
+  EXPECT_THAT(bad("Session: {Endpoints: [\"a:0\"]}\n"), HasSubstr("expected host:port"));
+  EXPECT_THAT(bad("Session: {Timeout: 0}\n"), HasSubstr("a number from 1 to 600000"));
+}
+
+TEST(Session, InheritsTheHostsOfTheTopLevel) {
+  const Config config = good("Etcd: {Hosts: [\"e:2379\"], Key: gw}\nSession: {Etcd: {Key: s}}\n");
+  EXPECT_THAT(config.session.etcd.hosts, ElementsAre("e:2379"));
+  EXPECT_EQ(config.session.etcd.key, "s");
+}
+
+TEST(Log, KnowsTheModesLevelsAndEncodings) {
+  const Config config = good("Log: {Mode: volume, Level: severe, Encoding: JSON, Path: /l}\n");
+  EXPECT_TRUE(config.log.to_file);
+  EXPECT_EQ(config.log.level, LogLevel::kError);
+  EXPECT_TRUE(config.log.json);
+  EXPECT_FALSE(good("Log: {Mode: console}\n").log.to_file);
+  EXPECT_THAT(good("Log: {Stat: false, KeepDays: 3}\n").without_effect,
+              ElementsAre("Log.Stat", "Log.KeepDays"));
+}
+
+TEST(Workers, AreReadAndChecked) {
+  const Config config = good(
+      "Ringway:\n"
+      "  Workers:\n"
+      "    Count: 2\n"
+      "    Cores: 0-3,8\n"
+      "    RingEntries: 1024\n"
+      "    Buffers: 256\n"
+      "    BufferBytes: 8KiB\n"
+      "    MaxConnections: 1000\n"
+      "    PerCore:\n"
+      "      - {Core: 8, MaxConnections: 50000, RingEntries: 64, Buffers: 32, BufferBytes: 512}\n");
+  const Workers& workers = config.workers;
+  EXPECT_EQ(workers.count, 2U);
+  EXPECT_THAT(workers.cores, ElementsAre(0, 1, 2, 3, 8));
+  EXPECT_EQ(workers.ring_entries, 1024U);
+  EXPECT_EQ(workers.buffers, 256U);
+  EXPECT_EQ(workers.buffer_bytes, 8192U);
+  EXPECT_EQ(workers.max_connections, 1000U);
+  EXPECT_EQ(worker_config(config, 4), (WorkerConfig{8, 64, 32, 512, 50000}));
+
+  EXPECT_THAT(bad("Ringway: {Workers: {Buffers: 100}}\n"),
+              HasSubstr("expected a power of two, found 100"));
+  EXPECT_THAT(bad("Ringway: {Workers: {PerCore: [{Core: 1, Buffers: 100}]}}\n"),
+              HasSubstr("expected a power of two, found 100"));
+  EXPECT_THAT(bad("Ringway: {Workers: {Cores: 3-1}}\n"), HasSubstr("expected core numbers"));
+  EXPECT_THAT(bad("Ringway: {Workers: {PerCore: [{Buffers: 64}]}}\n"),
+              HasSubstr("expected the key Core"));
+  EXPECT_THAT(bad("Ringway: {Workers: {PerCore: [{Core: 1}, {Core: 1}]}}\n"),
+              HasSubstr("core 1 stands twice"));
+  EXPECT_THAT(bad("Ringway: {Workers: {Cores: 0-1, PerCore: [{Core: 2}]}}\n"),
+              HasSubstr("core 2 is not one of Cores"));
+}
+
+TEST(Workers, WarnWhenTheyShareCores) {
+  const LoadOutcome outcome = load("Ringway: {Workers: {Count: 3, Cores: 0-1}}\n");
+  EXPECT_THAT(outcome.errors, IsEmpty());
+  EXPECT_THAT(outcome.warnings,
+              ElementsAre("f.yaml:1: Ringway.Workers.Count: 3 workers share 2 cores"));
+}
+
+TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
+  const Limits limits =
+      good(
+          "Ringway:\n"
+          "  Limits: {FrameBytes: 0, InputBytesPerConnection: 0, OutputBytesPerConnection: 0,\n"
+          "           KeysPerConnection: 0, HandshakesPerConnection: 0, "
+          "HandshakesPerAddressPerSecond: 0,\n"
+          "           UnknownKeysPerAddressPerSecond: 0, SessionsPerConnection: 0, SessionsPerKey: "
+          "0,\n"
+          "           ConnectionsPerAddress: 0, CryptoJobsPerAddress: 0}\n")
+          .limits;
+  EXPECT_EQ(limits.frame_bytes, kFrameBytesCeiling);
+  EXPECT_EQ(limits.input_bytes_per_connection, kConnectionBytesCeiling);
+  EXPECT_EQ(limits.output_bytes_per_connection, kConnectionBytesCeiling);
+  for (const uint32_t count :
+       {limits.keys_per_connection, limits.handshakes_per_connection,
+        limits.handshakes_per_address_per_second, limits.unknown_keys_per_address_per_second,
+        limits.sessions_per_connection, limits.sessions_per_key, limits.connections_per_address,
+        limits.crypto_jobs_per_address}) {
+    EXPECT_EQ(count, kNoLimit);
+  }
+}
+
+TEST(Limits, HoldTogether) {
+  EXPECT_EQ(good("Ringway: {Limits: {FrameBytes: 16MiB}}\n").limits.input_bytes_per_connection,
+            kFrameBytesCeiling)
+      << "the input's room grows with the frame when it is not given";
+  EXPECT_THAT(bad("Ringway: {Limits: {FrameBytes: 1MiB, InputBytesPerConnection: 512KiB}}\n"),
+              HasSubstr("expected at least FrameBytes"));
+  EXPECT_THAT(bad("Ringway: {Limits: {FrameBytes: 17MiB}}\n"), HasSubstr("FrameBytes"));
+  EXPECT_THAT(bad("Ringway: {Limits: {OutputBytesPerConnection: 1MiB}}\n"),
+              HasSubstr("OutputBytes"));
+}
+
+TEST(Timeouts, AreDurations) {
+  const Timeouts timeouts = good(
+                                "Ringway: {Timeouts: {FirstByte: 5, Detection: 500ms, Frame: 1m, "
+                                "Handshake: 0, Idle: 1h,\n"
+                                "                     Drain: 0, KeyLookup: 2s}}\n")
+                                .timeouts;
+  EXPECT_EQ(timeouts.first_byte_ns, 5 * kNsPerSecond);
+  EXPECT_EQ(timeouts.detection_ns, 500 * kNsPerMs);
+  EXPECT_EQ(timeouts.frame_ns, 60 * kNsPerSecond);
+  EXPECT_EQ(timeouts.handshake_ns, kNoTimeoutNs);
+  EXPECT_EQ(timeouts.idle_ns, 3600 * kNsPerSecond);
+  EXPECT_EQ(timeouts.drain_ns, 0);
+  EXPECT_EQ(timeouts.key_lookup_ns, 2 * kNsPerSecond);
+  EXPECT_THAT(bad("Ringway: {Timeouts: {Idle: 31d}}\n"),
+              HasSubstr("expected a duration up to 30 days"));
+  EXPECT_THAT(bad("Ringway: {Timeouts: {Drain: 800h}}\n"),
+              HasSubstr("expected a duration up to 30 days"));
+}
+
+TEST(Transports, AreSwitchesAndSecrets) {
+  const Transports transports =
+      good(
+          "Ringway:\n"
+          "  Transports: {Abridged: off, Full: false, LegacyRsaPadding: no,\n"
+          "               Secrets: [dd00112233445566778899aabbccddeeff]}\n")
+          .transports;
+  EXPECT_FALSE(transports.abridged);
+  EXPECT_TRUE(transports.intermediate);
+  EXPECT_FALSE(transports.full);
+  EXPECT_FALSE(transports.legacy_rsa_padding);
+  ASSERT_THAT(transports.secrets, SizeIs(1));
+  EXPECT_EQ(transports.secrets[0].data()[1], 0x11);
+  EXPECT_THAT(
+      bad("Ringway: {Transports: {Abridged: off, Intermediate: off, Padded: off, Full: off, "
+          "Obfuscated: off}}\n"),
+      HasSubstr("expected at least one that is on"));
+  const std::string message = bad("Ringway: {Transports: {Secrets: [c0ffee]}}\n");
+  EXPECT_THAT(message, HasSubstr("expected 32 hexadecimal digits"));
+  EXPECT_THAT(message, testing::Not(HasSubstr("c0ffee"))) << "a secret is never repeated";
+}
+
+TEST(KnownKeys, HaveNoDoubleAndNameEveryDepth) {
+  const std::vector<std::string> keys = known_keys();
+  EXPECT_THAT(keys, testing::IsSupersetOf({"Name", "RSAKey.KeyFile", "Gnetway.Server.Proto",
+                                           "Session.Etcd.Hosts", "Ringway.Workers.PerCore.Core",
+                                           "Ringway.Limits.FrameBytes", "Telemetry.Sampler"}));
+  EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()).size(), keys.size());
+}
+
+}  // namespace
+}  // namespace ringway::config
