@@ -64,6 +64,7 @@ struct Held {
   std::deque<ParkedFrame> frames;     // then these: a key, a home, an exchange
   bool waits_for_key = false;         // frames.front() asked for its key
   bool waits_for_move = false;        // the connection is on its way to another worker
+  bool waits_for_exchange = false;    // it will move once its key exchange has had its answer
   bool waits_for_remote = false;      // frames are being worked off at another home
 };
 
@@ -73,6 +74,7 @@ struct Inlet {
   std::string client_ip;
   const bool remote = false;
   bool failed = false;                // takes no further frame; closing is under way
+  bool poisoned = false;              // a message did not open: those behind it count for nothing
   bool gone = false;                  // the connection has ended
   std::vector<KeyUse> keys;
   std::vector<SessionUse> sessions;   // oldest first
@@ -132,10 +134,9 @@ struct Client final : Inlet {
 // The home's side of a connection that lives on another worker.
 struct RemoteInlet final : Inlet {
   RemoteInlet() : Inlet(true) {}
-  bool answering = false;             // frames were taken in and RemoteDone is owed
-  size_t in_batch = 0;                // frames in the present open batch
-  int64_t auth_key_id = 0;
-  std::vector<uint32_t> quick_acks;
+  bool owes_answer = false;           // a frame was taken in and RemoteDone has not been posted
+  bool quick_ack = false;
+  uint32_t quick_ack_token = 0;
 };
 
 }  // namespace ringway::gateway

@@ -101,6 +101,8 @@ SecretString encode(const ConnectionState& state) {
   out.i64(state.accepted_mono_ns);
   out.i64(state.last_msg_id);
   out.u8(state.moved ? 1 : 0);
+  out.u8(state.proven ? 1 : 0);
+  out.u8(state.counted ? 1 : 0);
   out.u32(state.handshakes);
   out.i64(state.handshake_window_ns);
   put_transport(out, state.transport);
@@ -137,6 +139,10 @@ Result<ConnectionState> decode_connection_state(ByteView bytes) {
   RW_TRY_ASSIGN(state.last_msg_id, in.i64());
   RW_TRY_ASSIGN(const uint8_t moved, in.u8());
   state.moved = moved != 0;
+  RW_TRY_ASSIGN(const uint8_t proven, in.u8());
+  state.proven = proven != 0;
+  RW_TRY_ASSIGN(const uint8_t counted, in.u8());
+  state.counted = counted != 0;
   RW_TRY_ASSIGN(state.handshakes, in.u32());
   RW_TRY_ASSIGN(state.handshake_window_ns, in.i64());
   RW_TRY(get_transport(in, state.transport));

@@ -35,6 +35,8 @@ struct ConnectionState {
   int64_t accepted_mono_ns = 0;
   int64_t last_msg_id = 0;   // of unencrypted answers
   bool moved = false;        // has moved to the home of its first key: it does not move again
+  bool proven = false;       // has finished a key exchange or sent a message that opened
+  bool counted = true;       // is part of its address's count of connections
   uint32_t handshakes = 0;   // heavy key exchanges counted in the present window
   int64_t handshake_window_ns = 0;
   mtproto::TransportState transport;

@@ -18,10 +18,14 @@ Flow::Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters)
       keys_(shared.config.auth_key_cache_bytes / shared.workers, counters),
       backlog_(shared.workers) {}
 
-Flow::~Flow() {
-  // Clients that are still open belong to the table's contexts.
+Flow::~Flow() = default;
+
+void Flow::abandon() noexcept {
   if (table_ == nullptr) return;
-  table_->for_each_open([&](net::ConnectionHandle handle) { delete client_at(handle); });
+  table_->for_each([&](net::ConnectionHandle handle) {
+    delete client_at(handle);
+    table_->set_context(handle, nullptr);
+  });
 }
 
 void Flow::attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher) {
@@ -201,31 +205,26 @@ void Flow::resume(Inlet& inlet) {
   while (inlet.held != nullptr) {
     Held& wait = *inlet.held;
     if (wait.waits_for_move || wait.waits_for_remote || wait.waits_for_key) return;
+    wait.waits_for_exchange = false;
     if (!wait.opened.empty()) {
-      OpenedMessage message = std::move(wait.opened.front());
-      wait.opened.pop_front();
-      const Routed routed = route(inlet, *message.entry, message.header, message.payload,
-                                  message.quick_ack, message.quick_ack_token);
-      if (routed == Routed::kHeld) {
-        // route() has put a copy at the end; the original goes back to the front in its place.
-        inlet.held->opened.pop_back();
-        inlet.held->opened.push_front(std::move(message));
+      const OpenedMessage& message = wait.opened.front();
+      if (!route(inlet, *message.entry, message.header, message.payload, message.quick_ack,
+                 message.quick_ack_token)) {
         return;
       }
-      if (routed == Routed::kFailed) return;
+      wait.opened.pop_front();
       continue;
     }
     if (wait.large != nullptr) return;
     if (!wait.frames.empty()) {
       ParkedFrame frame = std::move(wait.frames.front());
       wait.frames.pop_front();
-      const bool last = wait.frames.empty();
       std::deque<ParkedFrame> rest = std::move(wait.frames);
       inlet.held.reset();
       const ByteSpan bytes(frame.frame);
       take_encrypted(inlet, bytes, std::move(frame.frame), frame.quick_ack);
       if (inlet.failed) return;
-      if (!last) {
+      if (!rest.empty()) {
         Held& again = held(inlet);
         again.frames.insert(again.frames.end(), std::make_move_iterator(rest.begin()),
                             std::make_move_iterator(rest.end()));
@@ -306,7 +305,8 @@ void Flow::fail(Inlet& inlet, int32_t transport_error) {
     done.to = inlet.ref;
     done.close = true;
     done.transport_error = transport_error;
-    post(inlet.ref.worker, std::move(done));
+    static_cast<RemoteInlet&>(inlet).owes_answer = false;
+    if (!inlet.gone) post(inlet.ref.worker, std::move(done));
     return;
   }
   auto& client = static_cast<Client&>(inlet);
@@ -354,7 +354,6 @@ void Flow::release_inlet(Inlet& inlet) {
 }
 
 void Flow::finish_turn() {
-  flush_remote_frames();
   answer_remote_inlets();
   close_failed();
   outbox_->finish_turn();
@@ -368,6 +367,8 @@ void Flow::finish_turn() {
   moving_.clear();
   for (const auto& client : departed_) take_apart(*client);
   departed_.clear();
+  for (const auto& inlet : departed_remote_) release_inlet(*inlet);
+  departed_remote_.clear();
   retry_posts();
 }
 

@@ -77,6 +77,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   // Stops accepting and closes every connection once what it has sent is delivered.
   void drain();
   [[nodiscard]] bool drained() const noexcept;
+  // Forgets everything at once, when the process ends without having drained.
+  void abandon() noexcept;
 
   [[nodiscard]] size_t sessions() const noexcept { return sessions_.size(); }
   [[nodiscard]] size_t keys() const noexcept { return keys_.size(); }
@@ -115,7 +117,6 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
     ConnectionRef ref;
     bool seal = false;         // else open
   };
-  enum class Routed : uint8_t { kTaken, kHeld, kFailed };
 
   // flow.cc
   [[nodiscard]] Client* client_at(net::ConnectionHandle handle) noexcept;
@@ -146,16 +147,20 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
 
   // flow_open.cc
   void take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quick_ack);
-  [[nodiscard]] KeyEntry* entry_for(Inlet& inlet, int64_t auth_key_id, bool& waits);
-  void hold_frame(Inlet& inlet, ByteSpan frame, Bytes storage, bool quick_ack);
-  [[nodiscard]] bool ask_for_key(Inlet& inlet, int64_t auth_key_id);
+  [[nodiscard]] static ParkedFrame own_frame(ByteSpan frame, Bytes storage, bool quick_ack);
+  [[nodiscard]] bool lives_elsewhere(Inlet& inlet, int64_t auth_key_id) const noexcept;
+  [[nodiscard]] KeyUse* use_key(Inlet& inlet, int64_t auth_key_id);
+  void go_home(Client& client, int64_t auth_key_id, ParkedFrame frame);
+  void ask_for_key(Inlet& inlet, int64_t auth_key_id, ParkedFrame frame);
   void start_large_open(Inlet& inlet, KeyEntry& entry, ParkedFrame frame);
   void finish_large_open(Inlet& inlet);
   void take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack);
+  void refuse_message(Inlet& inlet, Error error);
 
   // flow_route.cc
-  [[nodiscard]] Routed route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
-                             ByteView payload, bool quick_ack, uint32_t token);
+  // False when the message has to wait; the caller holds it.
+  [[nodiscard]] bool route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
+                           ByteView payload, bool quick_ack, uint32_t token);
   [[nodiscard]] Session& session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id);
   void leave_session(Inlet& inlet, const SessionKey& key);
   void wait_for_window(Inlet& inlet, uint32_t shard);
@@ -175,12 +180,11 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void retry_posts();
   void start_move(Client& client);
   void adopt(std::unique_ptr<ConnectionState> state);
-  void send_to_home(Client& client, int64_t auth_key_id, ByteSpan frame, bool quick_ack);
-  void flush_remote_frames();
-  void take_remote_frames(std::unique_ptr<RemoteFrames> frames);
+  void send_to_home(Client& client, int64_t auth_key_id, ParkedFrame frame);
+  void take_remote_frame(std::unique_ptr<RemoteFrame> frame);
   void take_remote_done(RemoteDone&& done);
   void take_remote_output(RemoteOutput&& output);
-  void answer_remote(RemoteInlet& inlet);
+  void take_remote_closed(const ConnectionRef& from);
   void answer_remote_inlets();
   void tell_homes_gone(const Client& client);
 
@@ -214,9 +218,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   uint64_t next_cookie_ = 1;
 
   std::vector<std::deque<WorkerMessage>> backlog_;       // by worker: what its inbox had no room for
-  // Frames of this turn for keys with other homes, by connection.
-  std::vector<std::pair<uint32_t, std::unique_ptr<RemoteFrames>>> remote_frames_;
-  std::vector<RemoteInlet*> answering_;
+  std::vector<RemoteInlet*> answering_;                  // worked on in this turn
+  std::vector<std::unique_ptr<RemoteInlet>> departed_remote_;
 };
 
 }  // namespace ringway::gateway

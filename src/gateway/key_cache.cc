@@ -31,7 +31,7 @@ KeyEntry& KeyCache::insert(const cluster::AuthKeyRecord& record, int64_t expires
   }
   KeyEntry& entry = node->entry;
   entry.record = record;
-  entry.expires_at_s = expires_at_s;
+  if (expires_at_s != 0) entry.expires_at_s = expires_at_s;
   entry.revoked = false;
   trim();
   return entry;

@@ -22,7 +22,12 @@ bool Outbox::begin_frame(Client& client, size_t payload_bytes, ByteSpan& payload
   return true;
 }
 
-bool Outbox::payload(Client& client, ByteView payload, std::unique_ptr<cluster::PushReply> reply) {
+bool Outbox::payload(Client& client, ByteView payload) {
+  std::unique_ptr<cluster::PushReply> none;
+  return this->payload(client, payload, none);
+}
+
+bool Outbox::payload(Client& client, ByteView payload, std::unique_ptr<cluster::PushReply>& reply) {
   ByteSpan place;
   if (!begin_frame(client, payload.size(), place, &reply)) return false;
   std::memcpy(place.data(), payload.data(), payload.size());

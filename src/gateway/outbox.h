@@ -24,8 +24,10 @@ class Outbox {
 
   // All return false when the connection does not take more output (closing, or its queue is full).
   // A finished frame payload: an unencrypted answer, a transport error, a message sealed elsewhere.
+  [[nodiscard]] bool payload(Client& client, ByteView payload);
+  // The same for a push; the reply is taken, and told, only when this returns true.
   [[nodiscard]] bool payload(Client& client, ByteView payload,
-                             std::unique_ptr<cluster::PushReply> reply = nullptr);
+                             std::unique_ptr<cluster::PushReply>& reply);
   [[nodiscard]] bool transport_error(Client& client, int32_t code);
   [[nodiscard]] bool quick_ack(Client& client, uint32_t token);
   // A message to seal with this turn's batch. `plaintext` is copied; `entry` stays pinned until

@@ -6,7 +6,6 @@
 
 #include <memory>
 #include <variant>
-#include <vector>
 
 #include "base/bytes.h"
 #include "cluster/dispatcher.h"
@@ -23,24 +22,22 @@ struct AdoptConnection {
   std::unique_ptr<ConnectionState> state;
 };
 
-// Encrypted frames of a connection that lives on another worker, for a key that has its home here.
-struct RemoteFrames {
-  struct Item {
-    Bytes frame;              // auth_key_id, msg_key, E
-    bool quick_ack = false;
-  };
+// An encrypted frame of a connection that lives on another worker, for a key that has its home here.
+// A connection has one under way at a time, so its frames keep their order.
+struct RemoteFrame {
   ConnectionRef from;
   net::PeerAddress peer;
-  std::vector<Item> items;
+  int64_t auth_key_id = 0;
+  ParkedFrame frame;
 };
 
-// The home's answer: all items were taken over, or the connection is to be closed.
+// The home's answer: the frame was taken over, or the connection is to be closed.
 struct RemoteDone {
   ConnectionRef to;
-  int64_t auth_key_id = 0;
-  std::vector<uint32_t> quick_acks;   // tokens to answer, in order
+  bool quick_ack = false;
+  uint32_t quick_ack_token = 0;
   bool close = false;
-  int32_t transport_error = 0;        // sent before closing; 0: none
+  int32_t transport_error = 0;   // sent before closing; 0: none
 };
 
 // A sealed message for a connection that lives here, from the home of its key.
@@ -55,12 +52,6 @@ struct RemoteClosed {
   ConnectionRef from;
 };
 
-// A connection elsewhere is to be closed, because a key of this home is no longer known.
-struct CloseConnection {
-  ConnectionRef to;
-  int32_t transport_error = 0;
-};
-
 // A key made on another worker, for the cache of its home.
 struct KeyCreated {
   std::unique_ptr<cluster::AuthKeyRecord> record;
@@ -70,7 +61,7 @@ struct KeyCreated {
 struct Drain {};
 
 using WorkerMessage =
-    std::variant<std::monostate, AdoptConnection, std::unique_ptr<RemoteFrames>, RemoteDone, RemoteOutput,
-                 RemoteClosed, CloseConnection, KeyCreated, cluster::PushRequest, CryptoTask, Drain>;
+    std::variant<std::monostate, AdoptConnection, std::unique_ptr<RemoteFrame>, RemoteDone, RemoteOutput,
+                 RemoteClosed, KeyCreated, cluster::PushRequest, CryptoTask, Drain>;
 
 }  // namespace ringway::gateway

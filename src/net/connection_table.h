@@ -151,6 +151,11 @@ class ConnectionTable {
   [[nodiscard]] uint32_t size() const noexcept { return slab_.size(); }
   [[nodiscard]] uint32_t capacity() const noexcept { return slab_.capacity(); }
   [[nodiscard]] size_t output_bytes() const noexcept { return pool_.bytes_in_use(); }
+  // Calls visit(handle) for every connection, whatever its state.
+  template <typename Visit>
+  void for_each(Visit&& visit) {
+    slab_.for_each([&](ConnectionHandle handle, Connection&) { visit(handle); });
+  }
   // Calls visit(handle) for every connection that is open.
   template <typename Visit>
   void for_each_open(Visit&& visit) {
@@ -168,37 +173,41 @@ class ConnectionTable {
     int64_t retry_at_ns = kNoDeadline;
   };
 
+  // connection_table.cc: the turn, output, deadlines.
   void on_completion(const Completion& completion);
-  void on_accept_completion(const Completion& completion);
-  void on_accept_error(Listener& listener, uint16_t index, int error);
   void on_receive_completion(ConnectionHandle handle, Connection& connection,
                              const Completion& completion);
   void on_send_completion(ConnectionHandle handle, Connection& connection, int32_t result);
-  void on_stream_end(ConnectionHandle handle, Connection& connection);
+  void start_send(ConnectionHandle handle, Connection& connection);
+  void mark_dirty(ConnectionHandle handle, Connection& connection);
+  void set_timer(uint32_t slot, Connection& connection, TimerKind kind, int64_t deadline_ns);
+  void clear_timers(uint32_t slot, Connection& connection);
+  void fire_timers(uint32_t slot);
+  void on_drain_timer(ConnectionHandle handle, Connection& connection);
 
-  ConnectionHandle admit(int fd, const PeerAddress& peer, uint16_t listener);
-  void refuse(int fd);
-  void queue_accept(uint16_t index);
+  // connection_table_accept.cc: how connections come.
+  void on_accept_completion(uint16_t index, const Completion& completion);
+  void on_accept_error(Listener& listener, int error);
   void settle_listener(Listener& listener, uint16_t index);
   void retry_accepts();
+  ConnectionHandle admit(int fd, const PeerAddress& peer, uint16_t listener);
 
-  // Reconciles what the kernel does with what the state wants; the one place that moves a closing
-  // or detaching connection on.
-  void settle(ConnectionHandle handle, Connection& connection);
+  // connection_table_close.cc: how they go. settle_*() reconcile what the kernel does with what the
+  // state wants, without events; only advance(), which process() alone calls, may lead to one.
+  void advance(ConnectionHandle handle, Connection& connection);
   void settle_receive(ConnectionHandle handle, Connection& connection);
+  void settle_flush(ConnectionHandle handle, Connection& connection);
+  void settle_join(ConnectionHandle handle, Connection& connection);
+  void cancel_send(ConnectionHandle handle, Connection& connection);
   void begin_close(ConnectionHandle handle, Connection& connection, CloseReason reason,
                    CloseMode mode);
   void begin_join(ConnectionHandle handle, Connection& connection);
-  void finish_detach(ConnectionHandle handle, Connection& connection);
-  void recycle(ConnectionHandle handle, Connection& connection);
-  void start_send(ConnectionHandle handle, Connection& connection);
-  void mark_dirty(ConnectionHandle handle, Connection& connection);
+  void on_cancel_completion(ConnectionHandle handle, Connection& connection, bool target_in_kernel,
+                            int32_t result);
   void mark_pending(ConnectionHandle handle, Connection& connection);
-
-  void set_timer(ConnectionHandle handle, Connection& connection, TimerKind kind,
-                 int64_t deadline_ns);
-  void clear_timers(ConnectionHandle handle, Connection& connection);
-  void fire_timers(ConnectionHandle handle, Connection& connection);
+  void finish_detach(ConnectionHandle handle, Connection& connection);
+  void finish_close(ConnectionHandle handle, Connection& connection);
+  void recycle(ConnectionHandle handle, Connection& connection);
 
   const ConnectionTableOptions options_;
   Ring& ring_;
@@ -208,6 +217,7 @@ class ConnectionTable {
   Slab<Connection> slab_;
   ChunkPool pool_;
   TimingWheel wheel_;
+  std::vector<uint32_t> generations_;  // by slot: the wheel knows slots only
   std::vector<Listener> listeners_;
   bool accepting_ = true;
   std::vector<uint16_t> received_buffers_;  // of this turn, to be given back

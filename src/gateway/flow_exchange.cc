@@ -1,0 +1,149 @@
+// The key exchange of a connection: what its unencrypted messages lead to.
+#include <utility>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "gateway/flow.h"
+
+namespace ringway::gateway {
+namespace {
+
+// How long `Limits.HandshakesPerConnection` counts before it starts anew.
+constexpr int64_t kHandshakeWindowNs = kHandshakeTtlNs;
+
+}  // namespace
+
+void Flow::take_unencrypted(Client& client, ByteView frame) {
+  const auto message = mtproto::read_unencrypted(frame);
+  if (!message) {
+    counters_.add(Counter::kUnencryptedErrors);
+    fail(client, 0);
+    return;
+  }
+  if (client.handshake == nullptr) {
+    client.handshake = std::make_unique<mtproto::HandshakeSet>(&shared_.handshake);
+  }
+  client.handshake->expire(now_);
+  take_outcome(client, client.handshake->on_message(message->data, now_));
+  const size_t evicted = client.handshake->take_evicted();
+  if (evicted != 0) counters_.add(Counter::kHandshakesEvicted, evicted);
+}
+
+void Flow::take_outcome(Client& client, mtproto::HandshakeOutcome outcome) {
+  using Kind = mtproto::HandshakeOutcome::Kind;
+  switch (outcome.kind) {
+    case Kind::kIgnore:
+      return;
+    case Kind::kReply: {
+      if (outcome.retried) counters_.add(Counter::kHandshakesRetried);
+      if (outcome.finished) {
+        counters_.add(Counter::kHandshakesDone);
+        client.proven = true;
+      }
+      const Bytes reply =
+          mtproto::write_unencrypted(client.msg_id.next(now_.unix_ns), outcome.reply);
+      if (!outbox_->payload(client, reply)) fail(client, 0);
+      return;
+    }
+    case Kind::kWork:
+      start_work(client, std::move(outcome.job));
+      return;
+    case Kind::kStore:
+      start_store(client, outcome.nonce, *outcome.created);
+      return;
+    case Kind::kFail:
+      counters_.add(Counter::kHandshakesFailed);
+      log_debug("gateway", "{}: key exchange refused: {}", client.peer.to_string(),
+                to_string(outcome.error));
+      fail(client, outcome.transport_error);
+      return;
+  }
+}
+
+// One connection and one address may ask for so much heavy work and no more.
+bool Flow::handshake_allowed(Client& client) {
+  if (now_.mono_ns - client.handshake_window_ns > kHandshakeWindowNs) {
+    client.handshake_window_ns = now_.mono_ns;
+    client.handshakes = 0;
+  }
+  if (client.handshakes >= shared_.config.limits.handshakes_per_connection) return false;
+  ++client.handshakes;
+  return shared_.budget->take(BudgetKind::kHandshake, client.peer, now_.mono_ns);
+}
+
+void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job) {
+  const bool first_step = job->kind == mtproto::HandshakeJob::Kind::kServerDh;
+  if (first_step && !handshake_allowed(client)) {
+    counters_.add(Counter::kHandshakesLimited);
+    fail(client, mtproto::kErrorFlood);
+    return;
+  }
+  if (first_step) counters_.add(Counter::kHandshakesStarted);
+  CryptoTask task;
+  task.job = std::move(job);
+  task.connection = client.ref;
+  task.address_key = client.peer.ip_hash();
+  if (shared_.submit_crypto(task) != PoolAnswer::kQueued) {
+    counters_.add(Counter::kHandshakesLimited);
+    fail(client, mtproto::kErrorFlood);
+  }
+}
+
+void Flow::take_crypto_result(CryptoTask&& task) {
+  Client* client = client_of(task.connection);
+  if (client == nullptr || client->failed) return;
+  take_outcome(*client, client->handshake->on_work_done(std::move(task.job), now_));
+  ready_.push_back(client->ref);
+}
+
+void Flow::start_store(Client& client, const mtproto::Nonce& nonce,
+                       const mtproto::CreatedKey& created) {
+  StorePending pending;
+  pending.connection = client.ref;
+  pending.nonce = nonce;
+  pending.record.auth_key_id = created.auth_key_id;
+  pending.record.key_type = static_cast<int32_t>(created.type);
+  pending.record.key = created.key;
+  if (created.type == mtproto::AuthKeyType::kPermanent) {
+    pending.record.perm_auth_key_id = created.auth_key_id;
+  } else {
+    pending.expires_at_s = now_.unix_seconds() + created.expires_in;
+  }
+  const uint64_t cookie = next_cookie_++;
+  if (!dispatcher_->set_auth_key(pending.record, created.salt, created.expires_in, cookie, now_)) {
+    take_outcome(client,
+                 client.handshake->on_stored(nonce, mtproto::StoreResult::kRetry, now_));
+    return;
+  }
+  storing_.emplace(cookie, std::move(pending));
+}
+
+void Flow::on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) {
+  const auto found = storing_.find(cookie);
+  if (found == storing_.end()) return;
+  const StorePending pending = std::move(found->second);
+  storing_.erase(found);
+  const bool stored = answer == cluster::StoreAnswer::kStored;
+  // The key is in force at its shard even if its connection has gone meanwhile.
+  if (stored) keep_created_key(pending.record, pending.expires_at_s);
+  Client* client = client_of(pending.connection);
+  if (client == nullptr || client->failed) return;
+  const auto result = stored ? mtproto::StoreResult::kStored : mtproto::StoreResult::kRetry;
+  take_outcome(*client, client->handshake->on_stored(pending.nonce, result, now_));
+  ready_.push_back(client->ref);
+}
+
+// Spares the first message of a fresh key its look-up. Best effort: the shard knows the key anyway.
+void Flow::keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s) {
+  const uint32_t home = home_of(record.auth_key_id, shared_.workers);
+  if (home == worker_) {
+    keys_.insert(record, expires_at_s);
+    return;
+  }
+  KeyCreated created;
+  created.record = std::make_unique<cluster::AuthKeyRecord>(record);
+  created.expires_at_s = expires_at_s;
+  post(home, std::move(created));
+}
+
+}  // namespace ringway::gateway

@@ -1,0 +1,104 @@
+// Opened messages: their session, their shard, and what happens while a shard's window is full.
+#include <algorithm>
+#include <utility>
+
+#include "gateway/flow.h"
+
+namespace ringway::gateway {
+
+bool Flow::route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
+                 ByteView payload, bool quick_ack, uint32_t token) {
+  Session& session = session_of(inlet, entry, header.session_id);
+  cluster::ClientMessage message;
+  message.conn_type = session.announced ? 0 : 1;
+  message.auth_key_id = entry.record.auth_key_id;
+  message.key_type = entry.record.key_type;
+  message.perm_auth_key_id = entry.record.perm_auth_key_id;
+  message.session_id = header.session_id;
+  message.client_ip = inlet.client_ip;
+  message.quick_ack = quick_ack;
+  message.salt = header.salt;
+  message.payload = payload;
+  switch (dispatcher_->send(message)) {
+    case cluster::Submit::kAccepted:
+      session.announced = true;
+      counters_.add(Counter::kMessagesRouted);
+      if (quick_ack) acknowledge(inlet, token);
+      return true;
+    case cluster::Submit::kWindowFull:
+      wait_for_window(inlet, dispatcher_->shard_of(message.perm_auth_key_id));
+      return false;
+    case cluster::Submit::kNoShard:
+      wait_for_window(inlet, cluster::kAnyShard);
+      return false;
+  }
+  return false;
+}
+
+void Flow::acknowledge(Inlet& inlet, uint32_t token) {
+  if (inlet.remote) {
+    auto& remote = static_cast<RemoteInlet&>(inlet);
+    remote.quick_ack = true;
+    remote.quick_ack_token = token;
+    return;
+  }
+  if (!inlet.gone) (void)outbox_->quick_ack(static_cast<Client&>(inlet), token);
+}
+
+// The session of a message, with this connection attached and marked the most recently active.
+Session& Flow::session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id) {
+  const SessionKey key{entry.record.auth_key_id, session_id};
+  for (auto use = inlet.sessions.rbegin(); use != inlet.sessions.rend(); ++use) {
+    if (!(use->key == key)) continue;
+    SessionTable::touch(*use->session, inlet.ref);
+    return *use->session;
+  }
+  if (inlet.sessions.size() >= shared_.config.limits.sessions_per_connection) {
+    leave_session(inlet, inlet.sessions.front().key);
+  }
+  Session& session = sessions_.attach(key, inlet.ref);
+  if (session.connections.size() == 1) {
+    counters_.add(Counter::kSessionsOpened);
+    session.key_type = entry.record.key_type;
+    session.perm_auth_key_id = entry.record.perm_auth_key_id;
+  }
+  inlet.sessions.push_back({key, &session});
+  return session;
+}
+
+// Detaches the connection; the last one to leave ends the session, which its shard is told.
+void Flow::leave_session(Inlet& inlet, const SessionKey& key) {
+  std::erase_if(inlet.sessions, [&](const SessionUse& use) { return use.key == key; });
+  const auto detached = sessions_.detach(key, inlet.ref);
+  if (!detached.last) return;
+  counters_.add(Counter::kSessionsClosed);
+  if (!detached.session.announced) return;   // the shard has never heard of it
+  cluster::SessionClose close;
+  close.auth_key_id = key.auth_key_id;
+  close.key_type = detached.session.key_type;
+  close.perm_auth_key_id = detached.session.perm_auth_key_id;
+  close.session_id = key.session_id;
+  close.client_ip = inlet.client_ip;
+  if (!dispatcher_->close_session(close)) counters_.add(Counter::kSessionClosesLost);
+}
+
+void Flow::wait_for_window(Inlet& inlet, uint32_t shard) {
+  counters_.add(Counter::kBackPressurePauses);
+  waiting_for_window_[shard].push_back(inlet.ref);
+}
+
+void Flow::on_window_open(uint32_t shard) {
+  const auto wake = [&](uint32_t which) {
+    const auto found = waiting_for_window_.find(which);
+    if (found == waiting_for_window_.end()) return;
+    ready_.insert(ready_.end(), found->second.begin(), found->second.end());
+    waiting_for_window_.erase(found);
+  };
+  if (shard != cluster::kAnyShard) {
+    wake(shard);
+    return;
+  }
+  while (!waiting_for_window_.empty()) wake(waiting_for_window_.begin()->first);
+}
+
+}  // namespace ringway::gateway

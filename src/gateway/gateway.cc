@@ -1,0 +1,375 @@
+#include "gateway/gateway.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "cluster/discovery.h"
+#include "cluster/gateway_service.h"
+#include "cluster/grpc_transport.h"
+#include "gateway/server_id.h"
+#include "gateway/worker.h"
+#include "net/listener.h"
+#include "net/uring_ring.h"
+
+namespace ringway::gateway {
+namespace {
+
+// Descriptors that are not client connections: rings, listeners, shard links, files.
+constexpr uint64_t kReservedFiles = 512;
+constexpr uint64_t kFilesPerWorker = 32;
+// A worker looks around this often even when nothing happens, to see that it is to stop.
+constexpr int64_t kIdleWaitNs = 500 * kNsPerMs;
+
+uint32_t allowed_cores() noexcept {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<uint32_t>(std::max(CPU_COUNT(&set), 1));
+}
+
+void sleep_ns(long ns) noexcept {
+  const timespec pause{0, ns};
+  nanosleep(&pause, nullptr);
+}
+
+class GatewayImpl final : public Gateway, public cluster::PushSink {
+ public:
+  explicit GatewayImpl(GatewayOptions options) : options_(std::move(options)) {}
+  ~GatewayImpl() override { stop(); }
+
+  // Everything that can fail, in order. Empty, or why the gateway cannot start.
+  std::string bring_up();
+
+  [[nodiscard]] const std::vector<std::string>& addresses() const noexcept override {
+    return addresses_;
+  }
+  [[nodiscard]] int service_port() const noexcept override { return service_->port(); }
+  [[nodiscard]] std::vector<std::pair<std::string_view, uint64_t>> counters() const override;
+  bool drain() override;
+
+  // cluster::PushSink, on gRPC's threads.
+  [[nodiscard]] bool push(cluster::PushRequest& push) override;
+
+ private:
+  // A worker with its thread. `listeners` are consumed by the thread.
+  struct Seat {
+    config::WorkerConfig config;
+    std::unique_ptr<Worker> worker;
+    std::vector<net::OwnedFd> listeners;
+    std::thread thread;
+    std::atomic<bool> started{false};
+    std::atomic<bool> drained{false};
+    std::string start_error;   // written before `started`
+  };
+
+  std::string make_shared_context();
+  std::string start_service();
+  std::string make_workers();
+  std::string open_listeners(Seat& seat);
+  std::string run_workers();
+  void run(Seat& seat, uint32_t index);
+  void set_connection_limits();
+  void log_worker(const Seat& seat, uint32_t index) const;
+  void stop();
+
+  const GatewayOptions options_;
+  SharedContext shared_;
+  std::unique_ptr<AddressBudget> budget_;
+  std::unique_ptr<cluster::ShardTransport> transport_;
+  std::vector<std::string> shards_;
+  std::vector<std::unique_ptr<Seat>> seats_;
+  std::unique_ptr<CryptoPool> pool_;
+  std::unique_ptr<cluster::GatewayService> service_;
+  std::string server_id_;
+  std::vector<std::string> addresses_;
+  std::vector<net::SocketAddress> bound_;   // by listener, with real ports
+  std::atomic<bool> running_{false};    // pushes may go to the workers
+  std::atomic<bool> stopping_{false};
+};
+
+std::string GatewayImpl::make_shared_context() {
+  const config::Config& config = options_.config;
+  shared_.config = config;
+  shared_.workers = config::worker_count(config, allowed_cores());
+  shared_.transport.abridged = config.transports.abridged;
+  shared_.transport.intermediate = config.transports.intermediate;
+  shared_.transport.padded = config.transports.padded;
+  shared_.transport.full = config.transports.full;
+  shared_.transport.obfuscated = config.transports.obfuscated;
+  shared_.transport.frame_bytes_max = config.limits.frame_bytes;
+  for (const auto& secret : config.transports.secrets) {
+    shared_.transport.secrets.emplace_back(
+        std::span<const uint8_t, kTransportSecretBytes>(secret.data(), kTransportSecretBytes));
+  }
+  shared_.handshake.legacy_rsa_padding = config.transports.legacy_rsa_padding;
+  for (const GatewayKey& key : options_.keys) {
+    if (!key.key->has_private()) return "an RSAKey file holds no private key";
+    shared_.handshake.keys.push_back({key.key, key.fingerprint});
+  }
+  budget_ = std::make_unique<AddressBudget>(
+      config.limits.handshakes_per_address_per_second == config::kNoLimit
+          ? 0
+          : config.limits.handshakes_per_address_per_second,
+      config.limits.unknown_keys_per_address_per_second == config::kNoLimit
+          ? 0
+          : config.limits.unknown_keys_per_address_per_second);
+  shared_.budget = budget_.get();
+  shared_.post = [this](uint32_t worker, WorkerMessage&& message) {
+    return seats_[worker]->worker->post(std::move(message));
+  };
+  shared_.submit_crypto = [this](CryptoTask& task) { return pool_->submit(task); };
+  return "";
+}
+
+bool GatewayImpl::push(cluster::PushRequest& push) {
+  if (!running_.load(std::memory_order_acquire)) return false;
+  const uint32_t home = home_of(push.auth_key_id, shared_.workers);
+  WorkerMessage message(std::move(push));
+  if (seats_[home]->worker->post(std::move(message))) return true;
+  push = std::move(std::get<cluster::PushRequest>(message));
+  return false;
+}
+
+std::string GatewayImpl::start_service() {
+  const config::Endpoint& listen_on = options_.config.listen_on;
+  cluster::GatewayServiceOptions service;
+  service.listen_on = config::to_string(listen_on);
+  if (listen_on.host.empty()) service.listen_on = "[::]:" + std::to_string(listen_on.port);
+  std::string error;
+  service_ = cluster::GatewayService::start(service, *this, error);
+  if (service_ == nullptr) return "ListenOn " + service.listen_on + ": " + error;
+  return "";
+}
+
+// One file for each connection. Where the limit is lower than what is configured, it is raised; where
+// that is not allowed, the operator is told how.
+void GatewayImpl::set_connection_limits() {
+  uint64_t wanted = kReservedFiles + kFilesPerWorker * seats_.size();
+  bool any_auto = false;
+  for (const auto& seat : seats_) {
+    any_auto |= seat->config.max_connections == 0;
+    wanted += seat->config.max_connections;
+  }
+  const uint64_t limit = net::raise_open_files(any_auto ? UINT64_MAX : wanted);
+  const uint64_t reserved = kReservedFiles + kFilesPerWorker * seats_.size();
+  const uint64_t share =
+      limit > reserved ? (limit - reserved) / seats_.size() : std::max<uint64_t>(limit / 2, 1);
+  for (const auto& seat : seats_) {
+    if (seat->config.max_connections == 0) {
+      seat->config.max_connections = static_cast<uint32_t>(std::min<uint64_t>(share, 16'000'000));
+    }
+  }
+  if (!any_auto && limit < wanted) {
+    log_warning("gateway",
+                "the open-files limit is {}, but MaxConnections asks for {}: raise the hard limit "
+                "(ulimit -Hn, LimitNOFILE= in a systemd unit), or accepting pauses at the limit",
+                limit, wanted);
+  }
+}
+
+std::string GatewayImpl::make_workers() {
+  const config::Config& config = options_.config;
+  for (uint32_t i = 0; i < shared_.workers; ++i) {
+    seats_.push_back(std::make_unique<Seat>());
+    seats_.back()->config = config::worker_config(config, i);
+  }
+  set_connection_limits();
+  for (uint32_t i = 0; i < shared_.workers; ++i) {
+    Seat& seat = *seats_[i];
+    net::UringOptions ring;
+    ring.entries = seat.config.ring_entries;
+    ring.buffers = seat.config.buffers;
+    ring.buffer_bytes = seat.config.buffer_bytes;
+    auto created = net::UringRing::create(ring);
+    if (created.ring == nullptr) return created.error;
+    WorkerOptions options;
+    options.index = i;
+    options.table.connections_max = seat.config.max_connections;
+    options.table.output_bytes_max = config.limits.output_bytes_per_connection;
+    options.table.output_high_bytes = config.limits.output_bytes_per_connection / 2;
+    options.table.output_low_bytes = config.limits.output_bytes_per_connection / 4;
+    options.table.drain_ns = config.timeouts.drain_ns;
+    options.dispatcher.worker = i;
+    options.dispatcher.server_id = server_id_;
+    options.dispatcher.call_timeout_ns = config.session.timeout_ms * kNsPerMs;
+    seat.worker =
+        std::make_unique<Worker>(options, std::move(created.ring), shared_, *transport_);
+  }
+  for (const auto& seat : seats_) {
+    if (std::string error = open_listeners(*seat); !error.empty()) return error;
+  }
+  return "";
+}
+
+// Every worker opens the same addresses; where a port is 0 the first one's choice counts.
+std::string GatewayImpl::open_listeners(Seat& seat) {
+  const config::Config& config = options_.config;
+  net::ListenerOptions options;
+  options.send_buffer_bytes = static_cast<int>(config.send_buf);
+  options.receive_buffer_bytes = static_cast<int>(config.receive_buf);
+  for (size_t i = 0; i < config.listeners.size(); ++i) {
+    const bool first = i >= bound_.size();
+    if (first) {
+      const auto& address = config.listeners[i].address;
+      auto parsed = net::parse_socket_address(config::to_string(address));
+      if (!parsed) {
+        return fmt::format("Addresses: \"{}\" is not an address to listen on: write an IP address and a "
+                           "port, such as 0.0.0.0:10443 or [::]:10443",
+                           config::to_string(address));
+      }
+      bound_.push_back(*parsed);
+    }
+    auto opened = net::open_listener(bound_[i], options);
+    if (!opened.fd.valid()) return opened.error;
+    if (first) {
+      bound_[i] = opened.address;
+      addresses_.push_back(opened.address.to_string());
+    }
+    seat.listeners.push_back(std::move(opened.fd));
+  }
+  return "";
+}
+
+std::string GatewayImpl::run_workers() {
+  for (uint32_t i = 0; i < shared_.workers; ++i) {
+    Seat& seat = *seats_[i];
+    seat.thread = std::thread([this, &seat, i] { run(seat, i); });
+  }
+  for (const auto& seat : seats_) {
+    while (!seat->started.load(std::memory_order_acquire)) sleep_ns(1'000'000);
+    if (!seat->start_error.empty()) return seat->start_error;
+  }
+  return "";
+}
+
+void GatewayImpl::log_worker(const Seat& seat, uint32_t index) const {
+  const std::string core =
+      seat.config.core < 0 ? "any core" : fmt::format("core {}", seat.config.core);
+  log_info("gateway",
+           "worker {} on {}: ring {}; at most {} connections, {} receive buffers of {} bytes; "
+           "listening on {}",
+           index, core, seat.worker->ring().features(), seat.config.max_connections,
+           seat.config.buffers, seat.config.buffer_bytes, fmt::join(addresses_, ", "));
+}
+
+void GatewayImpl::run(Seat& seat, uint32_t index) {
+  pthread_setname_np(pthread_self(), fmt::format("rw-worker-{}", index).c_str());
+  if (seat.config.core >= 0) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<size_t>(seat.config.core), &set);
+    const int failure = pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    if (failure != 0) {
+      seat.start_error = fmt::format("Workers.Cores: cannot run on core {}: {}", seat.config.core,
+                                     std::strerror(failure));
+    }
+  }
+  Worker& worker = *seat.worker;
+  if (seat.start_error.empty()) {
+    seat.start_error = worker.start(read_clocks(), std::move(seat.listeners), shards_);
+  }
+  const bool usable = seat.start_error.empty();
+  if (usable) log_worker(seat, index);
+  seat.started.store(true, std::memory_order_release);
+  if (!usable) return;
+  while (!stopping_.load(std::memory_order_acquire)) {
+    worker.turn(kIdleWaitNs, read_clocks);
+    seat.drained.store(worker.drained(), std::memory_order_release);
+  }
+}
+
+std::string GatewayImpl::bring_up() {
+  if (std::string error = make_shared_context(); !error.empty()) return error;
+  if (std::string error = cluster::static_shards(options_.config.session.endpoints,
+                                                 options_.config.session.target, shards_);
+      !error.empty()) {
+    return error;
+  }
+  transport_ = cluster::make_grpc_transport();
+  // First, because its port is part of the name that shards know us by.
+  if (std::string error = start_service(); !error.empty()) return error;
+  server_id_ = options_.server_id.empty()
+                   ? derive_server_id(options_.config.listen_on.host,
+                                      static_cast<uint16_t>(service_->port()))
+                   : options_.server_id;
+  if (std::string error = make_workers(); !error.empty()) return error;
+  pool_ = std::make_unique<CryptoPool>(
+      std::max(1U, allowed_cores() / 2), options_.config.limits.crypto_jobs_per_address,
+      [this](CryptoTask& task) {
+        WorkerMessage message(std::move(task));
+        const uint32_t worker = std::get<CryptoTask>(message).connection.worker;
+        if (seats_[worker]->worker->post(std::move(message))) return true;
+        task = std::move(std::get<CryptoTask>(message));
+        return false;
+      });
+  std::string error = run_workers();
+  running_.store(error.empty(), std::memory_order_release);
+  return error;
+}
+
+std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const {
+  std::vector<std::pair<std::string_view, uint64_t>> totals;
+  for (size_t i = 0; i < kCounterCount; ++i) {
+    const auto counter = static_cast<Counter>(i);
+    uint64_t total = 0;
+    for (const auto& seat : seats_) total += seat->worker->counters().read(counter);
+    totals.emplace_back(counter_name(counter), total);
+  }
+  return totals;
+}
+
+bool GatewayImpl::drain() {
+  for (const auto& seat : seats_) {
+    while (!seat->worker->post(Drain{})) sleep_ns(1'000'000);
+  }
+  // Twice the drain time: once for the clients to read, once for the shards to acknowledge.
+  const int64_t deadline_ns = read_clocks().mono_ns + 2 * options_.config.timeouts.drain_ns;
+  bool drained = false;
+  while (!drained && read_clocks().mono_ns < deadline_ns) {
+    sleep_ns(5'000'000);
+    drained = std::all_of(seats_.begin(), seats_.end(), [](const auto& seat) {
+      return seat->drained.load(std::memory_order_acquire);
+    });
+  }
+  if (service_ != nullptr) service_->shutdown(kNsPerSecond);
+  stop();
+  if (!drained) {
+    size_t left = 0;
+    for (const auto& seat : seats_) left += seat->worker->dispatcher().unacknowledged();
+    log_warning("gateway", "the drain time is over: {} messages are left that no shard has acknowledged",
+                left);
+  }
+  return drained;
+}
+
+void GatewayImpl::stop() {
+  stopping_.store(true, std::memory_order_release);
+  if (pool_ != nullptr) pool_->stop();
+  for (const auto& seat : seats_) {
+    if (seat->worker != nullptr) seat->worker->ring().waker().wake();
+    if (seat->thread.joinable()) seat->thread.join();
+  }
+  if (service_ != nullptr) {
+    service_->shutdown(0);
+    service_.reset();
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Gateway> Gateway::start(GatewayOptions options, std::string& error) {
+  auto gateway = std::make_unique<GatewayImpl>(std::move(options));
+  error = gateway->bring_up();
+  if (!error.empty()) return nullptr;
+  return gateway;
+}
+
+}  // namespace ringway::gateway

@@ -1,0 +1,73 @@
+#include "gateway/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/limits.h"
+
+namespace ringway::gateway {
+
+Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
+               const SharedContext& shared, cluster::ShardTransport& transport)
+    : options_(options),
+      shared_(shared),
+      transport_(transport),
+      ring_(std::move(ring)),
+      inbox_(kInboxMessages, ring_->waker()),
+      completions_(kTurnCompletionsMax) {}
+
+Worker::~Worker() {
+  // The links stop waking the ring before it goes; the ring gives up its operations before the table
+  // frees the bytes they use.
+  dispatcher_.reset();
+  if (flow_ != nullptr) flow_->abandon();
+  ring_.reset();
+  table_.reset();
+}
+
+std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
+                          const std::vector<std::string>& shards) {
+  if (std::string error = ring_->start(); !error.empty()) return error;
+  now_ = now;
+  flow_ = std::make_unique<Flow>(options_.index, shared_, counters_);
+  table_ = std::make_unique<net::ConnectionTable>(options_.table, *ring_, *flow_, counters_, now);
+  dispatcher_ = std::make_unique<cluster::Dispatcher>(options_.dispatcher, transport_, *flow_,
+                                                      ring_->waker(), counters_);
+  flow_->attach(*table_, *dispatcher_);
+  flow_->begin_turn(now);
+  dispatcher_->set_shards(shards);
+  for (net::OwnedFd& listener : listeners) (void)table_->add_listener(std::move(listener));
+  return "";
+}
+
+int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
+  if (flow_->has_work() || inbox_.has_message()) return 0;
+  const int64_t next_ns = std::min(table_->next_wake_ns(), dispatcher_->next_deadline_ns());
+  if (next_ns == net::kNoDeadline) return wait_ns_max;
+  const int64_t until_ns = std::max<int64_t>(next_ns - now_.mono_ns, 0);
+  return wait_ns_max == net::kWaitForever ? until_ns : std::min(until_ns, wait_ns_max);
+}
+
+void Worker::work(std::span<const net::Completion> completions, Now now) {
+  now_ = now;
+  counters_.add(Counter::kTurns);
+  flow_->begin_turn(now);
+
+  table_->process(completions, now);
+  flow_->open_and_route();
+  table_->release_received();
+
+  (void)inbox_.drain(kInboxDrainMax,
+                     [&](WorkerMessage&& message) { flow_->take_message(std::move(message)); });
+  dispatcher_->poll(now);
+  flow_->run_large();
+  flow_->resume_waiting();
+  flow_->open_and_route();
+
+  flow_->finish_turn();
+  table_->flush_sends();
+  dispatcher_->flush(now);
+  table_->expire(now);
+}
+
+}  // namespace ringway::gateway

@@ -1,0 +1,87 @@
+// gateway/worker: one core's loop. One pass of it is a turn, and what one turn brought is the batch.
+//
+//   1  submit and wait     ring.turn()
+//   2  read the clock      once
+//   3  receive             table.process() -> flow
+//   4  open                flow.open_and_route()
+//   5  route               (the same call)
+//   6  inbox               messages of other threads, events of the shards, a slice of large messages,
+//                          and what these let go on
+//   7  seal                flow.finish_turn()
+//   8  send                table.flush_sends(), dispatcher.flush()
+//   9  expire              table.expire()
+//
+// A Worker is made on any thread and then belongs to the one that calls start() and turn(). Only post()
+// and stop() may be called from elsewhere.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/counters.h"
+#include "cluster/dispatcher.h"
+#include "cluster/shard_transport.h"
+#include "gateway/flow.h"
+#include "gateway/worker_message.h"
+#include "net/connection_table.h"
+#include "net/inbox.h"
+#include "net/ring.h"
+
+namespace ringway::gateway {
+
+struct WorkerOptions {
+  uint32_t index = 0;
+  net::ConnectionTableOptions table;
+  cluster::DispatcherOptions dispatcher;
+};
+
+class Worker {
+ public:
+  // `shared` and `transport` outlive the worker.
+  Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring, const SharedContext& shared,
+         cluster::ShardTransport& transport);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // The owner's thread, once. Empty, or why the ring cannot be used.
+  [[nodiscard]] std::string start(Now now, std::vector<net::OwnedFd> listeners,
+                                  const std::vector<std::string>& shards);
+  // One turn. Waits at most until the next deadline and at most `wait_ns_max`; `read_now` is called
+  // once, after the wait.
+  template <typename ReadNow>
+  void turn(int64_t wait_ns_max, ReadNow&& read_now) {
+    const size_t count = ring_->turn(completions_, wait_ns(wait_ns_max));
+    work({completions_.data(), count}, read_now());
+  }
+
+  // Any thread: a message for this worker; false when its inbox is full.
+  [[nodiscard]] bool post(WorkerMessage&& message) { return inbox_.post(std::move(message)); }
+
+  [[nodiscard]] bool drained() const noexcept { return flow_->drained(); }
+  [[nodiscard]] const CounterBlock& counters() const noexcept { return counters_; }
+  [[nodiscard]] net::Ring& ring() noexcept { return *ring_; }
+  [[nodiscard]] cluster::Dispatcher& dispatcher() noexcept { return *dispatcher_; }
+  [[nodiscard]] net::ConnectionTable& table() noexcept { return *table_; }
+  [[nodiscard]] Flow& flow() noexcept { return *flow_; }
+
+ private:
+  [[nodiscard]] int64_t wait_ns(int64_t wait_ns_max) const noexcept;
+  void work(std::span<const net::Completion> completions, Now now);
+
+  const WorkerOptions options_;
+  const SharedContext& shared_;
+  cluster::ShardTransport& transport_;
+  CounterBlock counters_;
+  std::unique_ptr<net::Ring> ring_;
+  net::Inbox<WorkerMessage> inbox_;
+  std::unique_ptr<Flow> flow_;
+  std::unique_ptr<net::ConnectionTable> table_;
+  std::unique_ptr<cluster::Dispatcher> dispatcher_;
+  std::vector<net::Completion> completions_;
+  Now now_;   // of the last turn
+};
+
+}  // namespace ringway::gateway
