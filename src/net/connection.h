@@ -5,11 +5,11 @@
 //     |  \                                        |  \                    |
 //     |   detach()                   kNow, error, |   \ peer finished     | peer finished,
 //     |     v                            deadline |    \ and all sent     | deadline
-//     |   kDetaching --joined--> (handed over)    v     v                 v
+//     |   kDetaching --joined--> kGone             v     v                 v
 //     +-----+------close(kNow), error--------> kJoining <-----------------+
 //                                                 | no operation in the kernel
 //                                                 v
-//                                              kClosing --close completed--> (recycled)
+//                                              kClosing --close completed--> kGone
 //
 // kFlushing sends what is queued; kLingering has sent everything and SHUT_WR, and reads and
 // discards until the peer closes or the linger time is over, so that the last bytes (a transport
@@ -34,6 +34,7 @@ enum class ConnectionState : uint8_t {
   kDetaching,
   kJoining,
   kClosing,
+  kGone,
 };
 
 // Why a connection ended; the first reason counts.
@@ -76,7 +77,7 @@ struct Connection {
 
   bool want_receive : 1 = true;    // false: paused, or closing
   bool peer_finished : 1 = false;  // end of stream seen
-  bool was_shut : 1 = false;       // SHUT_WR was queued
+  bool was_aborted : 1 = false;    // SHUT_RDWR was queued, to end what a cancel did not
   bool in_dirty_list : 1 = false;
   bool in_pending_list : 1 = false;
   bool in_starved_list : 1 = false;

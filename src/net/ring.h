@@ -93,9 +93,14 @@ class Ring {
   [[nodiscard]] virtual ByteSpan buffer(uint16_t buffer_id, size_t length) = 0;
   virtual void give_back(std::span<const uint16_t> buffer_ids) = 0;
 
+  // Submits what is queued, then takes back everything that the kernel holds: afterwards it touches
+  // none of our memory, and only close_now() may be called. Completions that were not reaped are
+  // lost.
+  virtual void stop() = 0;
+
   // Synchronous, cheap: the address of the peer of a connected descriptor.
   [[nodiscard]] virtual PeerAddress peer_address(int fd) = 0;
-  // Synchronous close, for descriptors without operations when no turn follows any more.
+  // Closes at once, for descriptors whose operations are over because no turn follows any more.
   virtual void close_now(int fd) = 0;
 
   // May be used by any thread while the ring lives.

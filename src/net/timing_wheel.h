@@ -28,8 +28,10 @@ class TimingWheel {
   void cancel(uint32_t id) noexcept;
   [[nodiscard]] bool is_set(uint32_t id) const noexcept;
 
-  // Moves time to `now_ns` and writes the ids that came due, at most out_max of them, each once and
-  // no longer set. Work is bounded: what is left (is_behind()) is taken up by the next call.
+  // Moves time to `now_ns` and calls due(id) for every id that came due; it is no longer set then,
+  // and due() may set and cancel ids. At most `work_max` steps (an id that is due, or moved to a
+  // finer bucket): what is left is taken up by the next call, which next_event_ns() then asks for
+  // at once.
   template <typename Due>
   void advance(int64_t now_ns, size_t work_max, Due&& due) {
     begin_advance(now_ns);
@@ -46,33 +48,30 @@ class TimingWheel {
   static constexpr int kLevels = 4;
   static constexpr int kLevelBits = 6;
   static constexpr int kBuckets = 1 << kLevelBits;
-  // Two lists beside the buckets: ids whose time has come, and a bucket that is being spread.
-  static constexpr uint16_t kDueList = kLevels * kBuckets;
-  static constexpr uint16_t kSpreadList = kDueList + 1;
   static constexpr uint16_t kUnlinked = UINT16_MAX;
 
   struct Node {
     uint32_t next = kNil;
     uint32_t previous = kNil;
     uint32_t tick = 0;  // the low half of the deadline's tick
-    uint16_t list = kUnlinked;
+    uint16_t bucket = kUnlinked;
   };
 
   void begin_advance(int64_t now_ns) noexcept;
   bool next_due(size_t& work_left, uint32_t& id) noexcept;
   [[nodiscard]] uint64_t next_event_tick() const noexcept;
-  void enter_tick(uint64_t tick) noexcept;
+  [[nodiscard]] uint16_t current_bucket(int level) const noexcept;
+  [[nodiscard]] int level_at_hand() const noexcept;
   void place(uint32_t id) noexcept;
-  void link(uint32_t id, uint16_t list) noexcept;
+  void link(uint32_t id, uint16_t bucket) noexcept;
   void unlink(uint32_t id) noexcept;
-  void move_list(uint16_t from, uint16_t to) noexcept;
   [[nodiscard]] uint64_t full_tick(uint32_t low) const noexcept;
 
   uint64_t current_tick_;
   uint64_t target_tick_;
   size_t size_ = 0;
   std::array<uint64_t, kLevels> occupied_{};
-  std::array<uint32_t, kLevels * kBuckets + 2> heads_;
+  std::array<uint32_t, kLevels * kBuckets> heads_;
   std::vector<Node> nodes_;
 };
 

@@ -45,6 +45,7 @@ class UringRing final : public Ring {
   [[nodiscard]] size_t turn(std::span<Completion> out, int64_t timeout_ns) override;
   [[nodiscard]] ByteSpan buffer(uint16_t buffer_id, size_t length) override;
   void give_back(std::span<const uint16_t> buffer_ids) override;
+  void stop() override;
   [[nodiscard]] PeerAddress peer_address(int fd) override;
   void close_now(int fd) override;
   [[nodiscard]] Waker& waker() override;

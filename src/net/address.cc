@@ -1,0 +1,131 @@
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "base/bytes.h"
+
+namespace ringway::net {
+namespace {
+
+constexpr std::array<uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+Result<uint16_t> parse_port(std::string_view text) noexcept {
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size()) return Error::kInvalidArgument;
+  return port;
+}
+
+// inet_pton wants a terminated string.
+bool parse_ip(int family, std::string_view text, void* out) noexcept {
+  char buffer[INET6_ADDRSTRLEN + 1] = {};
+  if (text.size() >= sizeof buffer) return false;
+  std::memcpy(buffer, text.data(), text.size());
+  return inet_pton(family, buffer, out) == 1;
+}
+
+}  // namespace
+
+bool PeerAddress::is_v4() const noexcept {
+  return std::memcmp(ip.data(), kMappedPrefix.data(), kMappedPrefix.size()) == 0;
+}
+
+std::string PeerAddress::ip_text() const {
+  char text[INET6_ADDRSTRLEN] = {};
+  if (is_v4()) {
+    inet_ntop(AF_INET, ip.data() + kMappedPrefix.size(), text, sizeof text);
+  } else {
+    inet_ntop(AF_INET6, ip.data(), text, sizeof text);
+  }
+  return text;
+}
+
+std::string PeerAddress::to_string() const {
+  if (is_v4()) return ip_text() + ":" + std::to_string(port);
+  return "[" + ip_text() + "]:" + std::to_string(port);
+}
+
+uint64_t PeerAddress::ip_hash() const noexcept {
+  // splitmix64's finalizer over both halves: neighbouring addresses must not fall on one core.
+  const auto mix = [](uint64_t value) {
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
+    return value ^ (value >> 31);
+  };
+  const uint64_t high = load_le<uint64_t>(ip.data());
+  const uint64_t low = load_le<uint64_t>(ip.data() + 8);
+  return mix(low + 0x9e3779b97f4a7c15ULL + mix(high + 0x9e3779b97f4a7c15ULL));
+}
+
+PeerAddress PeerAddress::from_sockaddr(const sockaddr* address) noexcept {
+  PeerAddress peer;
+  if (address->sa_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, address, sizeof v4);
+    std::memcpy(peer.ip.data(), kMappedPrefix.data(), kMappedPrefix.size());
+    std::memcpy(peer.ip.data() + kMappedPrefix.size(), &v4.sin_addr, 4);
+    peer.port = ntohs(v4.sin_port);
+  } else if (address->sa_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, address, sizeof v6);
+    std::memcpy(peer.ip.data(), &v6.sin6_addr, peer.ip.size());
+    peer.port = ntohs(v6.sin6_port);
+  }
+  return peer;
+}
+
+// The port stands at the same place in both families (sin_port, sin6_port).
+uint16_t SocketAddress::port() const noexcept {
+  sockaddr_in v4{};
+  std::memcpy(&v4, &storage, sizeof v4);
+  return ntohs(v4.sin_port);
+}
+
+void SocketAddress::set_port(uint16_t port) noexcept {
+  const uint16_t network_order = htons(port);
+  std::memcpy(reinterpret_cast<uint8_t*>(&storage) + offsetof(sockaddr_in, sin_port),
+              &network_order, sizeof network_order);
+}
+
+std::string SocketAddress::to_string() const {
+  if (dual_stack) return "*:" + std::to_string(port());
+  return PeerAddress::from_sockaddr(get()).to_string();
+}
+
+Result<SocketAddress> parse_socket_address(std::string_view text) noexcept {
+  static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return Error::kInvalidArgument;
+  std::string_view host = text.substr(0, colon);
+  RW_TRY_ASSIGN(const uint16_t port, parse_port(text.substr(colon + 1)));
+
+  SocketAddress address;
+  if (host.empty() || host == "*" || host.front() == '[') {
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    if (host.empty() || host == "*") {
+      address.dual_stack = true;
+    } else {
+      if (host.size() < 2 || host.back() != ']') return Error::kInvalidArgument;
+      host = host.substr(1, host.size() - 2);
+      if (!parse_ip(AF_INET6, host, &v6.sin6_addr)) return Error::kInvalidArgument;
+    }
+    std::memcpy(&address.storage, &v6, sizeof v6);
+    address.length = sizeof v6;
+  } else {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    if (host == "localhost") host = "127.0.0.1";
+    if (!parse_ip(AF_INET, host, &v4.sin_addr)) return Error::kInvalidArgument;
+    std::memcpy(&address.storage, &v4, sizeof v4);
+    address.length = sizeof v4;
+  }
+  address.set_port(port);
+  return address;
+}
+
+}  // namespace ringway::net

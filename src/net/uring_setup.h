@@ -1,0 +1,31 @@
+// net/uring_setup: what the kernel offers, and what to tell an operator when that is not enough.
+#pragma once
+
+#include <liburing.h>
+
+#include <string>
+#include <string_view>
+
+namespace ringway::net {
+
+// What the machine looks like, as far as it explains a failure.
+struct UringEnvironment {
+  std::string kernel_release;  // "6.1.0-18-amd64"
+  int io_uring_disabled = -1;  // kernel.io_uring_disabled; -1: no such sysctl
+  uint64_t memlock_bytes = 0;  // soft RLIMIT_MEMLOCK
+
+  [[nodiscard]] static UringEnvironment read();
+};
+
+// One sentence or two: the cause and the remedy. `step` is "set up io_uring" or the like.
+[[nodiscard]] std::string explain_uring_error(std::string_view step, int error,
+                                              const UringEnvironment& environment);
+
+// Sets up a disabled ring with the best set of flags that the kernel takes. Returns 0 or -errno;
+// `flags_text` names the flags.
+[[nodiscard]] int set_up_uring(io_uring& ring, unsigned entries, std::string& flags_text);
+
+// Whether the kernel has multishot receive (Linux 6.0), which no probe tells directly.
+[[nodiscard]] bool has_multishot_receive(io_uring& ring);
+
+}  // namespace ringway::net
