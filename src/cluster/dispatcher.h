@@ -2,9 +2,10 @@
 //
 // One Dispatcher belongs to one worker and is called on that worker's thread only; nothing in it
 // blocks. It picks the shard of a message by the consistent hash ring, puts the message into that
-// shard's bounded window, and writes one batch per shard and turn in flush(). A message is taken over
-// when send() says kAccepted: from then on it stays in the window until its shard has acknowledged it.
-// Answers, pushes and window changes are handed to a DispatcherEvents during poll().
+// shard's bounded window, and writes one batch per shard and turn in flush(). A message is taken
+// over when send() says kAccepted: from then on it stays in the window until its shard has
+// acknowledged it. Answers, pushes and window changes are handed to a DispatcherEvents during
+// poll().
 #pragma once
 
 #include <cstdint>
@@ -25,15 +26,15 @@ namespace ringway::cluster {
 
 // One decrypted message; everything is borrowed for the call.
 struct ClientMessage {
-  int32_t conn_type = 0;          // 1 first of its session on this gateway, 0 later
+  int32_t conn_type = 0;  // 1 first of its session on this gateway, 0 later
   int64_t auth_key_id = 0;
   int32_t key_type = 0;
-  int64_t perm_auth_key_id = 0;   // chooses the shard
+  int64_t perm_auth_key_id = 0;  // chooses the shard
   int64_t session_id = 0;
   std::string_view client_ip;
   bool quick_ack = false;
   int64_t salt = 0;
-  ByteView payload;               // msg_id, seq_no, length, body
+  ByteView payload;  // msg_id, seq_no, length, body
 };
 
 struct SessionClose {
@@ -47,21 +48,21 @@ struct SessionClose {
 // The keys as the shard keeps them.
 struct AuthKeyRecord {
   int64_t auth_key_id = 0;
-  int32_t key_type = 0;           // 0 permanent, 1 temporary, 2 media temporary
-  int64_t perm_auth_key_id = 0;   // equals auth_key_id for type 0; 0 for an unbound temporary key
+  int32_t key_type = 0;          // 0 permanent, 1 temporary, 2 media temporary
+  int64_t perm_auth_key_id = 0;  // equals auth_key_id for type 0; 0 for an unbound temporary key
   AuthKeyBytes key;
 };
 
 enum class Submit : uint8_t {
-  kAccepted,     // in the window: may be quick-acked
-  kWindowFull,   // stop reading; on_window_open(shard) tells when to try again
-  kNoShard,      // nobody owns the key now; stop reading, on_window_open(kAnyShard) follows
+  kAccepted,    // in the window: may be quick-acked
+  kWindowFull,  // stop reading; on_window_open(shard) tells when to try again
+  kNoShard,     // nobody owns the key now; stop reading, on_window_open(kAnyShard) follows
 };
 
 enum class KeyAnswer : uint8_t {
   kFound,
-  kUnregistered,   // the shard says positively that there is no such key: answer -404
-  kFailed,         // no answer, or an unusable one: close without -404
+  kUnregistered,  // the shard says positively that there is no such key: answer -404
+  kFailed,        // no answer, or an unusable one: close without -404
 };
 
 enum class StoreAnswer : uint8_t { kStored, kRefused };
@@ -71,10 +72,13 @@ inline constexpr uint32_t kAnyShard = UINT32_MAX;
 class DispatcherEvents {
  public:
   virtual ~DispatcherEvents() = default;
-  // The window of `shard` has room again after a kWindowFull.
+  // The window of `shard` has room again after a kWindowFull. kAnyShard: the node set changed, so
+  // whoever waits for any shard tries again.
   virtual void on_window_open(uint32_t shard) = 0;
-  // `record` is null unless kFound. The key has 256 bytes and hashes to its id.
-  virtual void on_key_answer(int64_t auth_key_id, KeyAnswer answer, const AuthKeyRecord* record) = 0;
+  // `record` is null unless kFound; it has the id that was asked for, and lives for the call. That
+  // its key hashes to this id is for the receiver to check.
+  virtual void on_key_answer(int64_t auth_key_id, KeyAnswer answer,
+                             const AuthKeyRecord* record) = 0;
   virtual void on_store_answer(uint64_t cookie, StoreAnswer answer) = 0;
   // A shard no longer knows the key of a message it was sent (AUTH_KEY_UNREGISTERED).
   virtual void on_key_unregistered(int64_t auth_key_id) = 0;
@@ -84,22 +88,22 @@ class DispatcherEvents {
 
 struct DispatcherOptions {
   uint32_t worker = 0;
-  std::string server_id;               // the gateway's registered host:port
+  std::string server_id;  // the gateway's registered host:port
   int64_t call_timeout_ns = 2 * kNsPerSecond;
-  size_t window_messages_max = 0;      // 0: the limits' default
+  size_t window_messages_max = 0;  // 0: the limits' default
   size_t window_bytes_max = 0;
 };
 
 // What one shard link looks like, for logs and the status line.
 struct ShardStatus {
   std::string address;
-  std::string wire;                    // "batch", "stream", "unary" or "connecting"
+  std::string wire;  // "batch", "stream", "unary" or "connecting"
   bool up = false;
   size_t window_messages = 0;
   size_t window_bytes = 0;
 };
 
-class ShardTransport;   // cluster/shard_transport.h
+class ShardTransport;  // cluster/shard_transport.h
 
 class Dispatcher {
  public:
@@ -110,21 +114,23 @@ class Dispatcher {
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
-  // The node set, from static endpoints or discovery. Links of nodes that stay are kept. What happens
-  // to the window of a node that goes is the place for failover replay.
+  // The node set, from static endpoints or discovery. Links of nodes that stay are kept. What
+  // happens to the window of a node that goes is the place for failover replay.
   void set_shards(const std::vector<std::string>& addresses);
 
-  // The window that would take a message of this key; kAnyShard when there is no shard. Stable until
-  // the next set_shards().
+  // The window that would take a message of this key; kAnyShard when there is no shard. Stable
+  // until the next set_shards().
   [[nodiscard]] uint32_t shard_of(int64_t perm_auth_key_id) const noexcept;
 
   [[nodiscard]] Submit send(const ClientMessage& message);
   // Goes through the same window, behind the session's messages. A close that finds the window full
-  // is kept aside in a bounded list and sent when there is room; false only when that is full too.
+  // is kept aside in a bounded list and sent when there is room; false only when that is full too,
+  // or when there is no shard.
   [[nodiscard]] bool close_session(const SessionClose& close);
 
-  // Asks the shard that the ring gives for the key itself. One query per key is in flight: a further
-  // one joins it. False when kKeyQueriesInFlightMax are under way. on_key_answer follows otherwise.
+  // Asks the shard that the ring gives for the key itself. One query per key is in flight: a
+  // further one joins it. False when kKeyQueriesInFlightMax are under way. on_key_answer follows
+  // otherwise.
   [[nodiscard]] bool query_auth_key(int64_t auth_key_id, Now now);
   // Stores a key; on_store_answer(cookie) follows. False when too many are under way.
   [[nodiscard]] bool set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t expires_in,
@@ -136,6 +142,9 @@ class Dispatcher {
   void flush(Now now);
   // True while a poll() or flush() has more to do without a wake (a bounded drain was cut short).
   [[nodiscard]] bool has_work() const noexcept;
+  // When poll() and flush() are to be called even if nothing wakes the worker (reconnection,
+  // time-outs), in monotonic time; INT64_MAX when there is no such time.
+  [[nodiscard]] int64_t next_deadline_ns() const noexcept;
 
   // Messages and closes that no shard has acknowledged, over all windows. Drain waits for zero.
   [[nodiscard]] size_t unacknowledged() const noexcept;

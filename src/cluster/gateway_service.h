@@ -1,6 +1,6 @@
-// cluster/gateway_service: the gateway's own gRPC server on ListenOn: RPCGateway, RPCGatewayStream and
-// grpc.health.v1. gRPC's threads own no ring: they put each push into the home worker's inbox and
-// answer when the worker has called the reply.
+// cluster/gateway_service: the gateway's own gRPC server on ListenOn: RPCGateway, RPCGatewayStream
+// and grpc.health.v1. gRPC's threads own no ring: they put each push into the home worker's inbox
+// and answer when the worker has called the reply.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@
 namespace ringway::cluster {
 
 struct GatewayServiceOptions {
-  std::string listen_on;        // host:port; port 0 picks a free one
+  std::string listen_on;  // host:port; port 0 picks a free one
   bool health = true;
 };
 

@@ -19,12 +19,12 @@ class PushReply {
 struct PushRequest {
   int64_t auth_key_id = 0;
   int64_t session_id = 0;
-  Bytes payload;                       // salt, session_id, msg_id, seq_no, length, body
+  Bytes payload;  // salt, session_id, msg_id, seq_no, length, body
   std::unique_ptr<PushReply> reply;
 };
 
-// Where pushes go: the inbox of the key's home worker. Any thread. False when that inbox is full; the
-// push is then untouched and its caller answers for it.
+// Where pushes go: the inbox of the key's home worker. Any thread. False when that inbox is full;
+// the push is then untouched and its caller answers for it.
 class PushSink {
  public:
   virtual ~PushSink() = default;

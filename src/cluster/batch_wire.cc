@@ -1,0 +1,196 @@
+// Our batched stream, /ringway.link.v1.ShardLink/Attach.
+//
+//     greeting --Welcome--> open          greeting, open --end, error--> broken
+//     greeting --UNIMPLEMENTED--> unsupported
+//
+// Items carry the sequence 1, 2, 3... of this stream, in window order: while the wire lives,
+// entries leave the window from the front only, so the front entry is always sequence acknowledged_
+// + 1.
+#include <algorithm>
+#include <bit>
+
+#include "base/limits.h"
+#include "cluster/link_codec.h"
+#include "cluster/push_answers.h"
+#include "cluster/wire.h"
+
+namespace ringway::cluster {
+namespace {
+
+class BatchWire final : public Wire {
+ public:
+  BatchWire(LinkContext& link, Now now)
+      : Wire(link),
+        stream_(link.new_id()),
+        progress_ns_(now.mono_ns),
+        keys_(std::bit_ceil(link.window.messages_max())),
+        answers_(std::make_shared<PushAnswers>(link.waker)) {
+    unsent_ = link.window.first();
+    link.channel->start_stream(stream_, StreamMethod::kAttach);
+    std::vector<WireMessage> hello;
+    hello.push_back(make_wire_message(encode_hello(link.options.server_id, link.options.worker)));
+    link.channel->write(stream_, std::move(hello));
+    writing_ = true;
+  }
+
+  ~BatchWire() override {
+    answers_->close();
+    if (!ended_) link_.channel->cancel_stream(stream_);
+  }
+
+  std::string_view name() const noexcept override { return "batch"; }
+  bool established() const noexcept override { return open_; }
+
+  void added(uint32_t entry) override {
+    if (unsent_ == kNoEntry) unsent_ = entry;
+  }
+
+  WireState on_event(LinkEvent& event, Now now) override {
+    if (event.id != stream_) return WireState::kGoing;
+    switch (event.kind) {
+      case LinkEvent::Kind::kMessage:
+        return on_message(event.bytes, now);
+      case LinkEvent::Kind::kWritten:
+        writing_ = false;
+        return WireState::kGoing;
+      case LinkEvent::Kind::kEnded:
+        return on_ended(event, now);
+      case LinkEvent::Kind::kReply:
+        break;
+    }
+    return WireState::kGoing;
+  }
+
+  WireState flush(Now now) override {
+    if (now.mono_ns >= deadline_ns()) {
+      link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded,
+                        open_ ? "no acknowledgement" : "no greeting", now);
+      return WireState::kStuck;
+    }
+    if (!has_work()) return WireState::kGoing;
+    if (acknowledged_ == sent_) progress_ns_ = now.mono_ns;  // the wait begins with this write
+    std::vector<WireMessage> messages;
+    do {
+      messages.push_back(next_batch());
+    } while (unsent_ != kNoEntry && messages.size() < kBatchesPerWriteMax);
+    link_.counters.add(Counter::kShardBatches, messages.size());
+    link_.channel->write(stream_, std::move(messages));
+    writing_ = true;
+    return WireState::kGoing;
+  }
+
+  bool has_work() const noexcept override {
+    return open_ && !writing_ && (unsent_ != kNoEntry || answers_->has_answers());
+  }
+
+  int64_t deadline_ns() const noexcept override {
+    if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
+    return acknowledged_ == sent_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
+  }
+
+ private:
+  // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
+  // chunk travel as one slice.
+  WireMessage next_batch() {
+    if (answers_->has_answers()) {
+      answers_->take(answers_taken_);
+    } else {
+      answers_taken_.clear();
+    }
+    WireMessage message =
+        make_wire_message(encode_link_up_head(unsent_ == kNoEntry ? 0 : sent_ + 1, answers_taken_));
+    size_t count = 0;
+    size_t bytes = 0;
+    while (unsent_ != kNoEntry && count < items_max_) {
+      const size_t size = link_.window.item_size(unsent_);
+      if (count > 0 && bytes + size > kBatchBytesMax) break;
+      append_item(message, link_.window.item(unsent_));
+      bytes += size;
+      ++count;
+      ++sent_;
+      keys_[sent_ & (keys_.size() - 1)] = link_.window.auth_key_id(unsent_);
+      unsent_ = link_.window.next(unsent_);
+    }
+    link_.counters.add(Counter::kShardMessages, count);
+    return message;
+  }
+
+  static void append_item(WireMessage& message, WireSlice item) {
+    WireSlice& last = message.back();
+    if (last.chunk == item.chunk && last.data + last.size == item.data) {
+      last.size += item.size;
+    } else {
+      message.push_back(std::move(item));
+    }
+  }
+
+  WireState on_message(ByteView bytes, Now now) {
+    if (!decode_link_down(bytes, down_)) return malformed("LinkDown does not decode", now);
+    if (!open_ && !down_.welcome) return malformed("no Welcome", now);
+    if (down_.welcome) {
+      open_ = true;
+      if (down_.items_max != 0) items_max_ = std::min<size_t>(items_max_, down_.items_max);
+    }
+    if (down_.acknowledged > sent_) return malformed("acknowledges what was not sent", now);
+    for (const LinkDown::Refusal& refusal : down_.refusals) on_refusal(refusal, now);
+    if (down_.acknowledged > acknowledged_) progress_ns_ = now.mono_ns;
+    while (acknowledged_ < down_.acknowledged) {
+      link_.window.release(link_.window.first());
+      ++acknowledged_;
+    }
+    for (const LinkDown::Push& push : down_.pushes) {
+      link_.output.pushes.push_back({push.auth_key_id, push.session_id,
+                                     Bytes(push.payload.begin(), push.payload.end()),
+                                     std::make_unique<LinkPushReply>(answers_, push.push_id)});
+    }
+    return WireState::kGoing;
+  }
+
+  // A refusal may come after the acknowledgement that covered its item, so the keys of recent items
+  // are remembered by sequence.
+  void on_refusal(const LinkDown::Refusal& refusal, Now now) {
+    const bool known = refusal.sequence != 0 && refusal.sequence <= sent_ &&
+                       sent_ - refusal.sequence < keys_.size();
+    if (!known) {
+      link_.counters.add(Counter::kShardErrors);
+      link_.errors.note(Trouble::kMalformed, refusal.code, "refuses an unknown item", now);
+      return;
+    }
+    refused(keys_[refusal.sequence & (keys_.size() - 1)], refusal.code, refusal.message, now);
+  }
+
+  WireState on_ended(const LinkEvent& event, Now now) {
+    ended_ = true;
+    if (event.status == kStatusUnimplemented && !open_) return WireState::kUnsupported;
+    link_.errors.note(Trouble::kBroken, event.status, event.text, now);
+    return WireState::kBroken;
+  }
+
+  WireState malformed(std::string_view what, Now now) {
+    link_.counters.add(Counter::kShardErrors);
+    link_.errors.note(Trouble::kMalformed, kStatusOk, what, now);
+    return WireState::kBroken;
+  }
+
+  const uint64_t stream_;
+  bool open_ = false;
+  bool writing_ = false;  // true exactly while the transport has a write of ours
+  bool ended_ = false;
+  size_t items_max_ = kBatchMessagesMax;
+  uint64_t sent_ = 0;
+  uint64_t acknowledged_ = 0;
+  int64_t progress_ns_;  // the greeting, then the last acknowledgement or the first write after it
+  uint32_t unsent_ = kNoEntry;
+  std::vector<int64_t> keys_;
+  std::shared_ptr<PushAnswers> answers_;
+  std::vector<PushAnswer> answers_taken_;
+  LinkDown down_;
+};
+
+}  // namespace
+
+std::unique_ptr<Wire> make_batch_wire(LinkContext& link, Now now) {
+  return std::make_unique<BatchWire>(link, now);
+}
+
+}  // namespace ringway::cluster

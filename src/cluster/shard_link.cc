@@ -1,0 +1,276 @@
+#include "cluster/shard_link.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "cluster/hash_ring.h"
+#include "cluster/session_codec.h"
+
+namespace ringway::cluster {
+namespace {
+
+using MakeWire = std::unique_ptr<Wire> (*)(LinkContext&, Now);
+
+// Best first.
+constexpr std::array<MakeWire, 3> kWires = {make_batch_wire, make_stream_wire, make_unary_wire};
+
+// The transport ends calls at their deadline; one that it forgets is given up this much later.
+constexpr int64_t kKeyCallGraceNs = 500 * kNsPerMs;
+
+size_t or_default(size_t value, size_t fallback) noexcept { return value == 0 ? fallback : value; }
+
+}  // namespace
+
+ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
+                     ShardTransport& transport, Waker& waker, CounterBlock& counters,
+                     LinkOutput& output)
+    : address_(std::move(address)),
+      transport_(transport),
+      errors_(address_),
+      window_(options.server_id, or_default(options.window_messages_max, kWindowMessagesMax),
+              or_default(options.window_bytes_max, kWindowBytesMax)),
+      channel_(transport.open(address_, waker)),
+      context_{options, window_, waker, counters, errors_, output, channel_.get()},
+      backoff_noise_(ring_hash(address_) + options.worker) {}
+
+ShardLink::~ShardLink() = default;
+
+bool ShardLink::send(const ClientMessage& message) {
+  append_aside();
+  const uint32_t entry = aside_.empty() ? window_.append(message) : kNoEntry;
+  if (entry == kNoEntry) {
+    full_seen_ = true;
+    return false;
+  }
+  if (wire_ != nullptr) wire_->added(entry);
+  return true;
+}
+
+bool ShardLink::close_session(const SessionClose& close) {
+  append_aside();
+  const uint32_t entry = aside_.empty() ? window_.append(close) : kNoEntry;
+  if (entry != kNoEntry) {
+    if (wire_ != nullptr) wire_->added(entry);
+    return true;
+  }
+  if (aside_.size() >= kClosesAsideMax) return false;
+  aside_.push_back({close, std::string(close.client_ip)});
+  return true;
+}
+
+void ShardLink::append_aside() {
+  while (!aside_.empty()) {
+    OwnedClose& owned = aside_.front();
+    owned.close.client_ip = owned.client_ip;
+    const uint32_t entry = window_.append(owned.close);
+    if (entry == kNoEntry) return;
+    if (wire_ != nullptr) wire_->added(entry);
+    aside_.pop_front();
+  }
+}
+
+uint64_t ShardLink::new_key_call(KeyCall call, Now now) {
+  const uint64_t id = context_.new_id();
+  call.deadline_ns = now.mono_ns + context_.options.call_timeout_ns + kKeyCallGraceNs;
+  key_calls_.emplace(id, call);
+  key_calls_by_age_.push_back(id);
+  return id;
+}
+
+void ShardLink::query_auth_key(int64_t auth_key_id, Now now) {
+  const uint64_t id = new_key_call({.store = false, .auth_key_id = auth_key_id}, now);
+  context_.counters.add(Counter::kKeyQueries);
+  channel_->call(id, CallMethod::kQueryAuthKey, encode_query_auth_key(auth_key_id),
+                 context_.options.call_timeout_ns, true);
+}
+
+void ShardLink::set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t expires_in,
+                             uint64_t cookie, Now now) {
+  const uint64_t id =
+      new_key_call({.store = true, .auth_key_id = record.auth_key_id, .cookie = cookie}, now);
+  channel_->call(id, CallMethod::kSetAuthKey, encode_set_auth_key(record, salt, expires_in, now),
+                 context_.options.call_timeout_ns, true);
+}
+
+void ShardLink::poll(Now now) {
+  if (events_done_ == events_.size() && channel_->has_events()) {
+    channel_->take(events_);
+    events_done_ = 0;
+  }
+  // A bounded part of what came: the rest waits for the next turn, and the transport waits with it.
+  while (events_done_ < events_.size() && context_.output.pushes.size() < kPushesPerLinkMax) {
+    LinkEvent& event = events_[events_done_++];
+    if (event.kind == LinkEvent::Kind::kReply && on_key_reply(event, now)) continue;
+    if (wire_ != nullptr) on_state(wire_->on_event(event, now), now);
+  }
+  fail_late_calls(now);
+  append_aside();
+  if (wire_ == nullptr && now.mono_ns >= retry_at_ns_) start_wire(now);
+}
+
+void ShardLink::flush(Now now) {
+  if (wire_ != nullptr) on_state(wire_->flush(now), now);
+}
+
+void ShardLink::start_wire(Now now) { wire_ = kWires[wire_choice_](context_, now); }
+
+void ShardLink::on_state(WireState state, Now now) {
+  if (state == WireState::kGoing) {
+    if (wire_->established() && !up_) {
+      up_ = true;
+      backoff_ns_ = 0;
+      log_info("cluster", "worker {}: shard {} is up, wire {}", context_.options.worker, address_,
+               wire_->name());
+    }
+    return;
+  }
+  if (state == WireState::kUnsupported && wire_choice_ + 1 < kWires.size()) {
+    wire_ = nullptr;
+    ++wire_choice_;
+    start_wire(now);
+    return;
+  }
+  reconnect_later(state, now);
+}
+
+void ShardLink::reconnect_later(WireState state, Now now) {
+  wire_ = nullptr;
+  wire_choice_ = 0;
+  up_ = false;
+  backoff_ns_ = std::clamp(backoff_ns_ * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
+  backoff_noise_ = backoff_noise_ * 6364136223846793005U + 1442695040888963407U;
+  // Between three quarters and the whole of the pause.
+  const auto cut =
+      static_cast<int64_t>((backoff_noise_ >> 33) % static_cast<uint64_t>(backoff_ns_ / 4));
+  retry_at_ns_ = now.mono_ns + backoff_ns_ - cut;
+  if (state != WireState::kStuck) return;
+  // The connection may be dead without knowing it: only a new one finds out. What else was under
+  // way on the old one is over.
+  for (const auto& [id, call] : key_calls_) fail(call);
+  key_calls_.clear();
+  key_calls_by_age_.clear();
+  events_.clear();
+  events_done_ = 0;
+  channel_ = transport_.open(address_, context_.waker);
+  context_.channel = channel_.get();
+}
+
+bool ShardLink::on_key_reply(LinkEvent& event, Now now) {
+  const auto found = key_calls_.find(event.id);
+  if (found == key_calls_.end()) return false;
+  const KeyCall call = found->second;
+  key_calls_.erase(found);
+  if (call.store) {
+    answer_store(call, event, now);
+  } else {
+    answer_query(call, event, now);
+  }
+  return true;
+}
+
+void ShardLink::answer_query(const KeyCall& call, LinkEvent& event, Now now) {
+  LinkOutput::Key key{.auth_key_id = call.auth_key_id};
+  if (event.status == kStatusOk) {
+    Result<AuthKeyRecord> record = decode_auth_key_info(event.bytes);
+    cleanse(event.bytes.data(), event.bytes.size());
+    if (record.ok() && record->auth_key_id == call.auth_key_id) {
+      key.answer = KeyAnswer::kFound;
+      key.record = *record;
+    } else {
+      errors_.note(Trouble::kKeyQuery, kStatusOk, "not a key record of this id", now);
+    }
+  } else if (is_key_unregistered(event.status, event.text)) {
+    key.answer = KeyAnswer::kUnregistered;
+    context_.counters.add(Counter::kKeyQueriesUnknown);
+  } else {
+    errors_.note(Trouble::kKeyQuery, event.status, event.text, now);
+  }
+  if (key.answer == KeyAnswer::kFailed) context_.counters.add(Counter::kKeyQueriesFailed);
+  context_.output.keys.push_back(std::move(key));
+}
+
+void ShardLink::answer_store(const KeyCall& call, const LinkEvent& event, Now now) {
+  const Result<bool> truth =
+      event.status == kStatusOk ? decode_bool(event.bytes) : Result<bool>(Error::kUnavailable);
+  const bool stored = truth.ok() && *truth;
+  if (!stored) {
+    context_.counters.add(Counter::kShardErrors);
+    errors_.note(Trouble::kKeyStore, event.status, event.text, now);
+  }
+  context_.output.stores.push_back(
+      {call.cookie, stored ? StoreAnswer::kStored : StoreAnswer::kRefused});
+}
+
+void ShardLink::fail(const KeyCall& call) {
+  if (call.store) {
+    context_.counters.add(Counter::kShardErrors);
+    context_.output.stores.push_back({call.cookie, StoreAnswer::kRefused});
+  } else {
+    context_.counters.add(Counter::kKeyQueriesFailed);
+    context_.output.keys.push_back({.auth_key_id = call.auth_key_id});
+  }
+}
+
+void ShardLink::fail_late_calls(Now now) {
+  while (!key_calls_by_age_.empty()) {
+    const auto found = key_calls_.find(key_calls_by_age_.front());
+    if (found != key_calls_.end()) {
+      if (found->second.deadline_ns > now.mono_ns) return;
+      fail(found->second);
+      key_calls_.erase(found);
+    }
+    key_calls_by_age_.pop_front();
+  }
+}
+
+bool ShardLink::has_work() const noexcept {
+  return events_done_ < events_.size() || channel_->has_events() ||
+         (wire_ != nullptr && wire_->has_work());
+}
+
+int64_t ShardLink::deadline_ns() const noexcept {
+  int64_t deadline = wire_ != nullptr ? wire_->deadline_ns() : retry_at_ns_;
+  if (!key_calls_by_age_.empty()) {
+    const auto oldest = key_calls_.find(key_calls_by_age_.front());
+    if (oldest != key_calls_.end()) deadline = std::min(deadline, oldest->second.deadline_ns);
+  }
+  if (retired_ && retire_deadline_ns_ != 0) deadline = std::min(deadline, retire_deadline_ns_);
+  return deadline;
+}
+
+bool ShardLink::window_opened() {
+  if (!full_seen_ || !aside_.empty() || !window_.has_ample_room()) return false;
+  full_seen_ = false;
+  return true;
+}
+
+void ShardLink::retire(bool retired) noexcept {
+  retired_ = retired;
+  retire_deadline_ns_ = 0;
+}
+
+bool ShardLink::finished(Now now) {
+  if (!retired_) return false;
+  if (unacknowledged() == 0 && key_calls_.empty()) return true;
+  if (retire_deadline_ns_ == 0) retire_deadline_ns_ = now.mono_ns + kLinkRetireNs;
+  if (now.mono_ns < retire_deadline_ns_) return false;
+  if (unacknowledged() > 0) {
+    context_.counters.add(Counter::kMessagesLost, unacknowledged());
+    errors_.note(Trouble::kLost, kStatusUnavailable, "the shard left the node set", now);
+  }
+  for (const auto& [id, call] : key_calls_) fail(call);
+  key_calls_.clear();
+  return true;
+}
+
+ShardStatus ShardLink::status() const {
+  return {.address = address_,
+          .wire = up_ ? std::string(wire_->name()) : "connecting",
+          .up = up_,
+          .window_messages = window_.messages(),
+          .window_bytes = window_.chunk_bytes()};
+}
+
+}  // namespace ringway::cluster

@@ -1,0 +1,114 @@
+// cluster/shard_link: everything one worker has to do with one shard.
+//
+// The link keeps the shard's window, a channel to it, and the wire over which the window travels:
+//
+//                       unsupported: the next wire
+//                             +------+
+//                             v      |
+//     waiting --retry time--> running --broken, stuck--> waiting
+//
+// It starts with the best wire at each (re)connection, so a shard that learned a better one in a
+// restart is found out. The pause doubles from kReconnectBackoffMinNs to kReconnectBackoffMaxNs and
+// is back at the least once a shard has answered. Key look-ups and stores are calls of their own
+// beside the wire and need none.
+//
+// One worker owns a link; nothing here blocks or calls back, LinkOutput carries what goes up.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cluster/dispatcher.h"
+#include "cluster/error_log.h"
+#include "cluster/send_window.h"
+#include "cluster/shard_transport.h"
+#include "cluster/wire.h"
+
+namespace ringway::cluster {
+
+class ShardLink {
+ public:
+  // Everything given outlives the link.
+  ShardLink(std::string address, const DispatcherOptions& options, ShardTransport& transport,
+            Waker& waker, CounterBlock& counters, LinkOutput& output);
+  ~ShardLink();
+
+  [[nodiscard]] const std::string& address() const noexcept { return address_; }
+
+  // False when the window is full; window_opened() will tell of room.
+  [[nodiscard]] bool send(const ClientMessage& message);
+  // False when neither the window nor the list beside it has room.
+  [[nodiscard]] bool close_session(const SessionClose& close);
+  void query_auth_key(int64_t auth_key_id, Now now);
+  void set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t expires_in, uint64_t cookie,
+                    Now now);
+
+  void poll(Now now);
+  void flush(Now now);
+  [[nodiscard]] bool has_work() const noexcept;
+  [[nodiscard]] int64_t deadline_ns() const noexcept;
+  // True once after a full window has room again.
+  [[nodiscard]] bool window_opened();
+
+  // The shard has left the node set: what its window holds may still be delivered for a while. This
+  // is the place for failover: a window would move to the keys' new owners instead.
+  void retire(bool retired) noexcept;
+  [[nodiscard]] bool finished(Now now);
+
+  [[nodiscard]] size_t unacknowledged() const noexcept {
+    return window_.messages() + aside_.size();
+  }
+  [[nodiscard]] ShardStatus status() const;
+
+ private:
+  struct KeyCall {
+    bool store = false;
+    int64_t auth_key_id = 0;
+    uint64_t cookie = 0;
+    int64_t deadline_ns = 0;
+  };
+  struct OwnedClose {
+    SessionClose close;
+    std::string client_ip;
+  };
+
+  void start_wire(Now now);
+  void on_state(WireState state, Now now);
+  void reconnect_later(WireState state, Now now);
+  void append_aside();
+  bool on_key_reply(LinkEvent& event, Now now);
+  void answer_query(const KeyCall& call, LinkEvent& event, Now now);
+  void answer_store(const KeyCall& call, const LinkEvent& event, Now now);
+  void fail(const KeyCall& call);
+  void fail_late_calls(Now now);
+  uint64_t new_key_call(KeyCall call, Now now);
+
+  const std::string address_;
+  ShardTransport& transport_;
+  ErrorLog errors_;
+  SendWindow window_;
+  std::unique_ptr<ShardChannel> channel_;
+  LinkContext context_;
+
+  std::unique_ptr<Wire> wire_;  // null while waiting
+  size_t wire_choice_ = 0;      // 0 batch, 1 stream, 2 unary
+  bool up_ = false;             // the shard has answered on wire_
+  int64_t retry_at_ns_ = 0;
+  int64_t backoff_ns_ = 0;
+  uint64_t backoff_noise_ = 0;  // workers should not all knock at the same moment
+
+  bool full_seen_ = false;
+  std::deque<OwnedClose> aside_;
+  std::unordered_map<uint64_t, KeyCall> key_calls_;
+  std::deque<uint64_t> key_calls_by_age_;
+
+  std::vector<LinkEvent> events_;
+  size_t events_done_ = 0;
+  bool retired_ = false;
+  int64_t retire_deadline_ns_ = 0;
+};
+
+}  // namespace ringway::cluster

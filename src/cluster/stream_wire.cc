@@ -1,0 +1,222 @@
+// Teamgram's stream, /session.RPCSessionStream/SessionDataStream: several of them per shard.
+//
+// A shard works one stream strictly request after request and answers each in order, so a slow
+// request holds up what is behind it: keys are spread over kStreamsPerShard streams (lanes), each
+// key on one. A shard says nothing until it has a request, so the first requests find out whether
+// it knows this wire; until the first answer each lane has one request on its way. An unknown
+// method has done nothing with them: they stay in the window for the next wire.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <deque>
+
+#include "base/limits.h"
+#include "cluster/session_codec.h"
+#include "cluster/wire.h"
+
+namespace ringway::cluster {
+namespace {
+
+// request_id, the arm of the request and the field in it: three tags, three lengths, 20 digits.
+constexpr size_t kWrapperBytesMax = 2 + 20 + (1 + 5) + (1 + 5);
+
+constexpr uint32_t kRequestId = 1;
+constexpr uint32_t kRequestSendData = 10;
+constexpr uint32_t kRequestCloseSession = 12;
+constexpr uint32_t kRequestBody = 3;  // `data` of a send, `client` of a close
+
+// Finalizer of SplitMix64: keys that differ little land on different lanes.
+uint64_t mix(uint64_t x) noexcept {
+  x ^= x >> 30;
+  x *= 0xbf58476d1ce4e5b9;
+  x ^= x >> 27;
+  x *= 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+class StreamWire final : public Wire {
+ public:
+  StreamWire(LinkContext& link, Now) : Wire(link) {
+    for (Lane& lane : lanes_) {
+      lane.stream = link.new_id();
+      link.channel->start_stream(lane.stream, StreamMethod::kSessionData);
+    }
+    for (uint32_t entry = link.window.first(); entry != kNoEntry; entry = link.window.next(entry)) {
+      added(entry);
+    }
+  }
+
+  ~StreamWire() override {
+    for (const Lane& lane : lanes_) {
+      if (!lane.ended) link_.channel->cancel_stream(lane.stream);
+    }
+  }
+
+  std::string_view name() const noexcept override { return "stream"; }
+  bool established() const noexcept override { return established_; }
+
+  void added(uint32_t entry) override {
+    const auto key = static_cast<uint64_t>(link_.window.perm_auth_key_id(entry));
+    lanes_[mix(key) % lanes_.size()].waiting.push_back(entry);
+  }
+
+  WireState on_event(LinkEvent& event, Now now) override {
+    const auto lane = std::find_if(lanes_.begin(), lanes_.end(),
+                                   [&](const Lane& l) { return l.stream == event.id; });
+    if (lane == lanes_.end()) return WireState::kGoing;
+    switch (event.kind) {
+      case LinkEvent::Kind::kMessage:
+        return on_response(*lane, event.bytes, now);
+      case LinkEvent::Kind::kWritten:
+        lane->writing = false;
+        return WireState::kGoing;
+      case LinkEvent::Kind::kEnded:
+        return on_ended(*lane, event, now);
+      case LinkEvent::Kind::kReply:
+        break;
+    }
+    return WireState::kGoing;
+  }
+
+  WireState flush(Now now) override {
+    for (Lane& lane : lanes_) {
+      if (now.mono_ns >= lane_deadline_ns(lane)) {
+        link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded, "no answer on the stream",
+                          now);
+        return WireState::kStuck;
+      }
+      if (may_write(lane)) write(lane, now);
+    }
+    return WireState::kGoing;
+  }
+
+  bool has_work() const noexcept override {
+    return std::any_of(lanes_.begin(), lanes_.end(),
+                       [this](const Lane& l) { return may_write(l); });
+  }
+
+  int64_t deadline_ns() const noexcept override {
+    int64_t deadline = INT64_MAX;
+    for (const Lane& lane : lanes_) deadline = std::min(deadline, lane_deadline_ns(lane));
+    return deadline;
+  }
+
+ private:
+  struct Sent {
+    uint64_t request = 0;
+    uint32_t entry = kNoEntry;
+  };
+  struct Lane {
+    uint64_t stream = 0;
+    bool writing = false;  // true exactly while the transport has a write of ours
+    bool ended = false;
+    std::deque<uint32_t> waiting;
+    std::deque<Sent> sent;  // unanswered, in order
+    int64_t progress_ns = 0;
+  };
+
+  size_t sent_max() const noexcept { return established_ ? kStreamWindowMax : 1; }
+
+  bool may_write(const Lane& lane) const noexcept {
+    return !lane.writing && !lane.ended && !lane.waiting.empty() && lane.sent.size() < sent_max();
+  }
+
+  static int64_t lane_deadline_ns(const Lane& lane) noexcept {
+    return lane.sent.empty() ? INT64_MAX : lane.progress_ns + kLinkStallNs;
+  }
+
+  void write(Lane& lane, Now now) {
+    if (lane.sent.empty()) lane.progress_ns = now.mono_ns;
+    const size_t count =
+        std::min({lane.waiting.size(), sent_max() - lane.sent.size(), kBatchMessagesMax});
+    // One chunk holds the wrappers of all messages of this write.
+    const ChunkRef wrappers = ChunkRef::make(count * kWrapperBytesMax);
+    size_t used = 0;
+    std::vector<WireMessage> messages;
+    messages.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t entry = lane.waiting.front();
+      lane.waiting.pop_front();
+      const uint64_t request = ++last_request_;
+      uint8_t* at = wrappers->data() + used;
+      const size_t size = write_wrapper({at, kWrapperBytesMax}, entry, request);
+      used += size;
+      WireMessage message;
+      message.reserve(2);
+      message.push_back({wrappers, at, size});
+      message.push_back(link_.window.body(entry));
+      messages.push_back(std::move(message));
+      lane.sent.push_back({request, entry});
+    }
+    link_.counters.add(Counter::kShardBatches);
+    link_.counters.add(Counter::kShardMessages, count);
+    link_.channel->write(lane.stream, std::move(messages));
+    lane.writing = true;
+  }
+
+  // What stands before an entry's body in a SessionStreamRequest.
+  size_t write_wrapper(ByteSpan out_bytes, uint32_t entry, uint64_t request) const {
+    std::array<char, 20> digits;
+    const char* end = std::to_chars(digits.data(), digits.data() + digits.size(), request).ptr;
+    const size_t body = link_.window.body_size(entry);
+    const bool data = link_.window.kind(entry) == ItemKind::kData;
+    ProtoWriter out(out_bytes);
+    out.text_field(kRequestId, {digits.data(), static_cast<size_t>(end - digits.data())});
+    out.message_header(data ? kRequestSendData : kRequestCloseSession,
+                       message_field_size(kRequestBody, body));
+    out.message_header(kRequestBody, body);
+    return out.position();
+  }
+
+  WireState on_response(Lane& lane, ByteView bytes, Now now) {
+    const Result<StreamResponse> response = decode_stream_response(bytes);
+    if (!response) return malformed("SessionStreamResponse does not decode", now);
+    established_ = true;
+    const std::string_view id = response->request_id;
+    uint64_t request = 0;
+    const auto parsed = std::from_chars(id.data(), id.data() + id.size(), request);
+    if (parsed.ec != std::errc() || parsed.ptr != id.data() + id.size()) {
+      return malformed("an answer without a request_id of ours", now);
+    }
+    // In order it is the first one; a shard that answers out of order is understood as well.
+    const auto sent = std::find_if(lane.sent.begin(), lane.sent.end(),
+                                   [request](const Sent& s) { return s.request == request; });
+    if (sent == lane.sent.end()) return malformed("an answer to no request", now);
+    const uint32_t entry = sent->entry;
+    lane.sent.erase(sent);
+    lane.progress_ns = now.mono_ns;
+    if (response->error) {
+      settle(entry, response->code == kStatusOk ? kStatusUnknown : response->code,
+             response->message, now);
+    } else {
+      settle(entry, response->success ? kStatusOk : kStatusUnknown, "answered false", now);
+    }
+    return WireState::kGoing;
+  }
+
+  WireState on_ended(Lane& lane, const LinkEvent& event, Now now) {
+    lane.ended = true;
+    if (event.status == kStatusUnimplemented && !established_) return WireState::kUnsupported;
+    link_.errors.note(Trouble::kBroken, event.status, event.text, now);
+    return WireState::kBroken;
+  }
+
+  WireState malformed(std::string_view what, Now now) {
+    link_.counters.add(Counter::kShardErrors);
+    link_.errors.note(Trouble::kMalformed, kStatusOk, what, now);
+    return WireState::kBroken;
+  }
+
+  bool established_ = false;
+  uint64_t last_request_ = 0;
+  std::array<Lane, kStreamsPerShard> lanes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Wire> make_stream_wire(LinkContext& link, Now now) {
+  return std::make_unique<StreamWire>(link, now);
+}
+
+}  // namespace ringway::cluster

@@ -1,0 +1,102 @@
+// cluster/wire: how the entries of a window travel to a shard.
+//
+// A shard offers our batched stream, Teamgram's stream or unary calls; each has a Wire. A wire
+// lives from one (re)connection to the next: started over a window that may hold entries from
+// before, it sends them all, oldest first, and releases them as the shard answers. Entries that are
+// still there when it goes are the next wire's to send again, so nothing is lost with a stream.
+//
+// One worker owns a wire and all that it refers to. What a wire has to say upward is collected in a
+// LinkOutput; it calls nobody back.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "cluster/dispatcher.h"
+#include "cluster/error_log.h"
+#include "cluster/send_window.h"
+#include "cluster/shard_transport.h"
+
+namespace ringway::cluster {
+
+struct LinkOutput {
+  struct Key {
+    int64_t auth_key_id = 0;
+    KeyAnswer answer = KeyAnswer::kFailed;
+    AuthKeyRecord record;  // of kFound
+  };
+  struct Store {
+    uint64_t cookie = 0;
+    StoreAnswer answer = StoreAnswer::kRefused;
+  };
+
+  std::vector<Key> keys;
+  std::vector<Store> stores;
+  std::vector<int64_t> unregistered;
+  std::vector<PushRequest> pushes;
+
+  [[nodiscard]] bool empty() const noexcept {
+    return keys.empty() && stores.empty() && unregistered.empty() && pushes.empty();
+  }
+};
+
+// What the parts of one link share.
+struct LinkContext {
+  const DispatcherOptions& options;
+  SendWindow& window;
+  Waker& waker;
+  CounterBlock& counters;
+  ErrorLog& errors;
+  LinkOutput& output;
+  ShardChannel* channel = nullptr;  // replaced when the link opens a new one
+  uint64_t last_id = 0;             // of streams and calls on the link
+
+  [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
+};
+
+enum class WireState : uint8_t {
+  kGoing,
+  kUnsupported,  // the shard does not know this wire: try the next one
+  kBroken,       // connect again later
+  kStuck,        // connect again later, on a new connection: this one says nothing any more
+};
+
+class Wire {
+ public:
+  explicit Wire(LinkContext& link) : link_(link) {}
+  virtual ~Wire() = default;
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
+
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  // The shard has answered on this wire.
+  [[nodiscard]] virtual bool established() const noexcept = 0;
+  // A new entry at the end of the window.
+  virtual void added(uint32_t entry) = 0;
+  // An event of a stream or call of this wire; events of others are not its own and change nothing.
+  [[nodiscard]] virtual WireState on_event(LinkEvent& event, Now now) = 0;
+  // Sends what may be sent, and notices what took too long.
+  [[nodiscard]] virtual WireState flush(Now now) = 0;
+  // A flush would send something now.
+  [[nodiscard]] virtual bool has_work() const noexcept = 0;
+  // When flush() is to be called even if nothing happens; INT64_MAX when never.
+  [[nodiscard]] virtual int64_t deadline_ns() const noexcept = 0;
+
+ protected:
+  // The shard's last word on an entry: served, or refused with `code`.
+  void settle(uint32_t entry, int32_t code, std::string_view text, Now now);
+  void refused(int64_t auth_key_id, int32_t code, std::string_view text, Now now);
+
+  LinkContext& link_;
+};
+
+// Each starts at once.
+[[nodiscard]] std::unique_ptr<Wire> make_batch_wire(LinkContext& link, Now now);
+[[nodiscard]] std::unique_ptr<Wire> make_stream_wire(LinkContext& link, Now now);
+[[nodiscard]] std::unique_ptr<Wire> make_unary_wire(LinkContext& link, Now now);
+
+}  // namespace ringway::cluster
