@@ -11,9 +11,9 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "cluster/discovery.h"
 #include "cluster/gateway_service.h"
 #include "cluster/grpc_transport.h"
+#include "cluster/static_discovery.h"
 #include "gateway/server_id.h"
 #include "gateway/worker.h"
 #include "net/listener.h"
@@ -27,6 +27,8 @@ constexpr uint64_t kReservedFiles = 512;
 constexpr uint64_t kFilesPerWorker = 32;
 // A worker looks around this often even when nothing happens, to see that it is to stop.
 constexpr int64_t kIdleWaitNs = 500 * kNsPerMs;
+// Between two looks of a thread that may wait: the main thread, discovery, never a worker.
+constexpr long kRetryNs = 1'000'000;
 
 uint32_t allowed_cores() noexcept {
   cpu_set_t set;
@@ -71,6 +73,8 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   };
 
   std::string make_shared_context();
+  std::string find_shards();
+  void take_nodes(const cluster::NodeSet& nodes);
   std::string start_service();
   std::string make_workers();
   std::string open_listeners(Seat& seat);
@@ -84,7 +88,8 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   SharedContext shared_;
   std::unique_ptr<AddressBudget> budget_;
   std::unique_ptr<cluster::ShardTransport> transport_;
-  std::vector<std::string> shards_;
+  std::unique_ptr<cluster::Discovery> discovery_;
+  cluster::NodeSet shards_;                 // what was known before the workers started
   std::vector<std::unique_ptr<Seat>> seats_;
   std::unique_ptr<CryptoPool> pool_;
   std::unique_ptr<cluster::GatewayService> service_;
@@ -244,7 +249,7 @@ std::string GatewayImpl::run_workers() {
     seat.thread = std::thread([this, &seat, i] { run(seat, i); });
   }
   for (const auto& seat : seats_) {
-    while (!seat->started.load(std::memory_order_acquire)) sleep_ns(1'000'000);
+    while (!seat->started.load(std::memory_order_acquire)) sleep_ns(kRetryNs);
     if (!seat->start_error.empty()) return seat->start_error;
   }
   return "";
@@ -286,13 +291,40 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   }
 }
 
+// Where the shards are. What is known at once goes to the workers with their start, what is learned
+// later through their inboxes. (Watching etcd is another Discovery, made here.)
+std::string GatewayImpl::find_shards() {
+  const config::Session& session = options_.config.session;
+  std::vector<std::string> endpoints = session.endpoints;
+  std::string error;
+  if (endpoints.empty() && !session.target.empty()) {
+    endpoints = cluster::parse_target(session.target, error);
+    if (endpoints.empty()) return "Session.Target: " + error;
+  }
+  if (endpoints.empty()) {
+    return "Session names no shard: give Session.Endpoints (a list of host:port) or Session.Target; "
+           "finding shards through etcd is not served yet. To try the gateway without a shard, start "
+           "it with --standalone";
+  }
+  discovery_ = cluster::make_static_discovery(endpoints, error);
+  if (discovery_ == nullptr) return "Session.Endpoints: " + error;
+  discovery_->start([this](const cluster::NodeSet& nodes) { take_nodes(nodes); });
+  return "";
+}
+
+void GatewayImpl::take_nodes(const cluster::NodeSet& nodes) {
+  if (!running_.load(std::memory_order_acquire)) {
+    shards_ = nodes;
+    return;
+  }
+  for (const auto& seat : seats_) {
+    while (!seat->worker->post(SetShards{nodes})) sleep_ns(kRetryNs);
+  }
+}
+
 std::string GatewayImpl::bring_up() {
   if (std::string error = make_shared_context(); !error.empty()) return error;
-  if (std::string error = cluster::static_shards(options_.config.session.endpoints,
-                                                 options_.config.session.target, shards_);
-      !error.empty()) {
-    return error;
-  }
+  if (std::string error = find_shards(); !error.empty()) return error;
   transport_ = cluster::make_grpc_transport();
   // First, because its port is part of the name that shards know us by.
   if (std::string error = start_service(); !error.empty()) return error;
@@ -328,13 +360,13 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
 
 bool GatewayImpl::drain() {
   for (const auto& seat : seats_) {
-    while (!seat->worker->post(Drain{})) sleep_ns(1'000'000);
+    while (!seat->worker->post(Drain{})) sleep_ns(kRetryNs);
   }
   // Twice the drain time: once for the clients to read, once for the shards to acknowledge.
   const int64_t deadline_ns = read_clocks().mono_ns + 2 * options_.config.timeouts.drain_ns;
   bool drained = false;
   while (!drained && read_clocks().mono_ns < deadline_ns) {
-    sleep_ns(5'000'000);
+    sleep_ns(5 * kRetryNs);
     drained = std::all_of(seats_.begin(), seats_.end(), [](const auto& seat) {
       return seat->drained.load(std::memory_order_acquire);
     });
@@ -351,6 +383,7 @@ bool GatewayImpl::drain() {
 }
 
 void GatewayImpl::stop() {
+  if (discovery_ != nullptr) discovery_->stop();
   stopping_.store(true, std::memory_order_release);
   if (pool_ != nullptr) pool_->stop();
   for (const auto& seat : seats_) {

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "base/bytes.h"
 #include "cluster/dispatcher.h"
@@ -58,10 +60,15 @@ struct KeyCreated {
   int64_t expires_at_s = 0;
 };
 
+// The session shards there are now.
+struct SetShards {
+  std::vector<std::string> addresses;
+};
+
 struct Drain {};
 
 using WorkerMessage =
     std::variant<std::monostate, AdoptConnection, std::unique_ptr<RemoteFrame>, RemoteDone, RemoteOutput,
-                 RemoteClosed, KeyCreated, cluster::PushRequest, CryptoTask, Drain>;
+                 RemoteClosed, KeyCreated, cluster::PushRequest, CryptoTask, SetShards, Drain>;
 
 }  // namespace ringway::gateway

@@ -1,0 +1,127 @@
+#include "gateway/key_cache.h"
+
+#include <gtest/gtest.h>
+
+#include "base/limits.h"
+
+namespace ringway::gateway {
+namespace {
+
+cluster::AuthKeyRecord record(int64_t id, uint8_t fill = 7) {
+  cluster::AuthKeyRecord made;
+  made.auth_key_id = id;
+  made.perm_auth_key_id = id;
+  std::fill(made.key.span().begin(), made.key.span().end(), fill);
+  return made;
+}
+
+ConnectionRef connection(uint64_t serial) {
+  ConnectionRef ref;
+  ref.worker = 0;
+  ref.serial = serial;
+  return ref;
+}
+
+TEST(KeyCache, FindsWhatWasInserted) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  EXPECT_EQ(cache.find(1, 100), nullptr);
+  cache.insert(record(1), 0);
+  ASSERT_NE(cache.find(1, 100), nullptr);
+  EXPECT_EQ(cache.find(1, 100)->record.auth_key_id, 1);
+}
+
+TEST(KeyCache, EvictsTheLeastRecentlyUsedWhenFull) {
+  CounterBlock counters;
+  KeyCache cache(3 * KeyCache::kEntryBytes, counters);
+  for (int64_t id = 1; id <= 3; ++id) cache.insert(record(id), 0);
+  ASSERT_NE(cache.find(1, 0), nullptr);   // 2 is now the oldest
+  cache.insert(record(4), 0);
+  EXPECT_EQ(cache.size(), 3U);
+  EXPECT_EQ(cache.find(2, 0), nullptr);
+  EXPECT_NE(cache.find(1, 0), nullptr);
+  EXPECT_NE(cache.find(4, 0), nullptr);
+  EXPECT_EQ(counters.read(Counter::kKeyCacheEvictions), 1U);
+}
+
+TEST(KeyCache, PinnedEntriesStayWhateverTheBudget) {
+  CounterBlock counters;
+  KeyCache cache(1, counters);
+  KeyEntry& pinned = cache.insert(record(1), 0);
+  cache.pin(pinned, connection(10));
+  for (int64_t id = 2; id <= 50; ++id) cache.insert(record(id), 0);
+  EXPECT_EQ(cache.find(1, 0), &pinned);
+  EXPECT_LE(cache.size(), 2U);
+  cache.unpin(pinned, connection(10));
+  cache.insert(record(99), 0);
+  EXPECT_EQ(cache.find(1, 0), nullptr);
+}
+
+TEST(KeyCache, ExpiredKeysAreNotFound) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  cache.insert(record(1), 1000);
+  EXPECT_NE(cache.find(1, 999), nullptr);
+  EXPECT_EQ(cache.find(1, 1000), nullptr);
+  EXPECT_EQ(cache.size(), 0U);
+}
+
+TEST(KeyCache, ALookUpKeepsTheExpiryOfAKeyMadeHere) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  cache.insert(record(1), 1000);
+  cache.insert(record(1), 0);   // a shard does not tell the expiry
+  EXPECT_EQ(cache.find(1, 1000), nullptr);
+}
+
+TEST(KeyCache, ARevokedKeyInUseLeavesWithItsLastUser) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  KeyEntry& entry = cache.insert(record(1), 0);
+  cache.pin(entry, connection(10));
+  cache.pin(entry, connection(11));
+  cache.revoke(1);
+  EXPECT_EQ(cache.find(1, 0), nullptr);
+  EXPECT_FALSE(entry.usable(0));
+  cache.unpin(entry, connection(10));
+  EXPECT_EQ(cache.size(), 1U);
+  cache.unpin(entry, connection(11));
+  EXPECT_EQ(cache.size(), 0U);
+}
+
+TEST(KeyCache, AReinsertedKeyIsGoodAgainAtTheSameAddress) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  KeyEntry& entry = cache.insert(record(1), 0);
+  cache.pin(entry, connection(10));
+  cache.revoke(1);
+  EXPECT_EQ(&cache.insert(record(1), 0), &entry);
+  EXPECT_TRUE(entry.usable(0));
+  EXPECT_EQ(entry.users.size(), 1U);
+  cache.unpin(entry, connection(10));
+}
+
+TEST(KeyCache, UnknownKeysAreRememberedForAWhile) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  cache.remember_unknown(5, 0);
+  EXPECT_TRUE(cache.known_unknown(5, kNegativeKeyCacheNs - 1));
+  EXPECT_FALSE(cache.known_unknown(5, kNegativeKeyCacheNs));
+  EXPECT_FALSE(cache.known_unknown(6, 0));
+  cache.remember_unknown(7, 0);
+  cache.insert(record(7), 0);
+  EXPECT_FALSE(cache.known_unknown(7, 1));
+}
+
+TEST(KeyCache, TheMemoryOfUnknownKeysIsBounded) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  for (size_t id = 0; id < 2 * kUnknownKeysRemembered; ++id) {
+    cache.remember_unknown(static_cast<int64_t>(id), 0);
+  }
+  EXPECT_TRUE(cache.known_unknown(0, 1));
+  EXPECT_FALSE(cache.known_unknown(static_cast<int64_t>(2 * kUnknownKeysRemembered - 1), 1));
+}
+
+}  // namespace
+}  // namespace ringway::gateway
