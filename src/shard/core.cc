@@ -1,0 +1,209 @@
+#include "shard/core.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace ringway::shard {
+namespace {
+
+constexpr int32_t kConnTypeNew = 1;
+
+Outcome outcome_of(Error error) noexcept {
+  switch (error) {
+    case Error::kNotFound:
+      return {kCodeKeyUnregistered, kTextKeyUnregistered};
+    case Error::kTruncated:
+    case Error::kMalformed:
+      return {kCodeInvalidArgument, "PAYLOAD_MALFORMED"};
+    default:
+      return {kCodeInternal, "KEY_STORE_FAILED"};
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<ShardCore> ShardCore::make(CoreOptions options, std::unique_ptr<KeyStore> keys,
+                                           std::unique_ptr<Recorder> recorder) {
+  return std::shared_ptr<ShardCore>(
+      new ShardCore(std::move(options), std::move(keys), std::move(recorder)));
+}
+
+ShardCore::ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys,
+                     std::unique_ptr<Recorder> recorder)
+    : options_(std::move(options)),
+      recorder_(std::move(recorder)),
+      keys_(std::move(keys)),
+      service_(options_.service),
+      table_(*keys_),
+      gateways_([this](int64_t auth_key_id, int64_t session_id) {
+        // Calls to gateways end after stop() and may outlive the core.
+        if (const auto self = weak_from_this().lock()) self->push_failed(auth_key_id, session_id);
+      }),
+      set_auth_key_refusals_(options_.faults.refuse_set_auth_key) {}
+
+ShardCore::~ShardCore() { stop(); }
+
+void ShardCore::stop() {
+  gateways_.stop();
+  keys_->stop();
+}
+
+Outcome ShardCore::take(const session::SessionClientData& data, const PushRoute& route, Now now,
+                        Outbox& outbox) {
+  Outcome outcome;
+  if (options_.faults.data_unavailable) {
+    outcome = {kCodeUnavailable, "UNAVAILABLE_ON_DEMAND"};
+  } else {
+    const Arrival arrival{data.salt(), data.conn_type() == kConnTypeNew, as_bytes(data.payload())};
+    Result<Served> served = Error::kNotFound;
+    const auto found = table_.visit(data.auth_key_id(), data.session_id(), now.unix_seconds(),
+                                    [&](KeyState& key, Session& session) {
+                                      session.route = route;
+                                      served = service_.serve(key, session, arrival, now, outbox);
+                                      return served.ok() ? std::move(served->destroyed_sessions)
+                                                         : std::vector<int64_t>();
+                                    });
+    if (!found.ok()) {
+      outcome = outcome_of(found.error());
+    } else if (!served.ok()) {
+      outcome = outcome_of(served.error());
+    } else {
+      outcome.http_wait_ms = served->http_wait_ms;
+    }
+  }
+  (outcome.ok() ? messages_ : refused_).fetch_add(1, std::memory_order_relaxed);
+  if (outcome.ok()) answers_.fetch_add(outbox.payload_count(), std::memory_order_relaxed);
+  if (recorder_ != nullptr) record(data, route.wire, outcome);
+  return outcome;
+}
+
+void ShardCore::record(const session::SessionClientData& data, Wire wire, const Outcome& outcome) {
+  recorder_->line(fmt::format(
+      "send_data wire={} conn_type={} auth_key_id={} perm_auth_key_id={} session_id={} msg_id={} "
+      "quick_ack={} bytes={} outcome={}",
+      to_string(wire), data.conn_type(), data.auth_key_id(), data.perm_auth_key_id(),
+      data.session_id(), payload_msg_id(as_bytes(data.payload())), data.quick_ack(),
+      data.payload().size(), outcome.ok() ? "ok" : outcome.text));
+}
+
+void ShardCore::deliver(const session::SessionClientData& data, const PushRoute& route,
+                        const Outbox& outbox) {
+  for (size_t i = 0; i < outbox.payload_count(); ++i) {
+    if (route.gateway == nullptr) {
+      push_failed(data.auth_key_id(), data.session_id());
+      return;
+    }
+    route.gateway->push(data.auth_key_id(), data.session_id(), outbox.payload(i),
+                        route.wire == Wire::kStream);
+  }
+}
+
+void ShardCore::close(const session::SessionClientEvent& event, Wire wire) {
+  // The session stays: what it has not acknowledged is sent again when its client comes back.
+  table_.visit_known(event.auth_key_id(), event.session_id(), [](KeyState&, Session& session) {
+    session.route = {};
+    session.undelivered = !session.unacked.empty();
+  });
+  if (recorder_ == nullptr) return;
+  recorder_->line(fmt::format("close wire={} conn_type={} auth_key_id={} session_id={}",
+                              to_string(wire), event.conn_type(), event.auth_key_id(),
+                              event.session_id()));
+}
+
+void ShardCore::push_failed(int64_t auth_key_id, int64_t session_id) {
+  pushes_failed_.fetch_add(1, std::memory_order_relaxed);
+  table_.visit_known(auth_key_id, session_id,
+                     [](KeyState&, Session& session) { session.undelivered = true; });
+}
+
+bool ShardCore::push(int64_t auth_key_id, int64_t session_id, ByteView body, Now now) {
+  Outbox outbox;
+  PushRoute route;
+  const bool known =
+      table_.visit_known(auth_key_id, session_id, [&](KeyState& key, Session& session) {
+        outbox.begin(session, now);
+        outbox.open(Reply::kUpdate).bytes(body);
+        outbox.close();
+        outbox.seal(key.salts.current(now.unix_seconds()));
+        route = session.route;
+      });
+  if (!known) return false;
+  const auto link = route.link.lock();
+  if (link != nullptr && link->push(auth_key_id, session_id, outbox.payload(0))) return true;
+  if (route.gateway == nullptr) {
+    push_failed(auth_key_id, session_id);
+  } else {
+    route.gateway->push(auth_key_id, session_id, outbox.payload(0), route.wire == Wire::kStream);
+  }
+  return true;
+}
+
+void ShardCore::set_auth_key(const session::TL_session_setAuthKey& request, Now now,
+                             std::function<void(bool stored)> done) {
+  const auto& info = request.auth_key();
+  KeyRecord record;
+  const ByteView auth_key = as_bytes(info.auth_key());
+  bool refused = auth_key.size() != record.auth_key.size() || info.auth_key_id() == 0;
+  if (set_auth_key_refusals_.load(std::memory_order_relaxed) > 0 &&
+      set_auth_key_refusals_.fetch_sub(1, std::memory_order_relaxed) > 0) {
+    refused = true;
+  }
+  if (!refused) {
+    record.auth_key_id = info.auth_key_id();
+    record.auth_key_type = info.auth_key_type();
+    record.perm_auth_key_id = info.perm_auth_key_id();
+    record.temp_auth_key_id = info.temp_auth_key_id();
+    record.media_temp_auth_key_id = info.media_temp_auth_key_id();
+    if (record.auth_key_type != 0 && request.expires_in() > 0) {
+      record.expires_at = now.unix_seconds() + request.expires_in();
+    }
+    if (request.has_future_salt()) {
+      record.first_salt = {request.future_salt().valid_since(), request.future_salt().valid_until(),
+                           request.future_salt().salt()};
+    }
+    std::memcpy(record.auth_key.data(), auth_key.data(), auth_key.size());
+  }
+  // The key store is stopped before the recorder goes.
+  auto finish = [recorder = recorder_.get(), id = info.auth_key_id(), type = info.auth_key_type(),
+                 done = std::move(done)](bool stored) {
+    if (recorder != nullptr) {
+      recorder->line(
+          fmt::format("set_auth_key auth_key_id={} type={} stored={}", id, type, stored ? 1 : 0));
+    }
+    done(stored);
+  };
+  if (refused) {
+    finish(false);
+  } else {
+    keys_->insert(record, std::move(finish));
+  }
+}
+
+Outcome ShardCore::query_auth_key(int64_t auth_key_id, Now now, mtproto::AuthKeyInfo& info) {
+  Outcome outcome;
+  if (options_.faults.query_unavailable) {
+    outcome = {kCodeUnavailable, "UNAVAILABLE_ON_DEMAND"};
+  } else if (const auto record = keys_->find(auth_key_id, now.unix_seconds()); record.ok()) {
+    info.set_auth_key_id(record->auth_key_id);
+    info.set_auth_key(record->auth_key.data(), record->auth_key.size());
+    info.set_auth_key_type(record->auth_key_type);
+    info.set_perm_auth_key_id(record->perm_auth_key_id);
+    info.set_temp_auth_key_id(record->temp_auth_key_id);
+    info.set_media_temp_auth_key_id(record->media_temp_auth_key_id);
+  } else {
+    outcome = outcome_of(record.error() == Error::kNotFound ? Error::kNotFound : Error::kIo);
+  }
+  if (recorder_ != nullptr) {
+    recorder_->line(
+        fmt::format("query_auth_key auth_key_id={} found={}", auth_key_id, outcome.ok() ? 1 : 0));
+  }
+  return outcome;
+}
+
+CoreStats ShardCore::stats() const noexcept {
+  return {messages_.load(std::memory_order_relaxed), refused_.load(std::memory_order_relaxed),
+          answers_.load(std::memory_order_relaxed), pushes_failed_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace ringway::shard

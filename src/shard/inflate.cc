@@ -1,0 +1,59 @@
+#include "shard/inflate.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+
+namespace ringway::shard {
+namespace {
+
+constexpr size_t kFirstBytes = 4096;
+// 15 bits of window, and 32 for "gzip or zlib, by its header".
+constexpr int kWindowBits = 15 + 32;
+
+// zlib's state, ended on every way out.
+class Inflater {
+ public:
+  Inflater() { ready_ = inflateInit2(&stream_, kWindowBits) == Z_OK; }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+  ~Inflater() {
+    if (ready_) inflateEnd(&stream_);
+  }
+  [[nodiscard]] bool ready() const noexcept { return ready_; }
+  [[nodiscard]] z_stream& stream() noexcept { return stream_; }
+
+ private:
+  z_stream stream_{};
+  bool ready_ = false;
+};
+
+}  // namespace
+
+Result<Bytes> inflate_gzip(ByteView packed, size_t bytes_max) {
+  Inflater inflater;
+  if (!inflater.ready()) return Error::kUnavailable;
+  z_stream& stream = inflater.stream();
+  stream.next_in = const_cast<Bytef*>(packed.data());  // zlib does not write to its input
+  stream.avail_in = static_cast<uInt>(packed.size());
+  Bytes out;
+  for (;;) {
+    const size_t used = stream.total_out;
+    if (used == out.size()) {
+      // One byte past the bound tells "exactly full" from "too large".
+      if (used > bytes_max) return Error::kTooLarge;
+      out.resize(std::min(std::max(kFirstBytes, used * 2), bytes_max + 1));
+    }
+    stream.next_out = out.data() + used;
+    stream.avail_out = static_cast<uInt>(out.size() - used);
+    const int status = inflate(&stream, Z_NO_FLUSH);
+    if (status == Z_STREAM_END) break;
+    if (status != Z_OK) return Error::kMalformed;
+    if (stream.avail_in == 0 && stream.avail_out != 0) return Error::kMalformed;
+  }
+  if (stream.total_out > bytes_max) return Error::kTooLarge;
+  out.resize(stream.total_out);
+  return out;
+}
+
+}  // namespace ringway::shard

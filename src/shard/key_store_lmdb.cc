@@ -1,0 +1,226 @@
+// Keys in an LMDB file; see key_store.h.
+//
+// The key of an entry is the auth_key_id, eight bytes; the value is encode()'s. One thread, the
+// writer, opens write transactions; readers need no lock.
+#include <fmt/format.h>
+#include <lmdb.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "shard/key_store.h"
+
+namespace ringway::shard {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr size_t kValueBytes = 1 + 4 + 8 * 4 + 8 * 3 + 256;
+constexpr unsigned kReadersMax = 1024;
+constexpr mode_t kFileMode = 0600;
+
+void encode(const KeyRecord& record, Secret<kValueBytes>& value) {
+  ByteWriter out(value.span());
+  out.u8(kFormat);
+  out.i32(record.auth_key_type);
+  out.i64(record.perm_auth_key_id);
+  out.i64(record.temp_auth_key_id);
+  out.i64(record.media_temp_auth_key_id);
+  out.i64(record.expires_at);
+  out.i64(record.first_salt.valid_since);
+  out.i64(record.first_salt.valid_until);
+  out.i64(record.first_salt.salt);
+  out.bytes(record.auth_key.view());
+}
+
+Result<KeyRecord> decode(int64_t auth_key_id, ByteView value) {
+  ByteReader in(value);
+  KeyRecord record;
+  record.auth_key_id = auth_key_id;
+  RW_TRY_ASSIGN(const uint8_t format, in.u8());
+  if (format != kFormat) return Error::kMalformed;
+  RW_TRY_ASSIGN(record.auth_key_type, in.i32());
+  RW_TRY_ASSIGN(record.perm_auth_key_id, in.i64());
+  RW_TRY_ASSIGN(record.temp_auth_key_id, in.i64());
+  RW_TRY_ASSIGN(record.media_temp_auth_key_id, in.i64());
+  RW_TRY_ASSIGN(record.expires_at, in.i64());
+  RW_TRY_ASSIGN(record.first_salt.valid_since, in.i64());
+  RW_TRY_ASSIGN(record.first_salt.valid_until, in.i64());
+  RW_TRY_ASSIGN(record.first_salt.salt, in.i64());
+  RW_TRY(in.copy_to(record.auth_key.span()));
+  return record;
+}
+
+ByteView view(const MDB_val& value) noexcept {
+  return {static_cast<const uint8_t*>(value.mv_data), value.mv_size};
+}
+
+class LmdbKeyStore final : public KeyStore {
+ public:
+  LmdbKeyStore() = default;
+  LmdbKeyStore(const LmdbKeyStore&) = delete;
+  LmdbKeyStore& operator=(const LmdbKeyStore&) = delete;
+  ~LmdbKeyStore() override;
+
+  // An LMDB status; 0 when the store is ready.
+  int open(const std::string& path);
+
+  Result<KeyRecord> find(int64_t auth_key_id, int64_t unix_seconds) override;
+  void insert(const KeyRecord& record, Done done) override;
+  void stop() override;
+
+ private:
+  struct Waiting {
+    KeyRecord record;
+    Done done;
+    bool stored = false;
+  };
+
+  void write_loop();
+  void commit(std::vector<Waiting>& batch);
+  // Puts one record; false when the id is another key's. `status` is set when the store failed.
+  bool put(MDB_txn* txn, const KeyRecord& record, int& status) const;
+
+  MDB_env* env_ = nullptr;
+  MDB_dbi dbi_ = 0;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::vector<Waiting> waiting_;  // guarded by mutex_
+  bool stopping_ = false;         // guarded by mutex_
+  std::thread writer_;
+};
+
+LmdbKeyStore::~LmdbKeyStore() {
+  stop();
+  if (env_ != nullptr) mdb_env_close(env_);
+}
+
+void LmdbKeyStore::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_one();
+  if (writer_.joinable()) writer_.join();
+}
+
+int LmdbKeyStore::open(const std::string& path) {
+  if (const int status = mdb_env_create(&env_); status != 0) return status;
+  mdb_env_set_mapsize(env_, kShardKeyMapBytes);
+  mdb_env_set_maxreaders(env_, kReadersMax);
+  // Reads come from gRPC's threads, which are many: their slots must not stick to them.
+  if (const int status = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, kFileMode);
+      status != 0) {
+    return status;
+  }
+  MDB_txn* txn = nullptr;
+  if (const int status = mdb_txn_begin(env_, nullptr, 0, &txn); status != 0) return status;
+  if (const int status = mdb_dbi_open(txn, nullptr, 0, &dbi_); status != 0) {
+    mdb_txn_abort(txn);
+    return status;
+  }
+  if (const int status = mdb_txn_commit(txn); status != 0) return status;
+  writer_ = std::thread([this] { write_loop(); });
+  return 0;
+}
+
+Result<KeyRecord> LmdbKeyStore::find(int64_t auth_key_id, int64_t unix_seconds) {
+  MDB_txn* txn = nullptr;
+  if (mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn) != 0) return Error::kIo;
+  MDB_val key{sizeof auth_key_id, &auth_key_id};
+  MDB_val value{};
+  const int status = mdb_get(txn, dbi_, &key, &value);
+  Result<KeyRecord> record = status == 0              ? decode(auth_key_id, view(value))
+                             : status == MDB_NOTFOUND ? Result<KeyRecord>(Error::kNotFound)
+                                                      : Result<KeyRecord>(Error::kIo);
+  mdb_txn_abort(txn);
+  if (record.ok() && record->expires_at != 0 && record->expires_at <= unix_seconds) {
+    return Error::kNotFound;
+  }
+  return record;
+}
+
+void LmdbKeyStore::insert(const KeyRecord& record, Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_ && waiting_.size() < kShardKeyQueueMax) {
+      waiting_.push_back({record, std::move(done)});
+      done = nullptr;
+    }
+  }
+  if (done != nullptr) {
+    done(false);
+  } else {
+    work_.notify_one();
+  }
+}
+
+void LmdbKeyStore::write_loop() {
+  std::vector<Waiting> batch;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      work_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      batch.swap(waiting_);
+    }
+    commit(batch);
+    for (Waiting& entry : batch) entry.done(entry.stored);
+    batch.clear();
+  }
+}
+
+void LmdbKeyStore::commit(std::vector<Waiting>& batch) {
+  MDB_txn* txn = nullptr;
+  int status = mdb_txn_begin(env_, nullptr, 0, &txn);
+  if (status == 0) {
+    for (Waiting& entry : batch) {
+      entry.stored = put(txn, entry.record, status);
+      if (status != 0) break;
+    }
+    if (status == 0) {
+      status = mdb_txn_commit(txn);
+    } else {
+      mdb_txn_abort(txn);
+    }
+  }
+  if (status == 0) return;
+  log_error("shard", "cannot store {} keys: {}", batch.size(), mdb_strerror(status));
+  for (Waiting& entry : batch) entry.stored = false;
+}
+
+bool LmdbKeyStore::put(MDB_txn* txn, const KeyRecord& record, int& status) const {
+  int64_t id = record.auth_key_id;
+  MDB_val key{sizeof id, &id};
+  Secret<kValueBytes> encoded;
+  encode(record, encoded);
+  MDB_val value{encoded.size(), encoded.data()};
+  status = mdb_put(txn, dbi_, &key, &value, MDB_NOOVERWRITE);
+  if (status != MDB_KEYEXIST) return status == 0;
+  // LMDB has pointed `value` at what is there. The same key again is no conflict.
+  status = 0;
+  const auto present = decode(id, view(value));
+  return present.ok() && equal_constant_time(present->auth_key.view(), record.auth_key.view());
+}
+
+}  // namespace
+
+OpenedKeyStore open_lmdb_key_store(const std::string& data_dir) {
+  std::error_code failure;
+  std::filesystem::create_directories(data_dir, failure);
+  if (failure) return {nullptr, fmt::format("cannot make {}: {}", data_dir, failure.message())};
+  const std::string path = data_dir + "/keys.mdb";
+  auto store = std::make_unique<LmdbKeyStore>();
+  if (const int status = store->open(path); status != 0) {
+    return {nullptr, fmt::format("cannot open {}: {}", path, mdb_strerror(status))};
+  }
+  return {std::move(store), ""};
+}
+
+}  // namespace ringway::shard

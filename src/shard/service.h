@@ -1,0 +1,59 @@
+// shard/service: MTProto's service layer for one session, and the few methods the shard knows.
+//
+// Pure: a decrypted message and the time go in, answers come out in an Outbox. No locks, no clock,
+// no sockets; the caller holds the lock that guards the key and the session. Whatever the client
+// sends, nothing but an answer or silence comes of it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "shard/config_answer.h"
+#include "shard/message_check.h"
+#include "shard/outbox.h"
+#include "shard/session.h"
+
+namespace ringway::shard {
+
+struct ServiceOptions {
+  DcInfo dc;
+  bool push_echo = false;  // push messages of constructor kPushEcho back as they came
+};
+
+// One message as the gateway hands it over.
+struct Arrival {
+  int64_t salt = 0;
+  bool first_on_gateway = false;  // conn_type 1: the session is new to its gateway
+  ByteView payload;               // msg_id, seq_no, length, body; padding may follow
+};
+
+struct Served {
+  int64_t msg_id = 0;
+  int64_t http_wait_ms = 0;  // how long a poll may be held when there is nothing to say
+  std::vector<int64_t>
+      destroyed_sessions;  // of the same key; the caller takes them out of its table
+};
+
+class Service {
+ public:
+  explicit Service(ServiceOptions options) : options_(std::move(options)) {}
+
+  // Serves one message. `outbox` is begun and sealed here; what it holds is the answer.
+  // kMalformed or kTruncated when the payload is no message at all: a gateway's fault, answered to
+  // the gateway.
+  Result<Served> serve(KeyState& key, Session& session, const Arrival& arrival, Now now,
+                       Outbox& outbox) const;
+
+  [[nodiscard]] const ServiceOptions& options() const noexcept { return options_; }
+
+ private:
+  ServiceOptions options_;
+};
+
+// The msg_id in front of a payload; 0 when it is too short to have one.
+[[nodiscard]] int64_t payload_msg_id(ByteView payload) noexcept;
+
+}  // namespace ringway::shard
