@@ -1,0 +1,75 @@
+"""The arrows between the rooms of src/, and which room may see which library.
+
+docs/ARCHITECTURE.md draws the same arrows and says why they are there.
+"""
+
+import re
+
+import tree
+
+# Room -> the rooms it may include. Nobody includes `programs`; tests may include everything.
+ARROWS = {
+    "base": set(),
+    "crypto": {"base"},
+    "mtproto": {"base", "crypto"},
+    "net": {"base"},
+    "cluster": {"base", "proto"},
+    "config": {"base"},
+    "gateway": {"base", "crypto", "mtproto", "net", "cluster", "config"},
+    "client": {"base", "crypto", "mtproto", "net"},
+    "shard": {"base", "crypto", "mtproto", "proto"},
+    "programs": {"base", "crypto", "config", "cluster", "gateway", "client", "shard"},
+}
+
+# Headers of libraries -> the only rooms that may include them.
+LIBRARIES = {
+    r"grpc(pp)?/|google/protobuf/": {"cluster", "shard"},
+    r"liburing\.h|linux/io_uring\.h": {"net"},
+    r"openssl/": {"crypto"},
+    r"yaml-cpp/": {"config"},
+    r"lmdb\.h": {"shard"},
+    r"zlib\.h": {"mtproto", "client", "shard"},
+    r"murmurhash\.h": {"cluster"},
+    r"spdlog/": {"base"},
+    r"CLI/": {"programs"},
+    # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
+    r"sys/socket\.h|netinet/|arpa/inet\.h|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
+    r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
+        "cluster", "gateway", "net", "client", "shard", "programs", "base"},
+}
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def _wrong_room(room, included):
+    target = "proto" if included.endswith(".pb.h") else included.split("/")[0]
+    if "/" not in included and target != "proto":
+        return f'"{included}": name the room too, as in "{room}/{included}"'
+    if target == room or target in ARROWS[room]:
+        return None
+    allowed = ", ".join(sorted(ARROWS[room])) or "no other room"
+    return f'{room} may not include "{included}": it sees {allowed}'
+
+
+def _wrong_library(room, included):
+    for pattern, rooms in LIBRARIES.items():
+        if re.match(pattern, included) and room not in rooms:
+            return f"{room} may not include <{included}>: only {', '.join(sorted(rooms))} may"
+    return None
+
+
+def check(root):
+    found = []
+    for path in tree.code_files(root, ("src",)):
+        room = tree.room_of(root, path)
+        if room not in ARROWS:
+            found.append(tree.Finding(path, 1, f'"{room}" is no room of docs/ARCHITECTURE.md; add it there and to arrows.py'))
+            continue
+        for number, line in tree.lines(path):
+            match = _INCLUDE.match(line)
+            if not match:
+                continue
+            wrong = (_wrong_room if match[1] == '"' else _wrong_library)(room, match[2])
+            if wrong:
+                found.append(tree.Finding(path, number, wrong))
+    return found
