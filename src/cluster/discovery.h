@@ -1,0 +1,31 @@
+// cluster/discovery: where the session shards are.
+//
+// A Discovery delivers the set of shard addresses, whole, once at the start and again whenever it
+// changes. Each address is both the node's name on the hash ring and what a channel connects to.
+// The listener is called on any thread, one call at a time; it passes the set on to every worker's
+// inbox.
+//
+// Static endpoints are all there is so far (static_discovery.h). Watching a prefix of etcd, and the
+// gateway's own registration there, are another Discovery and take this same place.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace ringway::cluster {
+
+// Distinct addresses in the source's order, which breaks ties on the ring.
+using NodeSet = std::vector<std::string>;
+using NodeListener = std::function<void(const NodeSet&)>;
+
+class Discovery {
+ public:
+  virtual ~Discovery() = default;
+  // Delivers what is known at once, later sets as they come. Called once.
+  virtual void start(NodeListener listener) = 0;
+  // No call of the listener runs or comes after this.
+  virtual void stop() = 0;
+};
+
+}  // namespace ringway::cluster

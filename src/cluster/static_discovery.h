@@ -1,0 +1,24 @@
+// cluster/static_discovery: shards named in the configuration.
+//
+// Either a list of endpoints, or a target in go-zero's writing: "host:port", "dns:///host:port",
+// "direct:///host:port,host:port". Any thread; no state that changes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cluster/discovery.h"
+
+namespace ringway::cluster {
+
+// The addresses that a target names. Empty with the reason in `error` when it names none.
+[[nodiscard]] NodeSet parse_target(std::string_view target, std::string& error);
+
+// Null with the reason in `error` when an endpoint is no host:port, or there is none. Addresses
+// that appear twice count once.
+[[nodiscard]] std::unique_ptr<Discovery> make_static_discovery(
+    const std::vector<std::string>& endpoints, std::string& error);
+
+}  // namespace ringway::cluster
