@@ -34,6 +34,7 @@ Session::Session(const SessionKey& key, const SessionOptions& options)
       session_id_(options.session_id != 0 ? options.session_id : random_id()) {}
 
 Result<RequestId> Session::send(ByteView object, const RequestOptions& request, Now now) {
+  if (object.empty() || object.size() % 4 != 0) return Error::kInvalidArgument;
   if (pending() >= kClientPendingMax) return Error::kFull;
   Pending entry;
   if (!spare_.empty()) {

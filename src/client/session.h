@@ -109,7 +109,8 @@ class Session {
   Session(const SessionKey& key, const SessionOptions& options);
 
   // --- out ---
-  // Queues a copy of `object`. kFull when kClientPendingMax requests wait for something.
+  // Queues a copy of `object`, whole words. kInvalidArgument when it is none, kFull when
+  // kClientPendingMax requests wait for something.
   Result<RequestId> send(ByteView object, const RequestOptions& request, Now now);
   // Builds frames from what waits; call once per turn.
   void prepare(Now now);

@@ -1,0 +1,272 @@
+// The set-up of connections: connecting, making or awaiting a key, proving the session, and what
+// happens to a connection that is lost.
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/limits.h"
+#include "client/load_worker.h"
+#include "client/objects.h"
+#include "client/stream_socket.h"
+#include "crypto/random.h"
+#include "mtproto/framing.h"
+#include "mtproto/unencrypted.h"
+
+namespace ringway::client {
+namespace {
+
+constexpr int64_t kSweepNs = 20 * kNsPerMs;
+constexpr int64_t kConnectTimeoutNs = 10 * kNsPerSecond;
+constexpr int64_t kProofTimeoutNs = 10 * kNsPerSecond;
+constexpr int64_t kExchangeTimeoutNs = 30 * kNsPerSecond;
+constexpr int64_t kRetryBaseNs = 100 * kNsPerMs;
+constexpr int64_t kRetryMaxNs = 2 * kNsPerSecond;
+// A failed set-up is tried again this often; a server that says "flood" is asked until the set-up's
+// time is over, because waiting is what it asks for.
+constexpr int kAttemptsMax = 5;
+
+}  // namespace
+
+// What does not follow from a completion: time-outs, retries, keys that others have made.
+void LoadWorker::sweep() {
+  next_sweep_ns_ = now_.mono_ns + kSweepNs;
+  start_connects();
+  for (const auto& owned : clients_) {
+    Client& client = *owned;
+    const int64_t age_ns = now_.mono_ns - client.step_since_ns;
+    switch (client.step) {
+      case Step::kAwaitingKey:
+        start_session(client);
+        break;
+      case Step::kKeying:
+        if (age_ns > kExchangeTimeoutNs) drop(client, "key exchange timed out");
+        break;
+      case Step::kProving:
+        if (age_ns > kProofTimeoutNs) drop(client, "first ping timed out");
+        break;
+      case Step::kReady:
+        if (client.handshake && age_ns > kExchangeTimeoutNs) drop(client, "key exchange timed out");
+        break;
+      case Step::kIdle:
+      case Step::kConnecting:
+      case Step::kFailed:
+        break;
+    }
+    expire_echoes(client);
+    if (client.session) {
+      client.session->expire(now_, events_);
+      for (SessionEvent& event : events_) on_event(client, event);
+      events_.clear();
+      if (client.session && client.session->wants_to_send(now_)) mark_dirty(client);
+    }
+  }
+}
+
+void LoadWorker::start_connects() {
+  for (const auto& owned : clients_) {
+    if (connecting_.size() >= kClientConnectsInFlight) return;
+    Client& client = *owned;
+    if (client.step != Step::kIdle || now_.mono_ns < client.retry_at_ns) continue;
+    auto fd = begin_connect(shared_.target);
+    if (!fd.ok()) {
+      lose(client, fmt::format("cannot connect: {}", std::strerror(errno)));
+      continue;
+    }
+    client.connecting = *std::move(fd);
+    client.step = Step::kConnecting;
+    client.step_since_ns = now_.mono_ns;
+    connecting_.push_back(&client);
+  }
+}
+
+void LoadWorker::poll_connects() {
+  if (connecting_.empty()) return;
+  std::vector<pollfd> entries;
+  entries.reserve(connecting_.size());
+  for (const Client* client : connecting_)
+    entries.push_back({client->connecting.get(), POLLOUT, 0});
+  if (::poll(entries.data(), entries.size(), 0) < 0) return;  // EINTR: the next turn looks again
+  std::vector<Client*> still_connecting;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    Client& client = *connecting_[i];
+    if (entries[i].revents == 0) {
+      if (now_.mono_ns - client.step_since_ns < kConnectTimeoutNs) {
+        still_connecting.push_back(&client);
+      } else {
+        client.connecting.reset();
+        lose(client, "cannot connect: no answer");
+      }
+      continue;
+    }
+    if (const int error = connect_error(client.connecting.get()); error != 0) {
+      client.connecting.reset();
+      lose(client, fmt::format("cannot connect: {}", std::strerror(error)));
+      continue;
+    }
+    on_connected(client);
+  }
+  connecting_ = std::move(still_connecting);
+  if (connecting_.size() < kClientConnectsInFlight) start_connects();
+}
+
+void LoadWorker::on_connected(Client& client) {
+  net::DetachedSocket socket;
+  socket.fd = std::move(client.connecting);
+  socket.peer = net::PeerAddress::from_sockaddr(shared_.target.get());
+  client.handle = table_->adopt(std::move(socket));
+  if (!client.handle.valid()) {
+    // The place of the lost connection is still being cleared.
+    client.step = Step::kIdle;
+    client.retry_at_ns = now_.mono_ns + kRetryBaseNs;
+    return;
+  }
+  table_->set_context(client.handle, &client);
+  client.transport.emplace(options_.transport);
+  client.unencrypted_ids.restart();
+  client.opened = false;
+  client.transport_error.reset();
+  shared_.connected.fetch_add(1, std::memory_order_relaxed);
+
+  if (options_.mode == LoadMode::kHandshake) {
+    set_ready(client);
+    if (running_) start_exchange(client);
+    return;
+  }
+  const size_t slot = client.number % shared_.keys.size();
+  if (client.number == slot && shared_.keys.state(slot) == KeyBoard::State::kAwaited) {
+    client.step = Step::kKeying;
+    client.step_since_ns = now_.mono_ns;
+    start_exchange(client);
+    return;
+  }
+  client.step = Step::kAwaitingKey;
+  client.step_since_ns = now_.mono_ns;
+  start_session(client);
+}
+
+void LoadWorker::start_exchange(Client& client) {
+  HandshakeOptions options;
+  options.keys = options_.server_keys;
+  options.padding = options_.padding;
+  client.handshake = std::make_unique<Handshake>(std::move(options));
+  client.exchange_since_ns = now_.mono_ns;
+  client.step_since_ns = now_.mono_ns;
+  if (is_measured(now_.mono_ns)) ++stats_.sent;
+  send_frame(client,
+             mtproto::write_unencrypted(client.unencrypted_ids.next(now_.unix_ns),
+                                        client.handshake->start()),
+             false);
+}
+
+void LoadWorker::on_unencrypted(Client& client, ByteView object) {
+  if (!client.handshake) {
+    ++stats_.errors["unencrypted message for nothing"];
+    return;
+  }
+  auto outcome = client.handshake->on_answer(object, now_);
+  // The steps of an exchange take milliseconds; what is measured after them needs the time of now.
+  now_ = read_clocks();
+  switch (outcome.kind) {
+    case Handshake::Outcome::Kind::kSend:
+      send_frame(
+          client,
+          mtproto::write_unencrypted(client.unencrypted_ids.next(now_.unix_ns), outcome.object),
+          false);
+      return;
+    case Handshake::Outcome::Kind::kDone:
+      on_key(client);
+      return;
+    case Handshake::Outcome::Kind::kWork:
+    case Handshake::Outcome::Kind::kFailed:
+      drop(client, fmt::format("key exchange: {}", to_string(outcome.error)));
+      return;
+  }
+}
+
+void LoadWorker::on_key(Client& client) {
+  shared_.keys_made.fetch_add(1, std::memory_order_relaxed);
+  stats_.exchange.record(now_.mono_ns - client.exchange_since_ns);
+  if (options_.mode == LoadMode::kHandshake) {
+    on_completed(client, client.exchange_since_ns);
+    client.handshake.reset();
+    drop(client, {});
+    return;
+  }
+  shared_.keys.put(client.number, SessionKey::from(client.handshake->result()));
+  client.handshake.reset();
+  start_session(client);
+}
+
+// Begins the session if its key is there.
+void LoadWorker::start_session(Client& client) {
+  const size_t slot = client.number % shared_.keys.size();
+  switch (shared_.keys.state(slot)) {
+    case KeyBoard::State::kAwaited:
+      return;
+    case KeyBoard::State::kFailed:
+      drop(client, "its key could not be made");
+      return;
+    case KeyBoard::State::kMade:
+      break;
+  }
+  client.session.emplace(shared_.keys.get(slot), SessionOptions{});
+  client.step = Step::kProving;
+  client.step_since_ns = now_.mono_ns;
+  const auto sent = client.session->send(make_ping(0), {.content_related = false}, now_);
+  RW_ASSERT(sent.ok());  // the session is new, so its queue is empty
+  mark_dirty(client);
+}
+
+void LoadWorker::set_ready(Client& client) {
+  client.step = Step::kReady;
+  client.step_since_ns = now_.mono_ns;
+  client.attempts = 0;
+  shared_.ready.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Closes the connection ourselves; `why` is counted unless it is empty.
+void LoadWorker::drop(Client& client, std::string why) {
+  const net::ConnectionHandle handle = client.handle;
+  lose(client, std::move(why));
+  table_->close(handle, net::CloseMode::kNow);
+}
+
+// The connection is gone: back to kIdle, to be tried again, or to kFailed.
+void LoadWorker::lose(Client& client, std::string why) {
+  const bool wanted = why.empty();
+  if (!wanted) ++stats_.errors[why];
+  if (client.handle.valid()) shared_.connected.fetch_sub(1, std::memory_order_relaxed);
+  if (client.step == Step::kReady) shared_.ready.fetch_sub(1, std::memory_order_relaxed);
+  const bool flood = client.transport_error == mtproto::kErrorFlood;
+  client.handle = {};
+  client.transport.reset();
+  client.handshake.reset();
+  client.session.reset();
+  client.echoes.clear();
+  client.under_way = 0;
+  client.step = Step::kIdle;
+  client.retry_at_ns = now_.mono_ns;
+  if (wanted) {
+    next_sweep_ns_ = now_.mono_ns;  // no pause before it connects again
+    return;
+  }
+
+  if (!flood) ++client.attempts;
+  const bool late =
+      !running_ && now_.mono_ns > shared_.setup_deadline_ns.load(std::memory_order_relaxed);
+  if (!running_ && (late || client.attempts >= kAttemptsMax)) {
+    client.step = Step::kFailed;
+    shared_.failed.fetch_add(1, std::memory_order_relaxed);
+    if (client.number < shared_.keys.size()) shared_.keys.fail(client.number);
+    return;
+  }
+  // Spread over time, so that connections lost together do not come back together.
+  const int64_t base_ns =
+      std::min<int64_t>(kRetryBaseNs << std::min(client.attempts, 6), kRetryMaxNs);
+  client.retry_at_ns += base_ns / 2 + crypto::random_u32() % base_ns;
+}
+
+}  // namespace ringway::client
