@@ -65,7 +65,7 @@ crypto::AesCtr derive_stream(std::span<const uint8_t, kSeedBytes> seed,
   const auto iv = seed.subspan<kKeyBytes, kIvBytes>();
   if (secret == nullptr) return {seed.first<kKeyBytes>(), iv};
   crypto::Sha256Digest digest = crypto::sha256({seed.first<kKeyBytes>(), secret->view()});
-  const crypto::AesCtr stream(digest, iv);
+  crypto::AesCtr stream(digest, iv);
   cleanse(digest.data(), digest.size());
   return stream;
 }
