@@ -82,6 +82,27 @@ TEST(StreamBuffer, ADrainedTailKeepsNoMemory) {
   EXPECT_LE(rest.capacity(), 64u);
 }
 
+// Many frames parked in one tail: what stays must not be moved for each that goes, or a client
+// could make the worker copy without end. Every move halves the tail at least.
+TEST(StreamBuffer, DrainingALargeTailMovesItOnlyAFewTimes) {
+  constexpr size_t kFrameBytes = 5;
+  constexpr size_t kFrames = 20'000;
+  StreamBuffer buffer;
+  Bytes large(kFrames * kFrameBytes, 1);
+  buffer.lend(large);
+  buffer.park();
+  size_t moves = 0;
+  for (size_t i = 1; i < kFrames; ++i) {
+    const uint8_t* expected = buffer.tail().data() + kFrameBytes;
+    Bytes storage;
+    ASSERT_EQ(buffer.take(kFrameBytes, storage).size(), kFrameBytes);
+    buffer.park();
+    if (buffer.tail().data() != expected) ++moves;
+  }
+  EXPECT_EQ(buffer.size(), kFrameBytes);
+  EXPECT_LE(moves, 16u);
+}
+
 // The last little frame of a large tail must not keep all of it alive.
 TEST(StreamBuffer, TheLastFrameTakesTheMemoryOnlyWhenItIsMostOfIt) {
   StreamBuffer buffer;

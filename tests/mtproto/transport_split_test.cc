@@ -254,27 +254,5 @@ TEST(Memory, ParkedFramesOutliveWhatComesLater) {
   EXPECT_EQ(to_hex(frames[2].payload), "cccccccc");
 }
 
-// 200,000 parked frames: copying the rest of the tail for each would be 10^11 bytes moved.
-TEST(Memory, ManyParkedFramesCostTheirOwnBytesOnly) {
-  const TransportConfig config;
-  ServerTransport transport(&config);
-  constexpr size_t kFrames = 200'000;
-  Bytes stream = hex("ef");
-  for (size_t i = 0; i < kFrames; ++i) {
-    const Bytes frame = hex("01aaaaaaaa");
-    stream.insert(stream.end(), frame.begin(), frame.end());
-  }
-  transport.receive(stream);
-  transport.park();
-  size_t seen = 0;
-  Frame frame;
-  while (transport.next(frame) == Event::kFrame) {
-    ++seen;
-    transport.park();
-  }
-  EXPECT_EQ(seen, kFrames);
-  EXPECT_EQ(transport.buffered_bytes(), 0u);
-}
-
 }  // namespace
 }  // namespace ringway::mtproto::testing
