@@ -66,14 +66,7 @@ ConnectionTable::~ConnectionTable() {
 void ConnectionTable::process(std::span<const Completion> completions, Now now) {
   now_ = now;
   retry_accepts();
-  scratch_.swap(pending_);
-  for (const ConnectionHandle handle : scratch_) {
-    if (Connection* connection = slab_.get(handle)) {
-      connection->in_pending_list = false;
-      advance(handle, *connection);
-    }
-  }
-  scratch_.clear();
+  settle_pending();
   for (const Completion& completion : completions) on_completion(completion);
 }
 
@@ -161,11 +154,6 @@ void ConnectionTable::on_send_completion(ConnectionHandle handle, Connection& co
     counters_.add(Counter::kBytesSent, static_cast<uint64_t>(result));
     connection.output.consume(pool_, static_cast<size_t>(result));
     if (connection.output.committed_bytes() > 0) mark_dirty(handle, connection);
-    if (connection.drain_wanted && state == ConnectionState::kOpen &&
-        connection.output.queued_bytes() <= options_.output_low_bytes) {
-      connection.drain_wanted = false;
-      handler_.on_send_drained(handle);
-    }
   } else if (result == -ECANCELED || is_retry(-result)) {
     mark_dirty(handle, connection);
   } else {
@@ -175,6 +163,13 @@ void ConnectionTable::on_send_completion(ConnectionHandle handle, Connection& co
     }
   }
   advance(handle, connection);
+}
+
+void ConnectionTable::tell_drained(ConnectionHandle handle, Connection& connection) {
+  if (!connection.drain_wanted) return;
+  if (connection.output.queued_bytes() > options_.output_low_bytes) return;
+  connection.drain_wanted = false;
+  handler_.on_send_drained(handle);
 }
 
 void ConnectionTable::release_received() {

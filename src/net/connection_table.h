@@ -57,7 +57,8 @@ struct DetachedSocket {
   OwnedFd fd;
   PeerAddress peer;
   uint16_t listener = 0;
-  Bytes unsent;  // committed, in order; the new table sends it first
+  Bytes unsent;               // committed, in order; the new table sends it first
+  bool drain_wanted = false;  // an on_send_drained is still due: it moves along
 };
 
 class ConnectionHandler {
@@ -180,6 +181,7 @@ class ConnectionTable {
   void on_send_completion(ConnectionHandle handle, Connection& connection, int32_t result);
   void start_send(ConnectionHandle handle, Connection& connection);
   void mark_dirty(ConnectionHandle handle, Connection& connection);
+  void tell_drained(ConnectionHandle handle, Connection& connection);
   void set_timer(uint32_t slot, Connection& connection, TimerKind kind, int64_t deadline_ns);
   void clear_timers(uint32_t slot, Connection& connection);
   void fire_timers(uint32_t slot);
@@ -204,6 +206,7 @@ class ConnectionTable {
   void begin_join(ConnectionHandle handle, Connection& connection);
   void on_cancel_completion(ConnectionHandle handle, Connection& connection, bool target_in_kernel,
                             int32_t result);
+  void settle_pending();
   void mark_pending(ConnectionHandle handle, Connection& connection);
   void finish_detach(ConnectionHandle handle, Connection& connection);
   void finish_close(ConnectionHandle handle, Connection& connection);

@@ -115,9 +115,10 @@ ConnectionHandle ConnectionTable::adopt(DetachedSocket&& socket) {
     const ByteSpan space = connection.output.reserve(pool_, socket.unsent.size());
     std::copy(socket.unsent.begin(), socket.unsent.end(), space.begin());
     connection.output.commit();
-    connection.drain_wanted = connection.output.queued_bytes() > options_.output_high_bytes;
     mark_dirty(handle, connection);
   }
+  connection.drain_wanted = socket.drain_wanted;
+  if (connection.drain_wanted) mark_pending(handle, connection);
   settle_receive(handle, connection);
   return handle;
 }

@@ -7,6 +7,29 @@
 #include "net/connection_table.h"
 
 namespace ringway::net {
+namespace {
+
+bool is_detachable(const Connection& connection) noexcept {
+  return connection.state() == ConnectionState::kDetaching && !connection.any_in_kernel() &&
+         connection.output.committed_bytes() == connection.output.queued_bytes();
+}
+
+}  // namespace
+
+void ConnectionTable::settle_pending() {
+  scratch_.swap(pending_);
+  for (const ConnectionHandle handle : scratch_) {
+    Connection* connection = slab_.get(handle);
+    if (connection == nullptr) continue;
+    connection->in_pending_list = false;
+    if (is_detachable(*connection)) {
+      finish_detach(handle, *connection);
+    } else if (connection->state() != ConnectionState::kDetaching) {
+      advance(handle, *connection);
+    }
+  }
+  scratch_.clear();
+}
 
 void ConnectionTable::pause(ConnectionHandle handle) {
   Connection* connection = slab_.get(handle);
@@ -154,6 +177,7 @@ void ConnectionTable::on_cancel_completion(ConnectionHandle handle, Connection& 
 void ConnectionTable::advance(ConnectionHandle handle, Connection& connection) {
   switch (connection.state()) {
     case ConnectionState::kOpen:
+      tell_drained(handle, connection);
       settle_receive(handle, connection);
       break;
     case ConnectionState::kFlushing:
@@ -169,10 +193,8 @@ void ConnectionTable::advance(ConnectionHandle handle, Connection& connection) {
       }
       break;
     case ConnectionState::kDetaching:
-      if (!connection.any_in_kernel() &&
-          connection.output.committed_bytes() == connection.output.queued_bytes()) {
-        finish_detach(handle, connection);
-      }
+      // Finished at the start of the next process(): this turn may still hold bytes of it.
+      if (is_detachable(connection)) mark_pending(handle, connection);
       break;
     case ConnectionState::kJoining:
       settle_join(handle, connection);
@@ -190,6 +212,7 @@ void ConnectionTable::finish_detach(ConnectionHandle handle, Connection& connect
   socket.fd = OwnedFd(connection.fd);
   socket.peer = connection.peer;
   socket.listener = connection.listener;
+  socket.drain_wanted = connection.drain_wanted;
   socket.unsent.reserve(connection.output.committed_bytes());
   iovec pieces[kSendGatherMax];
   while (const size_t count = connection.output.gather(pieces)) {

@@ -110,6 +110,13 @@ class EchoWorker final : public ConnectionHandler {
     table_.expire(now_of(network_));
   }
 
+  // Undoes the pauses that the test made for no reason.
+  void resume_all() {
+    for (const auto& [slot, state] : states_) {
+      if (!state->paused_for_output) table_.resume(handles_[slot]);
+    }
+  }
+
   EchoState* find(ConnectionHandle handle) {
     const auto state = states_.find(handle.slot);
     if (state == states_.end() || !(handles_[handle.slot] == handle)) return nullptr;
@@ -149,22 +156,22 @@ class EchoWorker final : public ConnectionHandler {
       state->stash.insert(state->stash.end(), bytes.begin(), bytes.end());
       return;
     }
-    // In two parts, the second filled after the first was reserved, as the seal stage does.
-    const size_t half = bytes.size() / 2;
-    const ByteSpan first = half > 0 ? table_.reserve(handle, half) : ByteSpan{};
-    if (half > 0 && first.empty()) {
-      hold(handle, *state, bytes);
-      return;
-    }
-    const ByteSpan second = table_.reserve(handle, bytes.size() - half);
-    std::copy(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(half), first.begin());
-    if (second.empty()) {
+    while (!bytes.empty()) {
+      // In two parts, both reserved before either is filled, as the seal stage does.
+      const size_t first_size = std::min<size_t>(bytes.size(), 60);
+      const size_t second_size = std::min<size_t>(bytes.size() - first_size, 60);
+      const ByteSpan first = table_.reserve(handle, first_size);
+      if (first.empty()) {
+        hold(handle, *state, bytes);
+        return;
+      }
+      const ByteSpan second = table_.reserve(handle, second_size);
+      std::copy_n(bytes.begin(), first.size(), first.begin());
+      bytes = bytes.subspan(first.size());
+      std::copy_n(bytes.begin(), second.size(), second.begin());
+      bytes = bytes.subspan(second.size());
       table_.commit(handle);
-      hold(handle, *state, bytes.subspan(half));
-      return;
     }
-    std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(half), bytes.end(), second.begin());
-    table_.commit(handle);
   }
   void hold(ConnectionHandle handle, EchoState& state, ByteView bytes) {
     state.stash.assign(bytes.begin(), bytes.end());
@@ -240,6 +247,7 @@ class EchoRun {
     workers_[0]->table().stop_accepting();
     for (int round = 0; round < 4000 && !is_quiet(); ++round) {
       for (EchoClient& client : clients_) drain(client);
+      for (auto& worker : workers_) worker->resume_all();
       turn_all();
     }
     for (EchoClient& client : clients_) drain(client);
