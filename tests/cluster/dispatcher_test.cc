@@ -1,0 +1,669 @@
+// The dispatcher over shards in memory, one step at a time: what comes in which order is the
+// seed's.
+#include "cluster/dispatcher.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "base/limits.h"
+#include "cluster/hash_ring.h"
+#include "cluster/recorder.h"
+#include "support/memory_transport.h"
+
+namespace ringway::cluster {
+namespace {
+
+constexpr const char* kShard = "10.0.0.1:20120";
+constexpr const char* kOther = "10.0.0.2:20120";
+
+class DispatcherTest : public ::testing::Test {
+ protected:
+  void make(DispatcherOptions options = {}, uint64_t seed = 1) {
+    dispatcher_.reset();
+    transport_ = std::make_unique<MemoryTransport>(MemoryTransport::Mode::kStepped, seed);
+    options.server_id = "10.9.9.9:20110";
+    options.worker = 4;
+    dispatcher_ = std::make_unique<Dispatcher>(options, *transport_, events_, waker_, counters_);
+  }
+  void start(DispatcherOptions options = {}, uint64_t seed = 1) {
+    make(options, seed);
+    dispatcher_->set_shards({kShard});
+    settle();
+  }
+
+  MemoryShard& shard(const char* address = kShard) { return transport_->shard(address); }
+
+  void turn() {
+    now_.mono_ns += kNsPerMs;
+    now_.unix_ns += kNsPerMs;
+    dispatcher_->poll(now_);
+    dispatcher_->flush(now_);
+  }
+  // Turns and steps until nothing moves.
+  void settle() {
+    for (int quiet = 0; quiet < 3;) {
+      turn();
+      quiet = transport_->step() ? 0 : quiet + 1;
+      transport_->settle();
+    }
+  }
+  void wait(int64_t ns) {
+    now_.mono_ns += ns;
+    settle();
+  }
+  // Until the link has gone through its pauses.
+  void reconnect() {
+    for (int i = 0; i < 100; ++i) wait(100 * kNsPerMs);
+  }
+
+  Submit send(int64_t key, uint32_t number, size_t size = 32) {
+    const NumberedMessage m(key, number, size);
+    return dispatcher_->send(m.message);
+  }
+  std::string wire() { return dispatcher_->status().at(0).wire; }
+
+  // The numbers that the shard took from this key, in order, without repetitions.
+  std::vector<uint32_t> numbers(int64_t key) {
+    std::vector<uint32_t> all;
+    std::set<uint32_t> seen;
+    for (const ShardMessage& m : shard().received()) {
+      if (m.auth_key_id != key || m.close) continue;
+      const uint32_t n = number_of(m.payload);
+      if (seen.insert(n).second) all.push_back(n);
+    }
+    return all;
+  }
+  static std::vector<uint32_t> counting(uint32_t count) {
+    std::vector<uint32_t> all(count);
+    for (uint32_t i = 0; i < count; ++i) all[i] = i;
+    return all;
+  }
+
+  Now now_{.mono_ns = 1'000'000, .unix_ns = 1'700'000'000 * kNsPerSecond};
+  CounterBlock counters_;
+  CountingWaker waker_;
+  Recorder events_;
+  std::unique_ptr<MemoryTransport> transport_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+};
+
+TEST_F(DispatcherTest, NoShardTakesNothing) {
+  make();
+  EXPECT_EQ(send(1, 0), Submit::kNoShard);
+  EXPECT_EQ(dispatcher_->shard_of(1), kAnyShard);
+  EXPECT_FALSE(dispatcher_->close_session({.auth_key_id = 1, .perm_auth_key_id = 1}));
+  ASSERT_TRUE(dispatcher_->query_auth_key(1, now_));
+  EXPECT_TRUE(dispatcher_->set_auth_key(make_key(1), 0, 0, 77, now_));
+  EXPECT_TRUE(dispatcher_->has_work());
+  turn();
+  ASSERT_EQ(events_.keys.size(), 1U);
+  EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kFailed);
+  EXPECT_EQ(events_.stores.at(77), StoreAnswer::kRefused);
+  dispatcher_->set_shards({kShard});
+  turn();
+  EXPECT_EQ(events_.opened, std::vector<uint32_t>{kAnyShard});
+  EXPECT_EQ(send(1, 0), Submit::kAccepted);
+}
+
+TEST_F(DispatcherTest, MessageArrivesWithAllItsFields) {
+  start();
+  const Bytes payload(20, 0xab);
+  ClientMessage m;
+  m.conn_type = 1;
+  m.auth_key_id = 11;
+  m.key_type = 1;
+  m.perm_auth_key_id = -12;
+  m.session_id = 13;
+  m.client_ip = "192.0.2.9";
+  m.quick_ack = true;
+  m.salt = -14;
+  m.payload = payload;
+  EXPECT_EQ(dispatcher_->send(m), Submit::kAccepted);
+  EXPECT_TRUE(dispatcher_->close_session({11, 1, -12, 13, "192.0.2.9"}));
+  EXPECT_EQ(dispatcher_->unacknowledged(), 2U);
+  settle();
+  const auto received = shard().received();
+  ASSERT_EQ(received.size(), 2U);
+  EXPECT_EQ(received[0].wire, "batch");
+  EXPECT_EQ(received[0].server_id, "10.9.9.9:20110");
+  EXPECT_EQ(received[0].conn_type, 1);
+  EXPECT_EQ(received[0].auth_key_id, 11);
+  EXPECT_EQ(received[0].key_type, 1);
+  EXPECT_EQ(received[0].perm_auth_key_id, -12);
+  EXPECT_EQ(received[0].session_id, 13);
+  EXPECT_EQ(received[0].client_ip, "192.0.2.9");
+  EXPECT_TRUE(received[0].quick_ack);
+  EXPECT_EQ(received[0].salt, -14);
+  EXPECT_EQ(received[0].payload, payload);
+  EXPECT_TRUE(received[1].close);
+  EXPECT_EQ(received[1].session_id, 13);
+  EXPECT_EQ(received[1].perm_auth_key_id, -12);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+}
+
+TEST_F(DispatcherTest, MessagesBeforeTheGreetingWaitForIt) {
+  make();
+  dispatcher_->set_shards({kShard});
+  for (uint32_t i = 0; i < 10; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  turn();
+  turn();
+  EXPECT_EQ(counters_.read(Counter::kShardMessages), 0U);
+  settle();
+  EXPECT_EQ(numbers(1), counting(10));
+  EXPECT_EQ(counters_.read(Counter::kShardMessages), 10U);
+}
+
+TEST_F(DispatcherTest, OneTurnIsOneBatchUpToTheCap) {
+  start();
+  for (uint32_t i = 0; i < 100; ++i) ASSERT_EQ(send(i, i), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 1U);
+  const uint32_t many = kBatchMessagesMax * 2 + 1;
+  for (uint32_t i = 0; i < many; ++i) ASSERT_EQ(send(1000 + i, i), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 1U + 3U);
+  // A message above the byte cap goes alone.
+  ASSERT_EQ(send(5000, 0), Submit::kAccepted);
+  ASSERT_EQ(send(5000, 1, kBatchBytesMax + 1), Submit::kAccepted);
+  ASSERT_EQ(send(5000, 2), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 4U + 3U);
+  EXPECT_EQ(numbers(5000), counting(3));
+}
+
+// The three wires: which one is found, and that order and content hold on each.
+struct WireCase {
+  bool batch, stream, unary;
+  const char* name;
+};
+class WireTest : public DispatcherTest, public ::testing::WithParamInterface<WireCase> {
+ protected:
+  void start_wire(DispatcherOptions options = {}, uint64_t seed = 1) {
+    make(options, seed);
+    shard().set_wires(GetParam().batch, GetParam().stream, GetParam().unary);
+    dispatcher_->set_shards({kShard});
+  }
+};
+
+TEST_P(WireTest, KeepsTheOrderOfEachKeyWhateverTheSeed) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    start_wire({}, seed);
+    for (uint32_t i = 0; i < 50; ++i) {
+      for (int64_t key = 1; key <= 5; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
+      if (i % 7 == 0) turn();
+      if (i % 3 == 0) (void)transport_->step();
+    }
+    settle();
+    EXPECT_EQ(wire(), GetParam().name);
+    for (int64_t key = 1; key <= 5; ++key) EXPECT_EQ(numbers(key), counting(50));
+    EXPECT_EQ(shard().received_count(), 250U) << "nothing twice without a break";
+    EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+    for (const ShardMessage& m : shard().received()) EXPECT_EQ(m.wire, GetParam().name);
+  }
+}
+
+TEST_P(WireTest, WhatABreakLeftUnacknowledgedIsSentAgainInOrder) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    start_wire({}, seed);
+    std::mt19937_64 random(seed);
+    for (uint32_t i = 0; i < 120; ++i) {
+      for (int64_t key = 1; key <= 3; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
+      turn();
+      for (uint64_t n = random() % 4; n > 0; --n) (void)transport_->step();
+      if (random() % 30 == 0) shard().break_streams(kStatusUnavailable);
+      if (random() % 30 == 0) shard().set_up(false);
+      if (random() % 10 == 0) shard().set_up(true);
+      if (random() % 20 == 0) now_.mono_ns += kNsPerSecond;
+    }
+    shard().set_up(true);
+    reconnect();
+    for (int64_t key = 1; key <= 3; ++key) EXPECT_EQ(numbers(key), counting(120)) << seed;
+    EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+    EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+    EXPECT_EQ(wire(), GetParam().name);
+  }
+}
+
+TEST_P(WireTest, UnregisteredKeysAreTold) {
+  start_wire();
+  shard().set_checks_keys(true);
+  shard().put_key(make_key(1));
+  for (uint32_t i = 0; i < 3; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  ASSERT_EQ(send(2, 0), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(events_.unregistered, std::vector<int64_t>{2});
+  EXPECT_EQ(numbers(1), counting(3));
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  EXPECT_EQ(counters_.read(Counter::kShardErrors), 0U);
+}
+
+TEST_P(WireTest, RefusalsAreFinalAndCounted) {
+  start_wire();
+  shard().refuse_messages(2, 3, "INVALID");
+  for (uint32_t i = 0; i < 5; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(numbers(1), (std::vector<uint32_t>{2, 3, 4}));
+  EXPECT_EQ(counters_.read(Counter::kShardErrors), 2U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  EXPECT_TRUE(events_.unregistered.empty());
+}
+
+TEST_P(WireTest, AHangingShardFillsTheWindowAndNothingElse) {
+  start_wire({.window_messages_max = 64});
+  settle();
+  shard().set_answering(false);
+  uint32_t taken = 0;
+  while (send(static_cast<int64_t>(taken % 4), taken / 4) == Submit::kAccepted) {
+    ++taken;
+    turn();
+    transport_->settle();
+    ASSERT_LE(taken, 64U);
+  }
+  EXPECT_EQ(taken, 64U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 64U);
+  settle();
+  EXPECT_TRUE(std::find(events_.opened.begin(), events_.opened.end(), dispatcher_->shard_of(0)) ==
+              events_.opened.end());
+  shard().set_answering(true);
+  settle();
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  EXPECT_EQ(std::count(events_.opened.begin(), events_.opened.end(), dispatcher_->shard_of(0)), 1);
+  for (int64_t key = 0; key < 4; ++key) EXPECT_EQ(numbers(key), counting(16));
+}
+
+TEST_P(WireTest, AcceptsAMessageThatIsLargerThanTheWindow) {
+  start_wire({.window_bytes_max = 100'000});
+  ASSERT_EQ(send(1, 0, 200'000), Submit::kAccepted);
+  EXPECT_EQ(send(1, 1), Submit::kWindowFull);
+  settle();
+  EXPECT_EQ(send(1, 1), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(numbers(1), counting(2));
+}
+
+INSTANTIATE_TEST_SUITE_P(Wires, WireTest,
+                         ::testing::Values(WireCase{true, true, true, "batch"},
+                                           WireCase{false, true, true, "stream"},
+                                           WireCase{false, false, true, "unary"}),
+                         [](const auto& wire) { return std::string(wire.param.name); });
+
+TEST_F(DispatcherTest, ABetterWireIsFoundAfterARestart) {
+  make();
+  shard().set_wires(false, false, true);
+  dispatcher_->set_shards({kShard});
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(wire(), "unary");
+  shard().set_up(false);
+  ASSERT_EQ(send(1, 1), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(wire(), "connecting");
+  shard().set_wires(true, true, true);
+  shard().set_up(true);
+  reconnect();
+  EXPECT_EQ(wire(), "batch");
+  EXPECT_EQ(numbers(1), counting(2));
+}
+
+TEST_F(DispatcherTest, UnansweredGreetingIsTriedOnANewConnection) {
+  make();
+  shard().set_answering(false);
+  dispatcher_->set_shards({kShard});
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(transport_->opened(kShard), 1U);
+  EXPECT_EQ(wire(), "connecting");
+  wait(kWelcomeTimeoutNs);
+  EXPECT_EQ(transport_->opened(kShard), 2U);
+  shard().set_answering(true);
+  reconnect();
+  EXPECT_EQ(numbers(1), counting(1));
+}
+
+TEST_F(DispatcherTest, SilenceOnAnOpenLinkIsTriedOnANewConnection) {
+  start();
+  shard().set_answering(false);
+  for (uint32_t i = 0; i < 5; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  settle();
+  EXPECT_LE(dispatcher_->next_deadline_ns(), now_.mono_ns + kLinkStallNs);
+  wait(kLinkStallNs - kNsPerSecond);
+  EXPECT_EQ(transport_->opened(kShard), 1U);
+  wait(kNsPerSecond);
+  EXPECT_EQ(transport_->opened(kShard), 2U);
+  shard().set_answering(true);
+  reconnect();
+  EXPECT_EQ(numbers(1), counting(5));
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  EXPECT_EQ(wire(), "batch");
+}
+
+TEST_F(DispatcherTest, PausesBetweenAttemptsGrowAndAreBounded) {
+  make();
+  shard().set_up(false);
+  dispatcher_->set_shards({kShard});
+  std::vector<int64_t> pauses;
+  for (int i = 0; i < 12; ++i) {
+    settle();
+    const int64_t pause = dispatcher_->next_deadline_ns() - now_.mono_ns;
+    pauses.push_back(pause);
+    EXPECT_LE(pause, kReconnectBackoffMaxNs);
+    now_.mono_ns += pause;
+  }
+  EXPECT_LE(pauses.front(), kReconnectBackoffMinNs);
+  EXPECT_GE(pauses.back(), kReconnectBackoffMaxNs / 2);
+  EXPECT_EQ(transport_->opened(kShard), 1U) << "a refused connection needs no new channel";
+}
+
+TEST_F(DispatcherTest, BytesFillTheWindowToo) {
+  start({.window_bytes_max = 1024 * 1024});
+  shard().set_answering(false);
+  uint32_t taken = 0;
+  while (send(1, taken, 10'000) == Submit::kAccepted) {
+    ++taken;
+    ASSERT_LE(taken, 110U);
+  }
+  EXPECT_GE(taken, 80U);
+  EXPECT_LE(dispatcher_->status().at(0).window_bytes, 1024U * 1024U);
+  shard().set_answering(true);
+  settle();
+  EXPECT_EQ(numbers(1), counting(taken));
+}
+
+TEST_F(DispatcherTest, ClosesThatFindTheWindowFullComeLaterAndInOrder) {
+  start({.window_messages_max = 4});
+  shard().set_answering(false);
+  for (uint32_t i = 0; i < 4; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  for (size_t i = 0; i < kClosesAsideMax; ++i) {
+    const std::string ip = "192.0.2." + std::to_string(i % 250);
+    ASSERT_TRUE(dispatcher_->close_session({1, 0, 1, static_cast<int64_t>(i), ip}));
+  }
+  EXPECT_FALSE(dispatcher_->close_session({1, 0, 1, 99, "192.0.2.1"}));
+  EXPECT_EQ(send(1, 4), Submit::kWindowFull);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 4U + kClosesAsideMax);
+  shard().set_answering(true);
+  settle();
+  const auto received = shard().received();
+  ASSERT_EQ(received.size(), 4U + kClosesAsideMax);
+  for (size_t i = 0; i < kClosesAsideMax; ++i) {
+    EXPECT_TRUE(received[4 + i].close);
+    EXPECT_EQ(received[4 + i].session_id, static_cast<int64_t>(i));
+    EXPECT_EQ(received[4 + i].client_ip, "192.0.2." + std::to_string(i % 250));
+  }
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  EXPECT_EQ(events_.opened.back(), dispatcher_->shard_of(1));
+}
+
+TEST_F(DispatcherTest, KeyQueriesAreJoined) {
+  start();
+  shard().put_key(make_key(5, 1));
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(dispatcher_->query_auth_key(5, now_));
+  EXPECT_TRUE(dispatcher_->query_auth_key(6, now_));
+  settle();
+  EXPECT_EQ(shard().key_queries(), 2U);
+  ASSERT_EQ(events_.keys.size(), 2U);
+  for (const KeyResult& result : events_.keys) {
+    if (result.auth_key_id == 5) {
+      EXPECT_EQ(result.answer, KeyAnswer::kFound);
+      EXPECT_EQ(result.record.key_type, 1);
+      EXPECT_TRUE(equal(result.record.key.view(), make_key(5).key.view()));
+    } else {
+      EXPECT_EQ(result.answer, KeyAnswer::kUnregistered);
+    }
+  }
+  // The next question is a new one.
+  EXPECT_TRUE(dispatcher_->query_auth_key(5, now_));
+  settle();
+  EXPECT_EQ(shard().key_queries(), 3U);
+  EXPECT_EQ(counters_.read(Counter::kKeyQueries), 3U);
+  EXPECT_EQ(counters_.read(Counter::kKeyQueriesUnknown), 1U);
+}
+
+TEST_F(DispatcherTest, KeyQueriesAreBoundedAndEndAtTheirDeadline) {
+  start();
+  shard().set_answering(false);
+  for (size_t i = 0; i < kKeyQueriesInFlightMax; ++i) {
+    ASSERT_TRUE(dispatcher_->query_auth_key(static_cast<int64_t>(i), now_));
+  }
+  EXPECT_FALSE(dispatcher_->query_auth_key(-1, now_));
+  EXPECT_TRUE(dispatcher_->query_auth_key(0, now_)) << "joins the one under way";
+  settle();
+  EXPECT_TRUE(events_.keys.empty());
+  wait(3 * kNsPerSecond);
+  ASSERT_EQ(events_.keys.size(), kKeyQueriesInFlightMax);
+  for (const KeyResult& result : events_.keys) EXPECT_EQ(result.answer, KeyAnswer::kFailed);
+  EXPECT_EQ(counters_.read(Counter::kKeyQueriesFailed), kKeyQueriesInFlightMax);
+  // Answers that come after all change nothing.
+  shard().set_answering(true);
+  settle();
+  EXPECT_EQ(events_.keys.size(), kKeyQueriesInFlightMax);
+}
+
+TEST_F(DispatcherTest, AShardThatIsAwayFailsAKeyQuery) {
+  start();
+  shard().set_up(false);
+  EXPECT_TRUE(dispatcher_->query_auth_key(5, now_));
+  settle();
+  ASSERT_EQ(events_.keys.size(), 1U);
+  EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kFailed);
+}
+
+TEST_F(DispatcherTest, StoresKeys) {
+  start();
+  EXPECT_TRUE(dispatcher_->set_auth_key(make_key(8, 2), -123, 3600, 1000, now_));
+  settle();
+  EXPECT_EQ(events_.stores.at(1000), StoreAnswer::kStored);
+  const auto stored = shard().key(8);
+  ASSERT_TRUE(stored);
+  EXPECT_EQ(stored->record.key_type, 2);
+  EXPECT_EQ(stored->salt, -123);
+  EXPECT_EQ(stored->expires_in, 3600);
+  shard().refuse_stores(1);
+  EXPECT_TRUE(dispatcher_->set_auth_key(make_key(9), 0, 0, 1001, now_));
+  settle();
+  EXPECT_EQ(events_.stores.at(1001), StoreAnswer::kRefused);
+  EXPECT_FALSE(shard().key(9));
+  shard().set_up(false);
+  EXPECT_TRUE(dispatcher_->set_auth_key(make_key(9), 0, 0, 1002, now_));
+  settle();
+  EXPECT_EQ(events_.stores.at(1002), StoreAnswer::kRefused);
+}
+
+TEST_F(DispatcherTest, PushesComeBackAndAreAnswered) {
+  start();
+  EXPECT_EQ(shard().push(1, 10, Bytes(4)), 0U) << "no stream carried this key";
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  events_.deliver_pushes = true;
+  const uint64_t first = shard().push(1, 10, Bytes{1, 2, 3});
+  settle();
+  ASSERT_EQ(events_.pushes.size(), 1U);
+  EXPECT_EQ(events_.pushes[0].auth_key_id, 1);
+  EXPECT_EQ(events_.pushes[0].session_id, 10);
+  EXPECT_EQ(events_.pushes[0].payload, (Bytes{1, 2, 3}));
+  EXPECT_EQ(shard().push_result(first), true);
+  // One that is dropped counts as not delivered.
+  events_.deliver_pushes.reset();
+  const uint64_t second = shard().push(1, 10, Bytes{4});
+  settle();
+  EXPECT_EQ(shard().push_result(second), std::nullopt);
+  events_.pushes.clear();
+  EXPECT_TRUE(dispatcher_->has_work());
+  settle();
+  EXPECT_EQ(shard().push_result(second), false);
+  // An answer to a stream that has gone goes nowhere, and does not crash.
+  (void)shard().push(1, 10, Bytes{5});
+  settle();
+  shard().break_streams(kStatusUnavailable);
+  reconnect();
+  ASSERT_EQ(events_.pushes.size(), 1U);
+  events_.pushes[0].reply->done(true);
+  settle();
+}
+
+TEST_F(DispatcherTest, AnswersFromOtherThreadsWakeTheWorker) {
+  start();
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  const uint64_t id = shard().push(1, 10, Bytes{1});
+  settle();
+  const int before = waker_.wakes();
+  std::thread([this] { events_.pushes[0].reply->done(true); }).join();
+  EXPECT_EQ(waker_.wakes(), before + 1);
+  settle();
+  EXPECT_EQ(shard().push_result(id), true);
+}
+
+// A shard that pushes faster than the worker takes fills the queue up to its bound and no further.
+TEST_F(DispatcherTest, PushesAreTakenInBoundedParts) {
+  start();
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  const size_t many = kPushesPerLinkMax * 2 + kLinkEventsMax;
+  events_.deliver_pushes = true;
+  uint64_t last = 0;
+  for (size_t i = 0; i < many; ++i) last = shard().push(1, 10, Bytes(8));
+  size_t before = 0;
+  while (events_.pushes.size() < many) {
+    turn();
+    EXPECT_LE(events_.pushes.size() - before, kLinkEventsMax);
+    ASSERT_GT(events_.pushes.size(), before);
+    before = events_.pushes.size();
+  }
+  settle();
+  EXPECT_EQ(shard().push_result(last), true);
+}
+
+TEST_F(DispatcherTest, MessagesFollowTheRing) {
+  make();
+  dispatcher_->set_shards({kShard, kOther, kShard});
+  settle();
+  EXPECT_EQ(dispatcher_->status().size(), 2U);
+  HashRing ring;
+  for (const char* node : {kShard, kOther}) ring.add(node);
+  ring.add(kShard);
+  std::map<std::string, std::set<int64_t>> expected;
+  for (int64_t key = -200; key < 200; ++key) {
+    ASSERT_EQ(send(key, 0), Submit::kAccepted);
+    expected[ring.nodes()[ring.pick(key)]].insert(key);
+  }
+  settle();
+  for (const char* node : {kShard, kOther}) {
+    std::set<int64_t> got;
+    for (const ShardMessage& m : shard(node).received()) got.insert(m.auth_key_id);
+    EXPECT_EQ(got, expected[node]);
+    EXPECT_GT(got.size(), 50U);
+  }
+}
+
+TEST_F(DispatcherTest, ANodeThatStaysKeepsItsLinkAndOneThatGoesDrains) {
+  make();
+  dispatcher_->set_shards({kShard, kOther});
+  settle();
+  shard(kOther).set_answering(false);
+  size_t to_other = 0;
+  for (int64_t key = 0; key < 100; ++key) ASSERT_EQ(send(key, 0), Submit::kAccepted);
+  settle();
+  to_other = dispatcher_->unacknowledged();
+  ASSERT_GT(to_other, 10U);
+  events_.opened.clear();
+  dispatcher_->set_shards({kShard});
+  settle();
+  EXPECT_EQ(events_.opened, std::vector<uint32_t>{kAnyShard});
+  EXPECT_EQ(transport_->opened(kShard), 1U);
+  EXPECT_EQ(dispatcher_->status().size(), 2U) << "its window still drains";
+  for (int64_t key = 0; key < 100; ++key) ASSERT_EQ(send(key, 1), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(dispatcher_->unacknowledged(), to_other);
+  shard(kOther).set_answering(true);
+  settle();
+  EXPECT_EQ(dispatcher_->status().size(), 1U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  EXPECT_EQ(shard(kOther).received_count(), to_other);
+  EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+}
+
+TEST_F(DispatcherTest, WhatAGoneNodeNeverTakesIsCountedAsLost) {
+  start();
+  shard().set_up(false);
+  settle();
+  for (uint32_t i = 0; i < 7; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  dispatcher_->set_shards({kOther});
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+  wait(kLinkRetireNs);
+  EXPECT_EQ(counters_.read(Counter::kMessagesLost), 7U);
+  EXPECT_EQ(dispatcher_->status().size(), 1U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+}
+
+TEST_F(DispatcherTest, ANodeThatComesBackInTimeKeepsItsWindow) {
+  start();
+  shard().set_up(false);
+  settle();
+  for (uint32_t i = 0; i < 7; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  dispatcher_->set_shards({kOther});
+  wait(kLinkRetireNs / 2);
+  dispatcher_->set_shards({kShard});
+  wait(kLinkRetireNs);
+  shard().set_up(true);
+  reconnect();
+  EXPECT_EQ(numbers(1), counting(7));
+  EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+}
+
+// The callbacks may use the dispatcher that calls them.
+class Resender final : public DispatcherEvents {
+ public:
+  void on_window_open(uint32_t) override { send_more(); }
+  void on_key_answer(int64_t id, KeyAnswer, const AuthKeyRecord*) override {
+    if (++answers < 5) {
+      EXPECT_TRUE(dispatcher->query_auth_key(id, {}));
+    }
+  }
+  void on_store_answer(uint64_t, StoreAnswer) override {}
+  void on_key_unregistered(int64_t) override {}
+  void on_push(PushRequest push) override {
+    send_more();
+    push.reply->done(true);
+  }
+  void send_more() {
+    for (; sent < 500; ++sent) {
+      const NumberedMessage m(1, sent);
+      if (dispatcher->send(m.message) != Submit::kAccepted) return;
+    }
+  }
+  Dispatcher* dispatcher = nullptr;
+  uint32_t sent = 0;
+  int answers = 0;
+};
+
+TEST(DispatcherReentry, EventsMaySendAndAsk) {
+  MemoryTransport transport(MemoryTransport::Mode::kStepped);
+  CountingWaker waker;
+  CounterBlock counters;
+  Resender events;
+  Dispatcher dispatcher({.server_id = "g:1", .window_messages_max = 16}, transport, events, waker,
+                        counters);
+  events.dispatcher = &dispatcher;
+  dispatcher.set_shards({kShard});
+  ASSERT_TRUE(dispatcher.query_auth_key(3, {}));
+  Now now;
+  for (int i = 0; i < 500; ++i) {
+    now.mono_ns += kNsPerMs;
+    dispatcher.poll(now);
+    dispatcher.flush(now);
+    transport.settle();
+  }
+  EXPECT_EQ(events.sent, 500U);
+  EXPECT_EQ(events.answers, 5);
+  const auto received = transport.shard(kShard).received();
+  ASSERT_EQ(received.size(), 500U);
+  for (uint32_t i = 0; i < 500; ++i) EXPECT_EQ(number_of(received[i].payload), i);
+}
+
+}  // namespace
+}  // namespace ringway::cluster
