@@ -62,9 +62,9 @@ Bytes sealed_as_is(const AuthKeyBytes& key, const Bytes& plaintext, Sender sende
 
 // The ping of the published frame with another length field and padding.
 Bytes ping_plaintext(uint32_t length, size_t padding) {
-  Bytes plaintext = hex(kPingPlaintext);
-  plaintext.resize(44);
-  plaintext.resize(44 + padding, 0xee);
+  const Bytes published = hex(kPingPlaintext);
+  Bytes plaintext(44 + padding, 0xee);
+  std::memcpy(plaintext.data(), published.data(), 44);
   store_le(plaintext.data() + 28, length);
   return plaintext;
 }
@@ -285,7 +285,7 @@ TEST(Message, BatchMixesGoodAndBad) {
       error = Error::kBadMsgKey;
     }
     if (i % 11 == 4) {
-      frame.resize(frame.size() - 1);
+      frame.pop_back();
       error = Error::kBadLength;
     }
     frames.push_back(std::move(frame));
@@ -466,7 +466,7 @@ TEST_P(SlicedTest, SealsAndOpensLargeMessages) {
 TEST_P(SlicedTest, RefusesAFlippedBitAnywhere) {
   const AuthKeyBytes key = seeded_key(10);
   Bytes plaintext = message_plaintext(40000, 1);
-  plaintext.resize(plaintext.size() + 16, 0xaa);
+  plaintext.insert(plaintext.end(), 16, 0xaa);
   const Bytes good = sealed_as_is(key, plaintext, Sender::kClient);
   for (const size_t at : {size_t{8}, size_t{23}, size_t{24}, size_t{20000}, good.size() - 1}) {
     Bytes frame = good;
