@@ -1,10 +1,12 @@
 #include "config/loader.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 #include "config/keys.h"
 
@@ -18,14 +20,49 @@ void read_root(Document& document, const YAML::Node& node, Config& config) {
   root.close();
 }
 
-void parse_document(std::string_view text, Document& document, Config& config) {
+// Remembers where the last document began and ignores what is in it.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  [[nodiscard]] YAML::Mark last() const noexcept { return last_; }
+
+  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  YAML::Mark last_ = YAML::Mark::null_mark();
+};
+
+// Whether the text goes on after its first document; `mark` is then where. YAML::LoadAll would
+// tell, but it never ends on a text such as ",": the parser takes that for one empty document after
+// another.
+bool goes_on(const std::string& text, YAML::Mark& mark) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return false;
+  mark = starts.last();
+  return true;
+}
+
+void parse_document(const std::string& text, Document& document, Config& config) {
   // yaml-cpp reports by exception; none leaves this function.
   try {
-    const std::vector<YAML::Node> nodes = YAML::LoadAll(std::string(text));
-    if (nodes.size() > 1) {
-      document.error(nodes[1].Mark(), "a second YAML document begins here; expected only one");
+    YAML::Mark mark;
+    if (goes_on(text, mark)) {
+      document.error(mark, "expected one YAML document, and something follows here");
+    } else {
+      read_root(document, YAML::Load(text), config);
     }
-    read_root(document, nodes.empty() ? YAML::Node() : nodes.front(), config);
   } catch (const YAML::Exception& exception) {
     document.error(exception.mark, fmt::format("not YAML: {}", exception.msg));
   }
@@ -46,7 +83,7 @@ LoadOutcome load_text(std::string_view text, std::string file_name) {
   }
   Document document(std::move(file_name));
   LoadOutcome outcome;
-  parse_document(text, document, outcome.config);
+  parse_document(std::string(text), document, outcome.config);
   outcome.errors = document.errors();
   outcome.warnings = document.warnings();
   outcome.config.without_effect = document.keys_without_effect();

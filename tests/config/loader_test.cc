@@ -102,7 +102,9 @@ TEST(Loader, ReportsEverythingInTheOrderOfLines) {
 TEST(Loader, RefusesWhatIsNotOneYamlMap) {
   EXPECT_THAT(bad("a: [1\n"), HasSubstr("not YAML"));
   EXPECT_THAT(bad("- a\n"), HasSubstr("f.yaml:1: the file: expected a section with keys"));
-  EXPECT_THAT(bad("Name: a\n---\nName: b\n"), HasSubstr("a second YAML document"));
+  EXPECT_THAT(bad("Name: a\n---\nName: b\n"), HasSubstr("f.yaml:2: expected one YAML document"));
+  EXPECT_THAT(bad(","), HasSubstr("f.yaml:1: expected one YAML document"));
+  EXPECT_EQ(good("---\nName: a\n...\n").name, "a");
   EXPECT_THAT(bad("Name: a\nNAME: b\n"), HasSubstr("f.yaml:2: key \"NAME\" stands twice"));
   EXPECT_THAT(bad(std::string(kConfigFileBytesMax + 1, '\n')), HasSubstr("larger than"));
 }

@@ -1,0 +1,27 @@
+// Any text is a configuration or a list of errors; what loads keeps the promises of
+// config/config.h.
+#include <string_view>
+
+#include "base/assert.h"
+#include "config/loader.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
+  using namespace ringway;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const config::LoadOutcome outcome = config::load_text(text, "fuzz.yaml");
+  if (!outcome.ok()) return 0;
+  const config::Config& loaded = outcome.config;
+  RW_ASSERT(loaded.limits.input_bytes_per_connection >= loaded.limits.frame_bytes);
+  RW_ASSERT(loaded.limits.frame_bytes <= kFrameBytesCeiling);
+  RW_ASSERT(loaded.limits.output_bytes_per_connection >= kServerFrameBytesMax);
+  RW_ASSERT(loaded.timeouts.idle_ns > 0 && loaded.timeouts.idle_ns <= config::kNoTimeoutNs);
+  const uint32_t workers = config::worker_count(loaded, 2);
+  RW_ASSERT(workers >= 1 && workers <= kWorkersMax);
+  for (uint32_t index = 0; index < workers; ++index) {
+    const config::WorkerConfig worker = config::worker_config(loaded, index);
+    RW_ASSERT(worker.buffers >= kReceiveBuffersMin && worker.buffers <= kReceiveBuffersMax);
+    RW_ASSERT((worker.buffers & (worker.buffers - 1)) == 0);
+  }
+  RW_ASSERT(!config::describe(loaded).empty());
+  return 0;
+}
