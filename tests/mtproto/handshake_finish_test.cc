@@ -316,7 +316,8 @@ TEST_F(HandshakeFinish, ABadPowerIsRefused) {
 }
 
 bool contains(ByteView haystack, ByteView needle) {
-  return !std::ranges::search(haystack, needle).empty();
+  return std::search(haystack.begin(), haystack.end(), needle.begin(), needle.end()) !=
+         haystack.end();
 }
 
 TEST_F(HandshakeFinish, SecretsAreGoneAfterOk) {
@@ -406,9 +407,9 @@ TEST(HandshakeMove, OnlyWholeStatesAreTaken) {
     bytes[at] = value;
     return bytes;
   };
-  EXPECT_EQ(error_of(changed(0, 2)), Error::kMalformed);  // version
-  EXPECT_EQ(error_of(changed(9, 4)), Error::kMalformed);  // count
-  for (const uint8_t bad_state : Bytes{1, 3, 4, 6, 255}) {     // working, storing, none
+  EXPECT_EQ(error_of(changed(0, 2)), Error::kMalformed);    // version
+  EXPECT_EQ(error_of(changed(9, 4)), Error::kMalformed);    // count
+  for (const uint8_t bad_state : Bytes{1, 3, 4, 6, 255}) {  // working, storing, none
     EXPECT_EQ(error_of(changed(10, bad_state)), Error::kMalformed) << int{bad_state};
   }
 }
