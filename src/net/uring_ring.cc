@@ -174,7 +174,7 @@ int UringRing::Impl::register_buffers(const UringOptions& options) {
 }
 
 std::string UringRing::start() {
-  if (const int error = io_uring_enable_rings(&impl_->ring); error != 0) {
+  if (const int error = enable_uring(impl_->ring); error != 0) {
     return explain_uring_error("enable io_uring", -error, UringEnvironment::read());
   }
   // Saves the kernel a descriptor look-up per turn; without it everything works all the same.

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -108,6 +110,12 @@ int set_up_uring(io_uring& ring, unsigned entries, std::string& flags_text) {
     if (error != -EINVAL) return error;
   }
   return error;
+}
+
+int enable_uring(io_uring& ring) {
+  const long result =
+      syscall(SYS_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  return result < 0 ? -errno : 0;
 }
 
 bool has_multishot_receive(io_uring& ring) {

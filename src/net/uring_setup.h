@@ -25,6 +25,10 @@ struct UringEnvironment {
 // `flags_text` names the flags.
 [[nodiscard]] int set_up_uring(io_uring& ring, unsigned entries, std::string& flags_text);
 
+// Makes the calling thread the issuer of a disabled ring. 0 or -errno. (liburing 2.3 declares
+// io_uring_enable_rings() but Debian's library does not export it.)
+[[nodiscard]] int enable_uring(io_uring& ring);
+
 // Whether the kernel has multishot receive (Linux 6.0), which no probe tells directly.
 [[nodiscard]] bool has_multishot_receive(io_uring& ring);
 
