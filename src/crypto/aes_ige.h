@@ -2,7 +2,8 @@
 //
 // c[i] = E(p[i] ^ c[i-1]) ^ p[i-1]; the 32-byte iv is c[-1] followed by p[-1]. IGE is serial inside one
 // message, so the batch calls take many messages and kernels run them side by side. All work is in
-// place; data sizes are multiples of 16 (the caller has checked).
+// place; data sizes are multiples of 16 (the caller has checked). The batch calls work on any thread and
+// keep nothing of what they are given; an IgeStream belongs to one thread at a time.
 #pragma once
 
 #include <array>

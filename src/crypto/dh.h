@@ -1,6 +1,7 @@
 // crypto/dh: Diffie-Hellman over the one 2048-bit prime that clients accept, with g = 3.
 //
-// A modular exponentiation takes milliseconds: never on a worker thread.
+// A modular exponentiation takes milliseconds: never on a worker thread. Otherwise any thread; nothing
+// of what is passed in is kept.
 #pragma once
 
 #include "base/bytes.h"

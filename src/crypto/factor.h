@@ -1,4 +1,5 @@
-// crypto/factor: the pq of the key exchange: making one (server) and taking one apart (client).
+// crypto/factor: the pq of the key exchange: making one (server) and taking one apart (client). Pure
+// functions on any thread.
 #pragma once
 
 #include <cstdint>

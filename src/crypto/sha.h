@@ -1,6 +1,7 @@
 // crypto/sha: SHA-1 and SHA-256.
 //
-// Low-level contexts, because looking an algorithm up costs more than hashing a short message.
+// Low-level contexts, because looking an algorithm up costs more than hashing a short message. Any
+// thread; what is passed in is borrowed for the call, a Sha256 belongs to one thread at a time.
 #pragma once
 
 #include <array>

@@ -155,6 +155,7 @@ size_t open_chunk(std::span<OpenJob> jobs) noexcept {
       job.error = Error::kBadLength;
       continue;
     }
+    RW_ASSERT(job.key != nullptr);
     job.error = Error::kNone;
     const size_t i = chunk.count++;
     taken[i] = &job;
