@@ -1,39 +1,29 @@
 // Known answers of the key exchange.
 //
-// "Official" is the run that https://core.telegram.org/mtproto/samples-auth_key prints; "own" is a run
-// with fixed inputs and a throw-away RSA key, computed by an independent implementation.
+// "Official" is the run that https://core.telegram.org/mtproto/samples-auth_key prints; "own" is a
+// run with fixed inputs and a throw-away RSA key, computed by an independent implementation.
 #pragma once
 
 #include <string_view>
 
 namespace ringway::handshake_vectors {
 
-inline constexpr std::string_view kOfficialNonce =
-    "15a084b3b9ca2a17f03925f44b78fe68";
-inline constexpr std::string_view kOfficialServerNonce =
-    "d6701fcd212ceb87c966e5318f5564a8";
+inline constexpr std::string_view kOfficialNonce = "15a084b3b9ca2a17f03925f44b78fe68";
+inline constexpr std::string_view kOfficialServerNonce = "d6701fcd212ceb87c966e5318f5564a8";
 inline constexpr std::string_view kOfficialNewNonce =
     "845fad32d10a4c7967da49a89fbe508ad24aa3150992b499b3b2c72cdc0f364c";
 inline constexpr std::string_view kOfficialTmpKey =
     "d32e4a7f18252ae2b0406b84633e1117833ed75bda40011d1e1700e3e08a8ae7";
 inline constexpr std::string_view kOfficialTmpIv =
     "4ffc40d969d49934ed3740ff66d9179947a5e1d85c4c7f15555920c1845fad32";
-inline constexpr std::string_view kOfficialAnswerHash =
-    "adddf2feb5e14f93ee8d3a5181f9d89a39e4439c";
-inline constexpr std::string_view kOfficialAnswerPadding =
-    "7607b7374780e1c0";
-inline constexpr std::string_view kOfficialNewNonceHash1 =
-    "677f483bb89fd206b244a2d1ac38cb31";
-inline constexpr std::string_view kOfficialNewNonceHash2 =
-    "5f76f126317168f0b0aa0f8a7cde8d52";
-inline constexpr std::string_view kOfficialNewNonceHash3 =
-    "f0d720c06e826b5920c6020c882acbe6";
-inline constexpr std::string_view kOfficialAuthKeyId =
-    "8ae7a271969a9b1f";
-inline constexpr std::string_view kOfficialAuxHash =
-    "26d6ceeff1381295";
-inline constexpr std::string_view kOfficialSalt =
-    "522fb2fff026a7fe";
+inline constexpr std::string_view kOfficialAnswerHash = "adddf2feb5e14f93ee8d3a5181f9d89a39e4439c";
+inline constexpr std::string_view kOfficialAnswerPadding = "7607b7374780e1c0";
+inline constexpr std::string_view kOfficialNewNonceHash1 = "677f483bb89fd206b244a2d1ac38cb31";
+inline constexpr std::string_view kOfficialNewNonceHash2 = "5f76f126317168f0b0aa0f8a7cde8d52";
+inline constexpr std::string_view kOfficialNewNonceHash3 = "f0d720c06e826b5920c6020c882acbe6";
+inline constexpr std::string_view kOfficialAuthKeyId = "8ae7a271969a9b1f";
+inline constexpr std::string_view kOfficialAuxHash = "26d6ceeff1381295";
+inline constexpr std::string_view kOfficialSalt = "522fb2fff026a7fe";
 // The payload as received: random words follow the object, inside the declared length.
 inline constexpr std::string_view kOfficialDhGenOk =
     "000000000000000001c0a6f6fdc0ab657000000034f7cb3b15a084b3b9ca2a17f03925f44b78fe68d6701fcd212c"
@@ -79,8 +69,7 @@ inline constexpr std::string_view kOfficialGB =
     "660cf3ebe61b6c21adaac2a9317120a6f4d1da65978fa74bf94cc65a0ca2479d064906e78575049e7654d346ca57"
     "6c6778f478cdb48fca2fd9202e6e5f95fef623a206207afb41619c419357b49f4f8825b37ef7e74811fba22bdf45"
     "730f423793c5049514363232f3358bc5f60a416bdce7d7bbfb49";
-inline constexpr std::string_view kOfficialClientPadding =
-    "c320374a97c7bb863cff9f97";
+inline constexpr std::string_view kOfficialClientPadding = "c320374a97c7bb863cff9f97";
 inline constexpr std::string_view kOfficialClientEncrypted =
     "79ca5b557095ad847c53d6308a38b62fc9a6f2356c07f298d21c9b0db4002d90c4c0fb9c72626f9f146b4e3a81f5"
     "9ed5cc6a0b4f59bc7411cdca6bda8c27b6c3b6db548f076bb6ccb6791db116e6368c7328ba21212121446ce754ec"
@@ -101,8 +90,7 @@ inline constexpr std::string_view kOfficialAuthKey =
 // An older published sample.
 inline constexpr std::string_view kOlderNewNonce =
     "311c85db234aa2640afc4a76a735cf5b1f0fd68bd17fa181e1229ad867cc024d";
-inline constexpr std::string_view kOlderServerNonce =
-    "a5cf4d33f4a11ea877ba4aa573907330";
+inline constexpr std::string_view kOlderServerNonce = "a5cf4d33f4a11ea877ba4aa573907330";
 inline constexpr std::string_view kOlderTmpKey =
     "f011280887c7bb01df0fc4e17830e0b91fbb8be4b2267cb985ae25f33b527253";
 inline constexpr std::string_view kOlderTmpIv =
@@ -113,7 +101,8 @@ inline constexpr std::string_view kLeadingZeroTmpKey =
 inline constexpr std::string_view kLeadingZeroTmpIv =
     "9cb702d4fd6e5d25e864070e166e6218f6783e8511471a5ab7802cf200010203";
 
-// RSA_PAD of 144 times "a" under a production key, all random bytes being zero (gotd/td, TestRSAPad).
+// RSA_PAD of 144 times "a" under a production key, all random bytes being zero (gotd/td,
+// TestRSAPad).
 inline constexpr std::string_view kProductionPem =
     "-----BEGIN RSA PUBLIC KEY-----\n"
     "MIIBCgKCAQEA6LszBcC1LGzyr992NzE0ieY+BSaOW622Aa9Bd4ZHLl+TuFQ4lo4g\n"
@@ -232,24 +221,17 @@ inline constexpr std::string_view kOwnTmpKey =
     "d560e7c143d1315eb193247505a0cf79d744739abfe19b75be693be4b386e03f";
 inline constexpr std::string_view kOwnTmpIv =
     "c06f559e964f70a958b1c56a7fe8c6e6e1436b219d7f2c12af8f95b420212223";
-inline constexpr std::string_view kOwnAnswerHash =
-    "54bdbcfd2fb9a0091c9eb264721f51ac9863d048";
+inline constexpr std::string_view kOwnAnswerHash = "54bdbcfd2fb9a0091c9eb264721f51ac9863d048";
 inline constexpr std::string_view kOwnAnswerSha256 =
     "6bd7609767715c4a581a2ad661187c788f8ec9365a2252fd175a94f55cbb1871";
 inline constexpr std::string_view kOwnAnswerHead =
     "ec439dd6d732551869d7197742f9dbbc3e8bd2863f11b5604109cf8af497f8f9";
-inline constexpr std::string_view kOwnAnswerTail =
-    "f02d6f5f486f295b7f4bccf8fe34ce57";
-inline constexpr std::string_view kOwnAuthKeyId =
-    "d0b862e8e06397fa";
-inline constexpr std::string_view kOwnAuxHash =
-    "a8573f1a1af77e38";
-inline constexpr std::string_view kOwnNewNonceHash1 =
-    "1697e18fa0f9c5dd0e71da1f89c40e67";
-inline constexpr std::string_view kOwnNewNonceHash2 =
-    "f0f609ecbe98545251d53e5c1f0a49b4";
-inline constexpr std::string_view kOwnNewNonceHash3 =
-    "4ba507bcbc17c8cbfa8cc5ed4b1220b2";
+inline constexpr std::string_view kOwnAnswerTail = "f02d6f5f486f295b7f4bccf8fe34ce57";
+inline constexpr std::string_view kOwnAuthKeyId = "d0b862e8e06397fa";
+inline constexpr std::string_view kOwnAuxHash = "a8573f1a1af77e38";
+inline constexpr std::string_view kOwnNewNonceHash1 = "1697e18fa0f9c5dd0e71da1f89c40e67";
+inline constexpr std::string_view kOwnNewNonceHash2 = "f0f609ecbe98545251d53e5c1f0a49b4";
+inline constexpr std::string_view kOwnNewNonceHash3 = "4ba507bcbc17c8cbfa8cc5ed4b1220b2";
 inline constexpr std::string_view kOwnGA =
     "5b1142f3a9d68fb5d161c78fa5ce1961e8707427f2c1c147485d9a4b9c20979a820646620b126bd488c03db7a381"
     "b7655459ea04a23899a20356dfd79c096d59617225506dfb753e2e69e5ac27c543437f3464cf096380500f57797f"
