@@ -327,6 +327,29 @@ class GrpcChannel final : public ShardChannel {
   std::vector<uint64_t> paused_;
 };
 
+// gRPC's callback threads live as long as any channel that has used them, and the last such channel
+// joins them. That must not be one whose last reference a callback drops, since a thread cannot
+// join itself. This channel leads nowhere (it has no credentials, so every call on it fails at
+// once), is used once, and outlives all others of its transport.
+class Anchor {
+ public:
+  Anchor() : channel_(grpc::CreateChannel("", nullptr)), stub_(channel_) {
+    const grpc::Slice nothing;
+    const Buffer request(&nothing, 1);
+    Buffer response;
+    grpc::ClientContext context;
+    Outstanding call;
+    call.add();
+    stub_.UnaryCall(&context, "/", {}, &request, &response,
+                    [&call](const grpc::Status&) { call.remove(); });
+    call.wait_for_none();
+  }
+
+ private:
+  const std::shared_ptr<grpc::Channel> channel_;
+  grpc::GenericStub stub_;
+};
+
 class GrpcTransport final : public ShardTransport {
  public:
   ~GrpcTransport() override { outstanding_->wait_for_none(); }
@@ -336,6 +359,7 @@ class GrpcTransport final : public ShardTransport {
   }
 
  private:
+  const Anchor anchor_;
   const std::shared_ptr<Outstanding> outstanding_ = std::make_shared<Outstanding>();
 };
 

@@ -179,6 +179,7 @@ TEST_F(DispatcherTest, OneTurnIsOneBatchUpToTheCap) {
 struct WireCase {
   bool batch, stream, unary;
   const char* name;
+  friend void PrintTo(const WireCase& wire, std::ostream* out) { *out << wire.name; }
 };
 class WireTest : public DispatcherTest, public ::testing::WithParamInterface<WireCase> {
  protected:
