@@ -25,8 +25,14 @@ Outcome outcome_of(Error error) noexcept {
 
 std::shared_ptr<ShardCore> ShardCore::make(CoreOptions options, std::unique_ptr<KeyStore> keys,
                                            std::unique_ptr<Recorder> recorder) {
-  return std::shared_ptr<ShardCore>(
+  std::shared_ptr<ShardCore> core(
       new ShardCore(std::move(options), std::move(keys), std::move(recorder)));
+  // Calls to gateways may end after the core has gone.
+  core->gateways_.on_failure(
+      [weak = std::weak_ptr<ShardCore>(core)](int64_t auth_key_id, int64_t session_id) {
+        if (const auto self = weak.lock()) self->push_failed(auth_key_id, session_id);
+      });
+  return core;
 }
 
 ShardCore::ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys,
@@ -36,10 +42,6 @@ ShardCore::ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys,
       keys_(std::move(keys)),
       service_(options_.service),
       table_(*keys_),
-      gateways_([this](int64_t auth_key_id, int64_t session_id) {
-        // Calls to gateways end after stop() and may outlive the core.
-        if (const auto self = weak_from_this().lock()) self->push_failed(auth_key_id, session_id);
-      }),
       set_auth_key_refusals_(options_.faults.refuse_set_auth_key) {}
 
 ShardCore::~ShardCore() { stop(); }
@@ -180,7 +182,7 @@ void ShardCore::set_auth_key(const session::TL_session_setAuthKey& request, Now 
   }
 }
 
-Outcome ShardCore::query_auth_key(int64_t auth_key_id, Now now, mtproto::AuthKeyInfo& info) {
+Outcome ShardCore::query_auth_key(int64_t auth_key_id, Now now, ::mtproto::AuthKeyInfo& info) {
   Outcome outcome;
   if (options_.faults.query_unavailable) {
     outcome = {kCodeUnavailable, "UNAVAILABLE_ON_DEMAND"};

@@ -49,7 +49,7 @@ struct CoreStats {
   uint64_t pushes_failed = 0;  // reported as not delivered
 };
 
-class ShardCore : public std::enable_shared_from_this<ShardCore> {
+class ShardCore {
  public:
   // `recorder` may be null.
   [[nodiscard]] static std::shared_ptr<ShardCore> make(CoreOptions options,
@@ -76,7 +76,7 @@ class ShardCore : public std::enable_shared_from_this<ShardCore> {
   void set_auth_key(const session::TL_session_setAuthKey& request, Now now,
                     std::function<void(bool stored)> done);
   // Fills `info`, or tells why not.
-  Outcome query_auth_key(int64_t auth_key_id, Now now, mtproto::AuthKeyInfo& info);
+  Outcome query_auth_key(int64_t auth_key_id, Now now, ::mtproto::AuthKeyInfo& info);
 
   // Where answers go when they cannot go back on the wire; null for an empty address.
   [[nodiscard]] std::shared_ptr<GatewayPeer> gateway(std::string_view server_id) {

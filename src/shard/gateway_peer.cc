@@ -15,10 +15,28 @@ constexpr int kReconnectMostMs = 1000;
 
 }  // namespace
 
+void CallsAlive::add() {
+  const std::lock_guard lock(mutex_);
+  ++count_;
+}
+
+void CallsAlive::remove() {
+  const std::lock_guard lock(mutex_);
+  if (--count_ == 0) none_.notify_all();
+}
+
+void CallsAlive::wait_for_none() {
+  std::unique_lock lock(mutex_);
+  none_.wait(lock, [this] { return count_ == 0; });
+}
+
 struct GatewayPeer::UnaryPush {
+  explicit UnaryPush(std::shared_ptr<CallsAlive> alive) : hold(std::move(alive)) {}
+
+  CallHold hold;
   grpc::ClientContext context;
   gateway::TL_gateway_sendDataToGateway request;
-  mtproto::Bool answer;
+  ::mtproto::Bool answer;
 };
 
 GatewayPeer::GatewayPeer(std::string address, PushFailed failed)
@@ -35,6 +53,7 @@ GatewayPeer::GatewayPeer(std::string address, PushFailed failed)
 }
 
 void GatewayPeer::push(int64_t auth_key_id, int64_t session_id, ByteView payload, bool by_stream) {
+  const CallHold hold(alive_);  // keeps the channel while this thread uses it
   if (by_stream) {
     const auto open = stream();
     if (open != nullptr && open->push(auth_key_id, session_id, payload)) return;
@@ -52,7 +71,7 @@ std::shared_ptr<PushStream> GatewayPeer::stream() {
     const std::lock_guard lock(mutex_);
     if (no_stream_ || stopped_) return nullptr;
     if (stream_ != nullptr) return stream_;
-    made = std::make_shared<PushStream>(shared_from_this());
+    made = std::make_shared<PushStream>(shared_from_this(), alive_);
     stream_ = made;
     made->start(*stream_stub_);
   }
@@ -60,7 +79,7 @@ std::shared_ptr<PushStream> GatewayPeer::stream() {
 }
 
 void GatewayPeer::push_unary(const gateway::TL_gateway_sendDataToGateway& request) {
-  auto call = std::make_unique<UnaryPush>();
+  auto call = std::make_unique<UnaryPush>(alive_);
   UnaryPush* const raw = call.get();
   raw->request = request;
   raw->context.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_REALTIME),
@@ -116,7 +135,7 @@ void GatewayPeer::stream_done(PushStream* stream, const grpc::Status& status) {
   }
 }
 
-void GatewayPeer::stop() {
+void GatewayPeer::cancel() {
   std::shared_ptr<PushStream> open;
   {
     const std::lock_guard lock(mutex_);
@@ -128,9 +147,16 @@ void GatewayPeer::stop() {
   if (open != nullptr) open->cancel();
 }
 
+void GatewayPeer::stop() {
+  alive_->wait_for_none();
+  unary_stub_.reset();
+  stream_stub_.reset();
+}
+
 std::shared_ptr<GatewayPeer> GatewayPeers::find(std::string_view address) {
   if (address.empty()) return nullptr;
   const std::lock_guard lock(mutex_);
+  if (stopped_) return nullptr;
   if (const auto found = peers_.find(address); found != peers_.end()) return found->second;
   if (peers_.size() >= kShardGatewaysMax) {
     // Peers that no session and no call refers to.
@@ -147,7 +173,9 @@ void GatewayPeers::stop() {
   {
     const std::lock_guard lock(mutex_);
     peers.swap(peers_);
+    stopped_ = true;
   }
+  for (auto& [address, peer] : peers) peer->cancel();
   for (auto& [address, peer] : peers) peer->stop();
 }
 

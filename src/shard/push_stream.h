@@ -20,7 +20,8 @@ class PushStream final
     : public grpc::ClientBidiReactor<gateway::GatewayStreamRequest, gateway::GatewayStreamResponse>,
       public std::enable_shared_from_this<PushStream> {
  public:
-  explicit PushStream(std::shared_ptr<GatewayPeer> peer) : peer_(std::move(peer)) {}
+  PushStream(std::shared_ptr<GatewayPeer> peer, std::shared_ptr<CallsAlive> alive)
+      : hold_(std::move(alive)), peer_(std::move(peer)) {}
 
   void start(gateway::RPCGatewayStream::Stub& stub);
   // False when the stream is gone or too much waits. What waits when it ends goes back to the peer.
@@ -38,6 +39,7 @@ class PushStream final
  private:
   void write_next();
 
+  const CallHold hold_;
   const std::shared_ptr<GatewayPeer> peer_;
   grpc::ClientContext context_;
   gateway::GatewayStreamResponse response_;

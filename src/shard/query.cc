@@ -132,16 +132,15 @@ Result<Bytes> inflate_packed(ByteReader& reader, size_t& inflate_budget) {
 
 }  // namespace
 
-Result<Query> unwrap_query(ByteView body, size_t& inflate_budget) {
+Result<Query> unwrap_query(ByteView body, bool may_be_packed, size_t& inflate_budget) {
   Query query;
   ByteReader reader(body);
-  bool was_packed = false;
   for (size_t depth = 0; depth <= kShardWrapperDepthMax; ++depth) {
     RW_TRY_ASSIGN(query.constructor, reader.u32());
-    if (query.constructor == mtproto::constructor::kGzipPacked && !was_packed) {
+    if (query.constructor == mtproto::constructor::kGzipPacked && may_be_packed) {
       RW_TRY_ASSIGN(query.inflated, inflate_packed(reader, inflate_budget));
       reader = ByteReader(query.inflated);
-      was_packed = true;
+      may_be_packed = false;
       continue;
     }
     const auto skipped = skip_wrapper(reader, query.constructor, query.layer);

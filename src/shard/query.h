@@ -15,10 +15,10 @@ struct Query {
   int32_t layer = 0;   // of invokeWithLayer; 0 when there was none
 };
 
-// Unwraps invokeWithLayer, initConnection and their kin, and one gzip_packed. `inflate_budget` is
-// what may be inflated at most and shrinks by what was. Errors: kTruncated and kMalformed for
-// broken wrappers, kTooLarge for too many of them or for too much inflated data. `body` is
-// borrowed.
-Result<Query> unwrap_query(ByteView body, size_t& inflate_budget);
+// Unwraps invokeWithLayer, initConnection and their kin, and one gzip_packed when `may_be_packed`.
+// `inflate_budget` is what may be inflated at most and shrinks by what was. Errors: kTruncated and
+// kMalformed for broken wrappers, kTooLarge for too many of them or for too much inflated data.
+// `body` is borrowed.
+Result<Query> unwrap_query(ByteView body, bool may_be_packed, size_t& inflate_budget);
 
 }  // namespace ringway::shard

@@ -75,7 +75,7 @@ class StreamReactor final : public WireReactor<SessionStreamRequest, SessionStre
   }
 
   void take_query(const SessionStreamRequest& request) {
-    mtproto::AuthKeyInfo info;
+    ::mtproto::AuthKeyInfo info;
     const Outcome outcome =
         core_->query_auth_key(request.query_auth_key().auth_key_id(), read_clocks(), info);
     if (!outcome.ok()) {

@@ -180,12 +180,12 @@ bool Turn::serve_object(const InnerMessage& message, ByteView body, bool was_pac
   // A service message that does not parse is acknowledged and otherwise ignored.
   if (served.ok()) return *served;
   if (served.error() != Error::kNotFound) return false;
-  serve_query(message, body);
+  serve_query(message, body, was_packed);
   return true;
 }
 
-void Turn::serve_query(const InnerMessage& message, ByteView body) {
-  const auto query = unwrap_query(body, inflate_budget_);
+void Turn::serve_query(const InnerMessage& message, ByteView body, bool was_packed) {
+  const auto query = unwrap_query(body, !was_packed, inflate_budget_);
   if (!query.ok()) {
     answer_rpc_error(message.msg_id, kBadRequest, "INPUT_FETCH_ERROR");
     return;

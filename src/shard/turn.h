@@ -43,7 +43,7 @@ class Turn {
   // By constructor. True when the message got an answer or needs none.
   bool serve_object(const InnerMessage& message, ByteView body, bool was_packed);
   Result<bool> serve_service(const InnerMessage& message, uint32_t number, ByteReader arguments);
-  void serve_query(const InnerMessage& message, ByteView body);
+  void serve_query(const InnerMessage& message, ByteView body, bool was_packed);
 
   // Service messages (turn_service.cc).
   Result<void> on_msgs_ack(ByteReader arguments);

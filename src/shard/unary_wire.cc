@@ -8,7 +8,7 @@ namespace {
 constexpr int32_t kTeamgramBoolTrue = -1720552011;
 constexpr int32_t kTeamgramBoolFalse = -1132882121;
 
-void fill(mtproto::Bool& answer, bool value) {
+void fill(::mtproto::Bool& answer, bool value) {
   answer.set_predicate_name(value ? "boolTrue" : "boolFalse");
   answer.set_constructor(value ? kTeamgramBoolTrue : kTeamgramBoolFalse);
 }
@@ -54,14 +54,14 @@ grpc::ServerUnaryReactor* finish_unimplemented(grpc::CallbackServerContext* cont
 
 grpc::ServerUnaryReactor* UnaryService::session_queryAuthKey(
     grpc::CallbackServerContext* context, const session::TL_session_queryAuthKey* request,
-    mtproto::AuthKeyInfo* answer) {
+    ::mtproto::AuthKeyInfo* answer) {
   const Outcome outcome = core_->query_auth_key(request->auth_key_id(), read_clocks(), *answer);
   return finish(core_->faults(), context, status_of(outcome));
 }
 
 grpc::ServerUnaryReactor* UnaryService::session_setAuthKey(
     grpc::CallbackServerContext* context, const session::TL_session_setAuthKey* request,
-    mtproto::Bool* answer) {
+    ::mtproto::Bool* answer) {
   auto* reactor = context->DefaultReactor();
   const int64_t delay_ms = core_->faults().delay_ms;
   core_->set_auth_key(*request, read_clocks(), [reactor, answer, delay_ms](bool stored) {
@@ -73,7 +73,7 @@ grpc::ServerUnaryReactor* UnaryService::session_setAuthKey(
 
 grpc::ServerUnaryReactor* UnaryService::session_createSession(
     grpc::CallbackServerContext* context, const session::TL_session_createSession* /*request*/,
-    mtproto::Bool* answer) {
+    ::mtproto::Bool* answer) {
   if (!messages_) return finish_unimplemented(context);
   // The first message makes the session.
   fill(*answer, true);
@@ -82,7 +82,7 @@ grpc::ServerUnaryReactor* UnaryService::session_createSession(
 
 grpc::ServerUnaryReactor* UnaryService::session_sendDataToSession(
     grpc::CallbackServerContext* context, const session::TL_session_sendDataToSession* request,
-    mtproto::Bool* answer) {
+    ::mtproto::Bool* answer) {
   if (!messages_) return finish_unimplemented(context);
   const auto& data = request->data();
   PushRoute route;
@@ -118,7 +118,7 @@ grpc::ServerUnaryReactor* UnaryService::session_sendHttpDataToSession(
 
 grpc::ServerUnaryReactor* UnaryService::session_closeSession(
     grpc::CallbackServerContext* context, const session::TL_session_closeSession* request,
-    mtproto::Bool* answer) {
+    ::mtproto::Bool* answer) {
   if (!messages_) return finish_unimplemented(context);
   core_->close(request->client(), Wire::kUnary);
   fill(*answer, true);

@@ -18,23 +18,23 @@ class UnaryService final : public session::RPCSession::CallbackService {
 
   grpc::ServerUnaryReactor* session_queryAuthKey(grpc::CallbackServerContext* context,
                                                  const session::TL_session_queryAuthKey* request,
-                                                 mtproto::AuthKeyInfo* answer) override;
+                                                 ::mtproto::AuthKeyInfo* answer) override;
   grpc::ServerUnaryReactor* session_setAuthKey(grpc::CallbackServerContext* context,
                                                const session::TL_session_setAuthKey* request,
-                                               mtproto::Bool* answer) override;
+                                               ::mtproto::Bool* answer) override;
   grpc::ServerUnaryReactor* session_createSession(grpc::CallbackServerContext* context,
                                                   const session::TL_session_createSession* request,
-                                                  mtproto::Bool* answer) override;
+                                                  ::mtproto::Bool* answer) override;
   grpc::ServerUnaryReactor* session_sendDataToSession(
       grpc::CallbackServerContext* context, const session::TL_session_sendDataToSession* request,
-      mtproto::Bool* answer) override;
+      ::mtproto::Bool* answer) override;
   grpc::ServerUnaryReactor* session_sendHttpDataToSession(
       grpc::CallbackServerContext* context,
       const session::TL_session_sendHttpDataToSession* request,
       session::HttpSessionData* answer) override;
   grpc::ServerUnaryReactor* session_closeSession(grpc::CallbackServerContext* context,
                                                  const session::TL_session_closeSession* request,
-                                                 mtproto::Bool* answer) override;
+                                                 ::mtproto::Bool* answer) override;
 
  private:
   const std::shared_ptr<ShardCore> core_;
