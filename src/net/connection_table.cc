@@ -212,7 +212,8 @@ void ConnectionTable::start_send(ConnectionHandle handle, Connection& connection
 }
 
 int64_t ConnectionTable::next_wake_ns() const noexcept {
-  if (!pending_.empty()) return 0;
+  // A deadline that closes comes after this turn's sends: its flush belongs to the next turn.
+  if (!pending_.empty() || !dirty_.empty()) return 0;
   int64_t wake_ns = wheel_.next_event_ns();
   for (const Listener& listener : listeners_) wake_ns = std::min(wake_ns, listener.retry_at_ns);
   return wake_ns;
