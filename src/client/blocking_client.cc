@@ -52,6 +52,10 @@ std::string Arrival::to_string() const {
 BlockingClient::BlockingClient(const mtproto::ClientTransportOptions& transport)
     : transport_(transport), kind_(transport.kind), input_(kReadBytes) {}
 
+BlockingClient::BlockingClient(const mtproto::ClientTransportOptions& transport,
+                               std::span<const uint8_t, kObfuscationInitBytes> drawn_init)
+    : transport_(transport, drawn_init), kind_(transport.kind), input_(kReadBytes) {}
+
 Error BlockingClient::fail(Error error, std::string text) {
   problem_ = std::move(text);
   return error;

@@ -53,6 +53,9 @@ class BlockingClient {
   static constexpr int64_t kDefaultTimeoutNs = 10 * kNsPerSecond;
 
   explicit BlockingClient(const mtproto::ClientTransportOptions& transport);
+  // With an obfuscation init that was drawn elsewhere; see mtproto/client_transport.h.
+  BlockingClient(const mtproto::ClientTransportOptions& transport,
+                 std::span<const uint8_t, kObfuscationInitBytes> drawn_init);
 
   // --- The connection. Errors: kUnavailable, kTimeout, kIo; problem() has the text.
   Result<void> connect(const std::string& address, int64_t timeout_ns = kDefaultTimeoutNs);
