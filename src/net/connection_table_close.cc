@@ -167,7 +167,9 @@ void ConnectionTable::on_cancel_completion(ConnectionHandle handle, Connection& 
   // -EALREADY: the kernel is at it and the completion comes by itself; asking again would only
   // spin. When the connection is to be closed anyway, shutting the socket ends the operation for
   // certain.
-  if (connection.state() == ConnectionState::kJoining && !connection.was_aborted) {
+  // (With a shutdown still under way, its completion leads to another cancel, and back to here.)
+  if (connection.state() == ConnectionState::kJoining && !connection.was_aborted &&
+      !connection.shutdown_in_kernel) {
     connection.was_aborted = true;
     ring_.queue_shutdown(connection.fd, SHUT_RDWR, make_user_data(RingOp::kShutdown, handle));
     connection.shutdown_in_kernel = true;
