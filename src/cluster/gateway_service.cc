@@ -1,7 +1,7 @@
 // RPCGateway answers each call by itself; RPCGatewayStream answers in the order of the requests,
 // since that is what a caller of a stream that works one after another expects.
 //
-// A push's way: gRPC thread -> PushSink (an inbox) -> worker -> PushReply::done() -> ReplyThread ->
+// A push's way: gRPC thread -> PushSink (an inbox) -> worker -> PushReply::done() -> ReplyQueue ->
 // Finish or StartWrite. Calls and streams are shared_ptrs, held by gRPC until OnDone and by every
 // push that is under way, so an answer that comes after the caller has gone finds a live object.
 #include "cluster/gateway_service.h"
@@ -34,7 +34,7 @@ constexpr int kPingIntervalMinMs = 5'000;
 
 class ServicePushReply final : public PushReply {
  public:
-  ServicePushReply(std::shared_ptr<ReplyThread> replies, std::shared_ptr<PushWaiter> waiter,
+  ServicePushReply(std::shared_ptr<ReplyQueue> replies, std::shared_ptr<PushWaiter> waiter,
                    uint64_t slot)
       : replies_(std::move(replies)), waiter_(std::move(waiter)), slot_(slot) {}
   ~ServicePushReply() override { done(false); }
@@ -46,7 +46,7 @@ class ServicePushReply final : public PushReply {
 
  private:
   // A worker may hold a push for longer than the service lives.
-  const std::shared_ptr<ReplyThread> replies_;
+  const std::shared_ptr<ReplyQueue> replies_;
   std::shared_ptr<PushWaiter> waiter_;
   const uint64_t slot_;
 };
@@ -65,7 +65,7 @@ void offer(PushSink& sink, const Request& request, std::unique_ptr<PushReply> re
 // One gateway_sendDataToGateway.
 class PushCall final : public grpc::ServerUnaryReactor, public PushWaiter {
  public:
-  static grpc::ServerUnaryReactor* start(PushSink& sink, std::shared_ptr<ReplyThread> replies,
+  static grpc::ServerUnaryReactor* start(PushSink& sink, std::shared_ptr<ReplyQueue> replies,
                                          const Request& request, mtproto::Bool* response) {
     auto call = std::make_shared<PushCall>(response);
     call->self_ = call;
@@ -99,14 +99,14 @@ class PushCall final : public grpc::ServerUnaryReactor, public PushWaiter {
 class PushStream final : public grpc::ServerBidiReactor<StreamRequest, StreamResponse>,
                          public PushWaiter {
  public:
-  static PushStream* start(PushSink& sink, std::shared_ptr<ReplyThread> replies) {
+  static PushStream* start(PushSink& sink, std::shared_ptr<ReplyQueue> replies) {
     auto stream = std::make_shared<PushStream>(sink, std::move(replies));
     stream->self_ = stream;
     stream->StartRead(&stream->request_);
     return stream.get();
   }
 
-  PushStream(PushSink& sink, std::shared_ptr<ReplyThread> replies)
+  PushStream(PushSink& sink, std::shared_ptr<ReplyQueue> replies)
       : sink_(sink), replies_(std::move(replies)) {}
 
   void answer(uint64_t slot, bool delivered) override {
@@ -200,7 +200,7 @@ class PushStream final : public grpc::ServerBidiReactor<StreamRequest, StreamRes
   }
 
   PushSink& sink_;
-  const std::shared_ptr<ReplyThread> replies_;
+  const std::shared_ptr<ReplyQueue> replies_;
   std::mutex mutex_;
   StreamRequest request_;
   StreamResponse response_;
@@ -215,7 +215,7 @@ class PushStream final : public grpc::ServerBidiReactor<StreamRequest, StreamRes
 
 class UnaryService final : public ::gateway::RPCGateway::CallbackService {
  public:
-  UnaryService(PushSink& sink, std::shared_ptr<ReplyThread> replies)
+  UnaryService(PushSink& sink, std::shared_ptr<ReplyQueue> replies)
       : sink_(sink), replies_(std::move(replies)) {}
 
   grpc::ServerUnaryReactor* gateway_sendDataToGateway(grpc::CallbackServerContext*,
@@ -226,12 +226,12 @@ class UnaryService final : public ::gateway::RPCGateway::CallbackService {
 
  private:
   PushSink& sink_;
-  const std::shared_ptr<ReplyThread> replies_;
+  const std::shared_ptr<ReplyQueue> replies_;
 };
 
 class StreamService final : public ::gateway::RPCGatewayStream::CallbackService {
  public:
-  StreamService(PushSink& sink, std::shared_ptr<ReplyThread> replies)
+  StreamService(PushSink& sink, std::shared_ptr<ReplyQueue> replies)
       : sink_(sink), replies_(std::move(replies)) {}
 
   grpc::ServerBidiReactor<StreamRequest, StreamResponse>* GatewayDataStream(
@@ -241,12 +241,13 @@ class StreamService final : public ::gateway::RPCGatewayStream::CallbackService 
 
  private:
   PushSink& sink_;
-  const std::shared_ptr<ReplyThread> replies_;
+  const std::shared_ptr<ReplyQueue> replies_;
 };
 
 class GrpcGatewayService final : public GatewayService {
  public:
-  explicit GrpcGatewayService(PushSink& sink) : unary_(sink, replies_), stream_(sink, replies_) {}
+  explicit GrpcGatewayService(PushSink& sink)
+      : unary_(sink, replies_.queue()), stream_(sink, replies_.queue()) {}
 
   ~GrpcGatewayService() override { shutdown(0); }
 
@@ -279,7 +280,7 @@ class GrpcGatewayService final : public GatewayService {
   }
 
  private:
-  const std::shared_ptr<ReplyThread> replies_ = std::make_shared<ReplyThread>();
+  ReplyThread replies_;
   UnaryService unary_;
   StreamService stream_;
   std::unique_ptr<grpc::Server> server_;

@@ -22,28 +22,43 @@ class PushWaiter {
   virtual void answer(uint64_t slot, bool delivered) = 0;
 };
 
-class ReplyThread {
+// Shared by the service and every push that is under way; the pushes may outlive the service.
+class ReplyQueue {
  public:
-  ReplyThread() : thread_([this] { run(); }) {}
-  // Answers what is there, then ends.
-  ~ReplyThread() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-    }
-    ready_.notify_one();
-    thread_.join();
-  }
-
-  // Any thread, cheap.
+  // Any thread, cheap. After close() nobody waits for the answer any more.
   void post(std::shared_ptr<PushWaiter> waiter, uint64_t slot, bool delivered) {
     bool first = false;
     {
       const std::lock_guard lock(mutex_);
+      if (closed_) return;
       first = replies_.empty();
       replies_.push_back({std::move(waiter), slot, delivered});
     }
     if (first) ready_.notify_one();
+  }
+
+  // What is there is still answered.
+  void close() {
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    ready_.notify_one();
+  }
+
+  // Answers until the queue is closed and empty.
+  void run() {
+    std::vector<Reply> taken;
+    for (;;) {
+      {
+        std::unique_lock lock(mutex_);
+        ready_.wait(lock, [this] { return closed_ || !replies_.empty(); });
+        if (replies_.empty()) return;
+        taken.swap(replies_);
+      }
+      for (const Reply& reply : taken) reply.waiter->answer(reply.slot, reply.delivered);
+      taken.clear();
+    }
   }
 
  private:
@@ -53,25 +68,26 @@ class ReplyThread {
     bool delivered = false;
   };
 
-  void run() {
-    std::vector<Reply> taken;
-    for (;;) {
-      {
-        std::unique_lock lock(mutex_);
-        ready_.wait(lock, [this] { return stop_ || !replies_.empty(); });
-        if (replies_.empty()) return;
-        taken.swap(replies_);
-      }
-      for (const Reply& reply : taken) reply.waiter->answer(reply.slot, reply.delivered);
-      taken.clear();
-    }
-  }
-
   std::mutex mutex_;
   std::condition_variable ready_;
-  bool stop_ = false;
+  bool closed_ = false;
   std::vector<Reply> replies_;
-  std::thread thread_;  // last: it uses the others
+};
+
+// The service's own thread: runs the queue for as long as it lives.
+class ReplyThread {
+ public:
+  ReplyThread() : thread_([this] { queue_->run(); }) {}
+  ~ReplyThread() {
+    queue_->close();
+    thread_.join();
+  }
+
+  [[nodiscard]] const std::shared_ptr<ReplyQueue>& queue() const noexcept { return queue_; }
+
+ private:
+  const std::shared_ptr<ReplyQueue> queue_ = std::make_shared<ReplyQueue>();
+  std::thread thread_;  // last: it uses the queue
 };
 
 }  // namespace ringway::cluster
