@@ -120,7 +120,6 @@ void describe_limits(const Config& config, Description& out) {
   out.limit("Ringway.Limits.OutputBytesPerConnection", limits.output_bytes_per_connection);
   out.limit("Ringway.Limits.KeysPerConnection", limits.keys_per_connection);
   out.limit("Ringway.Limits.SessionsPerConnection", limits.sessions_per_connection);
-  out.limit("Ringway.Limits.SessionsPerKey", limits.sessions_per_key);
   out.limit("Ringway.Limits.HandshakesPerConnection", limits.handshakes_per_connection);
   out.limit("Ringway.Limits.HandshakesPerAddressPerSecond",
             limits.handshakes_per_address_per_second);

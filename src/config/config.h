@@ -120,7 +120,6 @@ struct Limits {
   uint32_t output_bytes_per_connection = kOutputBytesPerConnection;  // >= kServerFrameBytesMax
   uint32_t keys_per_connection = kKeysPerConnection;
   uint32_t sessions_per_connection = kSessionsPerConnection;
-  uint32_t sessions_per_key = kSessionsPerKey;
   uint32_t handshakes_per_connection = 8;
   uint32_t handshakes_per_address_per_second = 50;
   uint32_t unknown_keys_per_address_per_second = 100;

@@ -76,7 +76,6 @@ void read_limits(Document& document, Section& ringway, Limits& limits) {
                   {kServerFrameBytesMax, kConnectionBytesCeiling});
   read_count_limit(section, "KeysPerConnection", limits.keys_per_connection);
   read_count_limit(section, "SessionsPerConnection", limits.sessions_per_connection);
-  read_count_limit(section, "SessionsPerKey", limits.sessions_per_key);
   read_count_limit(section, "HandshakesPerConnection", limits.handshakes_per_connection);
   read_count_limit(section, "HandshakesPerAddressPerSecond",
                    limits.handshakes_per_address_per_second);

@@ -265,7 +265,7 @@ TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
           "  Limits: {FrameBytes: 0, InputBytesPerConnection: 0, OutputBytesPerConnection: 0,\n"
           "           KeysPerConnection: 0, HandshakesPerConnection: 0, "
           "HandshakesPerAddressPerSecond: 0,\n"
-          "           UnknownKeysPerAddressPerSecond: 0, SessionsPerConnection: 0, SessionsPerKey: "
+          "           UnknownKeysPerAddressPerSecond: 0, SessionsPerConnection: 0, "
           "0,\n"
           "           ConnectionsPerAddress: 0, CryptoJobsPerAddress: 0}\n")
           .limits;
@@ -275,7 +275,7 @@ TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
   for (const uint32_t count :
        {limits.keys_per_connection, limits.handshakes_per_connection,
         limits.handshakes_per_address_per_second, limits.unknown_keys_per_address_per_second,
-        limits.sessions_per_connection, limits.sessions_per_key, limits.connections_per_address,
+        limits.sessions_per_connection, limits.connections_per_address,
         limits.crypto_jobs_per_address}) {
     EXPECT_EQ(count, kNoLimit);
   }
