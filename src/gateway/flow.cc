@@ -336,8 +336,8 @@ void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
 
 // Sessions end and pins go with the connection. Called once nothing of the turn refers to it.
 void Flow::take_apart(Client& client) {
-  release_inlet(client);
   tell_homes_gone(client);
+  release_inlet(client);
   if (!client.uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
     shared_.budget->close_connection(client.peer);
   }
@@ -382,9 +382,13 @@ void Flow::drain() {
 }
 
 bool Flow::drained() const noexcept {
-  const bool posted = std::all_of(backlog_.begin(), backlog_.end(),
-                                  [](const auto& messages) { return messages.empty(); });
-  return clients_count_ == 0 && posted && dispatcher_->unacknowledged() == 0;
+  return clients_count_ == 0 && remote_inlets_.empty() && dispatcher_->unacknowledged() == 0;
+}
+
+void Flow::settle_posts() noexcept {
+  if (posts_taken_ == 0) return;
+  shared_.posts_in_flight.fetch_sub(posts_taken_, std::memory_order_acq_rel);
+  posts_taken_ = 0;
 }
 
 }  // namespace ringway::gateway

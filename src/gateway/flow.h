@@ -18,6 +18,7 @@
 // rightfully sent before is still delivered.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -56,6 +57,9 @@ struct SharedContext {
   std::function<PoolAnswer(CryptoTask&)> submit_crypto;
   // Puts a message into another worker's inbox; false when that is full.
   std::function<bool(uint32_t worker, WorkerMessage&&)> post;
+  // Connections, frames and keys on their way from one worker to another: while there are any, no
+  // worker's word that it is drained counts.
+  mutable std::atomic<int64_t> posts_in_flight{0};
 };
 
 class Flow final : public net::ConnectionHandler, public cluster::DispatcherEvents {
@@ -76,7 +80,10 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool has_work() const noexcept;
   // Stops accepting and closes every connection once what it has sent is delivered.
   void drain();
+  // Nothing is left here. Publish this before settle_posts().
   [[nodiscard]] bool drained() const noexcept;
+  // Takes what came through the inbox out of `posts_in_flight`.
+  void settle_posts() noexcept;
   // Forgets everything at once, when the process ends without having drained.
   void abandon() noexcept;
 
@@ -162,7 +169,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
                            ByteView payload, bool quick_ack, uint32_t token);
   [[nodiscard]] Session& session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id);
-  void leave_session(Inlet& inlet, const SessionKey& key);
+  void leave_session(Inlet& inlet, SessionKey key);   // by value: `key` may lie in inlet.sessions
   void wait_for_window(Inlet& inlet, uint32_t shard);
   void acknowledge(Inlet& inlet, uint32_t token);
 
@@ -217,6 +224,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   std::unordered_map<uint64_t, StorePending> storing_;   // by cookie
   uint64_t next_cookie_ = 1;
 
+  int64_t posts_taken_ = 0;                              // not settled yet
   std::vector<std::deque<WorkerMessage>> backlog_;       // by worker: what its inbox had no room for
   std::vector<RemoteInlet*> answering_;                  // worked on in this turn
   std::vector<std::unique_ptr<RemoteInlet>> departed_remote_;

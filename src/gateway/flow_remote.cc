@@ -17,6 +17,7 @@ namespace ringway::gateway {
 // messages of these kinds under way.
 void Flow::post(uint32_t worker, WorkerMessage&& message) {
   RW_ASSERT(worker < shared_.workers);
+  shared_.posts_in_flight.fetch_add(1, std::memory_order_acq_rel);
   if (backlog_[worker].empty() && shared_.post(worker, std::move(message))) return;
   counters_.add(Counter::kInboxOverflows);
   backlog_[worker].push_back(std::move(message));
@@ -33,12 +34,25 @@ void Flow::take_message(WorkerMessage&& message) {
   struct Visitor {
     Flow& flow;
     void operator()(std::monostate) {}
-    void operator()(AdoptConnection&& adopt) { flow.adopt(std::move(adopt.state)); }
-    void operator()(std::unique_ptr<RemoteFrame>&& frame) { flow.take_remote_frame(std::move(frame)); }
-    void operator()(RemoteDone&& done) { flow.take_remote_done(std::move(done)); }
+    void operator()(AdoptConnection&& adopt) {
+      ++flow.posts_taken_;
+      flow.adopt(std::move(adopt.state));
+    }
+    void operator()(std::unique_ptr<RemoteFrame>&& frame) {
+      ++flow.posts_taken_;
+      flow.take_remote_frame(std::move(frame));
+    }
+    void operator()(RemoteDone&& done) {
+      ++flow.posts_taken_;
+      flow.take_remote_done(std::move(done));
+    }
     void operator()(RemoteOutput&& output) { flow.take_remote_output(std::move(output)); }
-    void operator()(RemoteClosed&& closed) { flow.take_remote_closed(closed.from); }
+    void operator()(RemoteClosed&& closed) {
+      ++flow.posts_taken_;
+      flow.take_remote_closed(closed.from);
+    }
     void operator()(KeyCreated&& created) {
+      ++flow.posts_taken_;
       flow.keys_.insert(*created.record, created.expires_at_s);
     }
     void operator()(cluster::PushRequest&& push) { flow.deliver(std::move(push)); }

@@ -67,7 +67,7 @@ Session& Flow::session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_i
 }
 
 // Detaches the connection; the last one to leave ends the session, which its shard is told.
-void Flow::leave_session(Inlet& inlet, const SessionKey& key) {
+void Flow::leave_session(Inlet& inlet, SessionKey key) {
   std::erase_if(inlet.sessions, [&](const SessionUse& use) { return use.key == key; });
   const auto detached = sessions_.detach(key, inlet.ref);
   if (!detached.last) return;

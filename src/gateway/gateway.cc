@@ -81,6 +81,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::string run_workers();
   void run(Seat& seat, uint32_t index);
   void set_connection_limits();
+  [[nodiscard]] bool all_drained() const noexcept;
   void log_worker(const Seat& seat, uint32_t index) const;
   void stop();
 
@@ -288,6 +289,7 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   while (!stopping_.load(std::memory_order_acquire)) {
     worker.turn(kIdleWaitNs, read_clocks);
     seat.drained.store(worker.drained(), std::memory_order_release);
+    worker.settle_posts();
   }
 }
 
@@ -358,6 +360,12 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
   return totals;
 }
 
+bool GatewayImpl::all_drained() const noexcept {
+  return std::all_of(seats_.begin(), seats_.end(), [](const auto& seat) {
+    return seat->drained.load(std::memory_order_acquire);
+  });
+}
+
 bool GatewayImpl::drain() {
   for (const auto& seat : seats_) {
     while (!seat->worker->post(Drain{})) sleep_ns(kRetryNs);
@@ -367,9 +375,9 @@ bool GatewayImpl::drain() {
   bool drained = false;
   while (!drained && read_clocks().mono_ns < deadline_ns) {
     sleep_ns(5 * kRetryNs);
-    drained = std::all_of(seats_.begin(), seats_.end(), [](const auto& seat) {
-      return seat->drained.load(std::memory_order_acquire);
-    });
+    // Looked at twice: what was on its way at the first look has left its mark by the second.
+    drained = all_drained() && shared_.posts_in_flight.load(std::memory_order_acquire) == 0 &&
+              all_drained();
   }
   if (service_ != nullptr) service_->shutdown(kNsPerSecond);
   stop();

@@ -17,11 +17,12 @@ Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
       completions_(kTurnCompletionsMax) {}
 
 Worker::~Worker() {
-  // The links stop waking the ring before it goes; the ring gives up its operations before the table
+  // The links stop waking the ring before it goes; the kernel gives up its operations before the table
   // frees the bytes they use.
   dispatcher_.reset();
-  if (flow_ != nullptr) flow_->abandon();
-  ring_.reset();
+  if (table_ == nullptr) return;
+  flow_->abandon();
+  ring_->stop();
   table_.reset();
 }
 

@@ -60,7 +60,10 @@ class Worker {
   // Any thread: a message for this worker; false when its inbox is full.
   [[nodiscard]] bool post(WorkerMessage&& message) { return inbox_.post(std::move(message)); }
 
+  // The owner's thread, after a turn: whether nothing is left here. Then, once that is published,
+  // settle_posts().
   [[nodiscard]] bool drained() const noexcept { return flow_->drained(); }
+  void settle_posts() noexcept { flow_->settle_posts(); }
   [[nodiscard]] const CounterBlock& counters() const noexcept { return counters_; }
   [[nodiscard]] net::Ring& ring() noexcept { return *ring_; }
   [[nodiscard]] cluster::Dispatcher& dispatcher() noexcept { return *dispatcher_; }
