@@ -265,8 +265,7 @@ TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
           "  Limits: {FrameBytes: 0, InputBytesPerConnection: 0, OutputBytesPerConnection: 0,\n"
           "           KeysPerConnection: 0, HandshakesPerConnection: 0, "
           "HandshakesPerAddressPerSecond: 0,\n"
-          "           UnknownKeysPerAddressPerSecond: 0, SessionsPerConnection: 0, "
-          "0,\n"
+          "           UnknownKeysPerAddressPerSecond: 0, SessionsPerConnection: 0,\n"
           "           ConnectionsPerAddress: 0, CryptoJobsPerAddress: 0}\n")
           .limits;
   EXPECT_EQ(limits.frame_bytes, kFrameBytesCeiling);
