@@ -112,7 +112,6 @@ void Flow::on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socke
   }
   const int64_t auth_key_id = load_le<int64_t>(client->held->frames.front().frame.data());
   for (ParkedFrame& frame : client->held->frames) state->parked.push_back(std::move(frame));
-  counters_.add(Counter::kConnectionsMovedOut);
   --clients_count_;
   post(home_of(auth_key_id, shared_.workers), AdoptConnection{std::move(state)});
 }
@@ -150,7 +149,6 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
     }
     return;   // the socket closes with `socket`
   }
-  counters_.add(Counter::kConnectionsMovedIn);
   Client& started = *client;
   start_client(std::move(client), handle);
   const auto& timeouts = shared_.config.timeouts;

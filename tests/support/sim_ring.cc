@@ -242,15 +242,16 @@ void SimRing::give_back(std::span<const uint16_t> buffer_ids) {
 
 void SimRing::stop() {
   is_stopped_ = true;
-  for (const auto& operation : queued_) {
-    if (operation->kind == RingOp::kClose) {
-      const int fd = operation->fd;
-      operation->fd = -1;
-      network_.close(fd);
+  // A close takes place whether it was submitted or not; everything else is taken back.
+  std::vector<int> closing;
+  for (const auto* operations : {&queued_, &in_kernel_}) {
+    for (const auto& operation : *operations) {
+      if (operation->kind == RingOp::kClose && !operation->is_over) closing.push_back(operation->fd);
     }
   }
   queued_.clear();
   in_kernel_.clear();
+  for (const int fd : closing) network_.close(fd);
 }
 
 net::PeerAddress SimRing::peer_address(int fd) {
