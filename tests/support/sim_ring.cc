@@ -246,7 +246,8 @@ void SimRing::stop() {
   std::vector<int> closing;
   for (const auto* operations : {&queued_, &in_kernel_}) {
     for (const auto& operation : *operations) {
-      if (operation->kind == RingOp::kClose && !operation->is_over) closing.push_back(operation->fd);
+      if (operation->kind == RingOp::kClose && !operation->is_over)
+        closing.push_back(operation->fd);
     }
   }
   queued_.clear();
