@@ -162,6 +162,7 @@ class BatchWire final : public Wire {
   WireState on_ended(const LinkEvent& event, Now now) {
     ended_ = true;
     if (event.status == kStatusUnimplemented && !open_) return WireState::kUnsupported;
+    link_.end_status = event.status;
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
   }

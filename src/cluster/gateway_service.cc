@@ -102,8 +102,8 @@ class PushStream final : public grpc::ServerBidiReactor<StreamRequest, StreamRes
   static PushStream* start(PushSink& sink, std::shared_ptr<ReplyQueue> replies) {
     auto stream = std::make_shared<PushStream>(sink, std::move(replies));
     stream->self_ = stream;
-    // Not left to the first answer: gRPC holds a hinted write back together with the headers that would
-    // go with it, and then never reports it done.
+    // Not left to the first answer: gRPC holds a hinted write back together with the headers that
+    // would go with it, and then never reports it done.
     stream->StartSendInitialMetadata();
     stream->StartRead(&stream->request_);
     return stream.get();

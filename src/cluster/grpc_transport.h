@@ -1,8 +1,8 @@
 // cluster/grpc_transport: ShardTransport over gRPC.
 //
-// Every channel has connections of its own (a local subchannel pool), so workers share nothing. gRPC's
-// threads only append to the channel's queue and wake the worker. The bytes of a write are handed to
-// gRPC as they lie in the window.
+// Every channel has connections of its own (a local subchannel pool), so workers share nothing.
+// gRPC's threads only append to the channel's queue and wake the worker. The bytes of a write are
+// handed to gRPC as they lie in the window.
 #pragma once
 
 #include <memory>

@@ -52,7 +52,8 @@ uint32_t SendWindow::append_item(ItemKind kind, size_t body_size, int64_t auth_k
            .head = static_cast<uint32_t>(sizes.head),
            .kind = kind,
            .auth_key_id = auth_key_id,
-           .perm_auth_key_id = perm_auth_key_id};
+           .perm_auth_key_id = perm_auth_key_id,
+           .serial = ++appended_};
   (last_ == kNoEntry ? first_ : entries_[last_].next) = number;
   last_ = number;
   ++place.block->live;
@@ -81,6 +82,14 @@ WireSlice SendWindow::item(uint32_t number) const {
 WireSlice SendWindow::body(uint32_t number) const {
   const Entry& entry = entries_[number];
   return {entry.block->chunk, entry.data + entry.head, entry.size - entry.head};
+}
+
+uint32_t SendWindow::largest() const noexcept {
+  uint32_t found = first_;
+  for (uint32_t entry = first_; entry != kNoEntry; entry = entries_[entry].next) {
+    if (entries_[entry].size > entries_[found].size) found = entry;
+  }
+  return found;
 }
 
 bool SendWindow::has_ample_room() const noexcept {

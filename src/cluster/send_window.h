@@ -34,6 +34,10 @@ class SendWindow {
   // In the order of appending; kNoEntry at the end.
   [[nodiscard]] uint32_t first() const noexcept { return first_; }
   [[nodiscard]] uint32_t next(uint32_t entry) const noexcept { return entries_[entry].next; }
+  // Counts entries for ever, while their numbers are used again.
+  [[nodiscard]] uint64_t serial(uint32_t entry) const noexcept { return entries_[entry].serial; }
+  // The entry with the most bytes; kNoEntry when there is none.
+  [[nodiscard]] uint32_t largest() const noexcept;
 
   [[nodiscard]] ItemKind kind(uint32_t entry) const noexcept { return entries_[entry].kind; }
   [[nodiscard]] int64_t auth_key_id(uint32_t entry) const noexcept {
@@ -75,6 +79,7 @@ class SendWindow {
     ItemKind kind = ItemKind::kData;
     int64_t auth_key_id = 0;
     int64_t perm_auth_key_id = 0;
+    uint64_t serial = 0;
   };
   struct Place {
     Block* block = nullptr;
@@ -98,6 +103,7 @@ class SendWindow {
   uint32_t first_ = kNoEntry;
   uint32_t last_ = kNoEntry;
   size_t messages_ = 0;
+  uint64_t appended_ = 0;
   size_t item_bytes_ = 0;
   size_t chunk_bytes_ = 0;
   Block* current_ = nullptr;                    // where small items go

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -135,10 +136,28 @@ void ShardLink::on_state(WireState state, Now now) {
   reconnect_later(state, now);
 }
 
+// A message above the shard's limit ends the stream with RESOURCE_EXHAUSTED, again and again, and
+// others wait behind it. When that has happened some times with the same largest message, it is
+// given up.
+void ShardLink::give_up_the_indigestible(Now now) {
+  if (std::exchange(context_.end_status, kStatusOk) != kStatusResourceExhausted) return;
+  const uint32_t largest = window_.largest();
+  if (largest == kNoEntry || window_.item_size(largest) <= kBatchBytesMax) return;
+  const bool same = window_.serial(largest) == suspect_;
+  suspect_ = window_.serial(largest);
+  suspect_breaks_ = same ? suspect_breaks_ + 1 : 1;
+  if (suspect_breaks_ < kExhaustedTriesMax) return;
+  context_.counters.add(Counter::kMessagesLost);
+  context_.counters.add(Counter::kShardErrors);
+  errors_.note(Trouble::kLost, kStatusResourceExhausted, "too large for the shard", now);
+  window_.release(largest);
+}
+
 void ShardLink::reconnect_later(WireState state, Now now) {
   wire_ = nullptr;
   wire_choice_ = 0;
   up_ = false;
+  give_up_the_indigestible(now);
   backoff_ns_ = std::clamp(backoff_ns_ * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
   backoff_noise_ = backoff_noise_ * 6364136223846793005U + 1442695040888963407U;
   // Between three quarters and the whole of the pause.

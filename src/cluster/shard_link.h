@@ -79,6 +79,7 @@ class ShardLink {
   void on_state(WireState state, Now now);
   void reconnect_later(WireState state, Now now);
   void append_aside();
+  void give_up_the_indigestible(Now now);
   bool on_key_reply(LinkEvent& event, Now now);
   void answer_query(const KeyCall& call, LinkEvent& event, Now now);
   void answer_store(const KeyCall& call, const LinkEvent& event, Now now);
@@ -99,6 +100,9 @@ class ShardLink {
   int64_t retry_at_ns_ = 0;
   int64_t backoff_ns_ = 0;
   uint64_t backoff_noise_ = 0;  // workers should not all knock at the same moment
+
+  uint64_t suspect_ = 0;    // the largest entry when the shard last refused one for its size
+  int suspect_breaks_ = 0;  // how often that was so
 
   bool full_seen_ = false;
   std::deque<OwnedClose> aside_;

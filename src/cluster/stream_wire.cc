@@ -198,6 +198,7 @@ class StreamWire final : public Wire {
   WireState on_ended(Lane& lane, const LinkEvent& event, Now now) {
     lane.ended = true;
     if (event.status == kStatusUnimplemented && !established_) return WireState::kUnsupported;
+    link_.end_status = event.status;
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
   }

@@ -73,6 +73,7 @@ class UnaryWire final : public Wire {
   struct Line {
     std::deque<uint32_t> waiting;  // the front one is the call's
     int64_t pause_ns = 0;
+    int exhausted = 0;  // refusals of the front one as too much to take
   };
 
   void start_call(int64_t key) {
@@ -99,7 +100,12 @@ class UnaryWire final : public Wire {
     }
     const auto found = lines_.find(key);
     Line& line = found->second;
-    if (is_retryable(event.status) && !is_key_unregistered(event.status, event.text)) {
+    const bool too_large = event.status == kStatusResourceExhausted &&
+                           link_.window.body_size(line.waiting.front()) > kBatchBytesMax &&
+                           ++line.exhausted >= kExhaustedTriesMax;
+    if (too_large) link_.counters.add(Counter::kMessagesLost);
+    if (!too_large && is_retryable(event.status) &&
+        !is_key_unregistered(event.status, event.text)) {
       link_.counters.add(Counter::kShardErrors);
       link_.errors.note(Trouble::kRefused, event.status, event.text, now);
       line.pause_ns = std::clamp(line.pause_ns * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
@@ -110,6 +116,7 @@ class UnaryWire final : public Wire {
     settle_front(line, event, now);
     line.waiting.pop_front();
     line.pause_ns = 0;
+    line.exhausted = 0;
     if (line.waiting.empty()) {
       lines_.erase(found);
     } else {

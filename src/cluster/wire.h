@@ -54,9 +54,14 @@ struct LinkContext {
   LinkOutput& output;
   ShardChannel* channel = nullptr;  // replaced when the link opens a new one
   uint64_t last_id = 0;             // of streams and calls on the link
+  int32_t end_status = 0;           // of the stream that ended last
 
   [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
 };
+
+// A message that a shard is not willing to take for its size breaks a stream each time; this many
+// times it is tried.
+inline constexpr int kExhaustedTriesMax = 3;
 
 enum class WireState : uint8_t {
   kGoing,

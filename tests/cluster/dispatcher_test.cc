@@ -286,6 +286,20 @@ TEST_P(WireTest, AcceptsAMessageThatIsLargerThanTheWindow) {
   EXPECT_EQ(numbers(1), counting(2));
 }
 
+TEST_P(WireTest, AMessageThatTheShardNeverTakesDoesNotBlockTheOthers) {
+  start_wire();
+  shard().set_payload_max(100'000);
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  ASSERT_EQ(send(1, 1, 150'000), Submit::kAccepted);
+  for (uint32_t i = 2; i < 5; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  ASSERT_EQ(send(2, 0, 90'000), Submit::kAccepted);
+  reconnect();
+  EXPECT_EQ(numbers(1), (std::vector<uint32_t>{0, 2, 3, 4}));
+  EXPECT_EQ(numbers(2), counting(1));
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  EXPECT_EQ(counters_.read(Counter::kMessagesLost), 1U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Wires, WireTest,
                          ::testing::Values(WireCase{true, true, true, "batch"},
                                            WireCase{false, true, true, "stream"},

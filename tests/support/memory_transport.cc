@@ -178,6 +178,11 @@ void MemoryShard::refuse_messages(size_t count, int32_t status, std::string text
   refusal_text_ = std::move(text);
 }
 
+void MemoryShard::set_payload_max(size_t bytes) {
+  const std::lock_guard lock(transport_.mutex_);
+  payload_max_ = bytes;
+}
+
 void MemoryShard::refuse_stores(size_t count) {
   const std::lock_guard lock(transport_.mutex_);
   store_refusals_ = count;
@@ -441,7 +446,9 @@ void MemoryTransport::receive(uint64_t channel_number, uint64_t id,
     StreamState* stream = find(channel_number, id);
     if (stream == nullptr) return;
     ChannelState& channel = *find(channel_number);
-    if (stream->method == StreamMethod::kAttach) {
+    if (message.size() > channel.shard->payload_max_) {
+      end_stream(channel, id, *stream, kStatusResourceExhausted, "larger than max");
+    } else if (stream->method == StreamMethod::kAttach) {
       receive_link_up(channel, id, *stream, message);
     } else {
       receive_request(channel, *stream, id, message);
@@ -571,6 +578,10 @@ LinkEvent MemoryTransport::answer_call(MemoryShard& shard, CallMethod method, By
     case CallMethod::kCloseSession: {
       if (!shard.unary_) {
         event.status = kStatusUnimplemented;
+        return event;
+      }
+      if (request.size() > shard.payload_max_) {
+        event.status = kStatusResourceExhausted;
         return event;
       }
       std::tie(event.status, event.text) =

@@ -71,6 +71,8 @@ class MemoryShard {
   void set_checks_keys(bool checks);
   // The next `count` messages are refused with this status.
   void refuse_messages(size_t count, int32_t status, std::string text);
+  // Messages of more bytes on the wire end the stream, or fail the call, with RESOURCE_EXHAUSTED.
+  void set_payload_max(size_t bytes);
   // The next `count` stores of keys are answered false.
   void refuse_stores(size_t count);
   // Called for each message on the shard's thread, without locks: may push.
@@ -108,6 +110,7 @@ class MemoryShard {
   int32_t refusal_status_ = 0;
   std::string refusal_text_;
   size_t store_refusals_ = 0;
+  size_t payload_max_ = SIZE_MAX;
   std::function<void(MemoryShard&, const ShardMessage&)> listener_;
   std::map<int64_t, StoredKey> keys_;
   std::map<int64_t, std::pair<uint64_t, uint64_t>> key_streams_;  // key -> channel, stream
