@@ -11,7 +11,14 @@ ByteSpan SendQueue::reserve(ChunkPool& pool, size_t size) {
   RW_ASSERT(size <= UINT32_MAX - queued_bytes_);
   if (tail_ == nullptr || tail_->room() < size) {
     // A queue that already waits for its peer will grow: a larger chunk keeps the gather short.
-    Chunk* chunk = pool.take(tail_ == nullptr ? size : std::max<size_t>(size, 2 * tail_->size()));
+    // Only up to the largest pooled size, though: a small message behind a big one must not cost as
+    // much again.
+    size_t capacity = size;
+    if (tail_ != nullptr) {
+      const size_t grown = std::min<size_t>(2 * tail_->size(), ChunkPool::kChunkBytes.back());
+      capacity = std::max(size, grown);
+    }
+    Chunk* chunk = pool.take(capacity);
     if (tail_ == nullptr) {
       head_ = chunk;
     } else {

@@ -68,6 +68,16 @@ TEST(SendQueue, LargeReservationIsContiguous) {
   EXPECT_LE(pool.bytes_idle(), 1024U) << "an outsized chunk is not kept";
 }
 
+TEST(SendQueue, SmallMessageBehindABigOneStaysSmall) {
+  ChunkPool pool;
+  SendQueue queue;
+  (void)queue.reserve(pool, 2 * 1024 * 1024);
+  const size_t before = pool.bytes_in_use();
+  (void)queue.reserve(pool, 100);
+  EXPECT_LE(pool.bytes_in_use() - before, ChunkPool::kChunkBytes.back());
+  queue.clear(pool);
+}
+
 TEST(SendQueue, MatchesAModel) {
   for (uint32_t seed = 1; seed <= 100; ++seed) {
     std::mt19937 random(seed);
