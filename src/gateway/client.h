@@ -76,6 +76,7 @@ struct Inlet {
   bool failed = false;                // takes no further frame; closing is under way
   bool poisoned = false;              // a message did not open: those behind it count for nothing
   bool gone = false;                  // the connection has ended
+  uint32_t in_batch = 0;              // its frames in the turn's open batch
   std::vector<KeyUse> keys;
   std::vector<SessionUse> sessions;   // oldest first
   std::unique_ptr<Held> held;

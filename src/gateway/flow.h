@@ -157,7 +157,6 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] static ParkedFrame own_frame(ByteSpan frame, Bytes storage, bool quick_ack);
   [[nodiscard]] bool lives_elsewhere(Inlet& inlet, int64_t auth_key_id) const noexcept;
   [[nodiscard]] KeyUse* use_key(Inlet& inlet, int64_t auth_key_id);
-  void go_home(Client& client, int64_t auth_key_id, ParkedFrame frame);
   void ask_for_key(Inlet& inlet, int64_t auth_key_id, ParkedFrame frame);
   void start_large_open(Inlet& inlet, KeyEntry& entry, ParkedFrame frame);
   void finish_large_open(Inlet& inlet);
@@ -185,6 +184,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   // flow_remote.cc
   void post(uint32_t worker, WorkerMessage&& message);
   void retry_posts();
+  void take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame);
   void start_move(Client& client);
   void adopt(std::unique_ptr<ConnectionState> state);
   void send_to_home(Client& client, int64_t auth_key_id, ParkedFrame frame);

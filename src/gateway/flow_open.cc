@@ -33,25 +33,21 @@ void Flow::take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quic
     fail(inlet, mtproto::kErrorUnknownKey);
     return;
   }
-  if (use == nullptr) {
-    if (inlet.keys.size() >= shared_.config.limits.keys_per_connection) {
-      counters_.add(Counter::kKeysPerConnectionLimited);
-      fail(inlet, 0);
-      return;
-    }
-    if (lives_elsewhere(inlet, auth_key_id)) {
-      go_home(static_cast<Client&>(inlet), auth_key_id, own_frame(frame, std::move(storage), quick_ack));
-      return;
-    }
-    use = use_key(inlet, auth_key_id);
-    if (use == nullptr) {
-      ask_for_key(inlet, auth_key_id, own_frame(frame, std::move(storage), quick_ack));
-      return;
-    }
+  if (use == nullptr && inlet.keys.size() >= shared_.config.limits.keys_per_connection) {
+    counters_.add(Counter::kKeysPerConnectionLimited);
+    fail(inlet, 0);
+    return;
   }
-  if (use->entry == nullptr) {
-    send_to_home(static_cast<Client&>(inlet), auth_key_id,
-                 own_frame(frame, std::move(storage), quick_ack));
+  const bool elsewhere =
+      use != nullptr ? use->entry == nullptr : lives_elsewhere(inlet, auth_key_id);
+  if (elsewhere) {
+    take_elsewhere(static_cast<Client&>(inlet), auth_key_id,
+                   own_frame(frame, std::move(storage), quick_ack));
+    return;
+  }
+  if (use == nullptr) use = use_key(inlet, auth_key_id);
+  if (use == nullptr) {
+    ask_for_key(inlet, auth_key_id, own_frame(frame, std::move(storage), quick_ack));
     return;
   }
   if (frame.size() > kLargeMessageBytes) {
@@ -62,6 +58,7 @@ void Flow::take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quic
   job.key = &use->entry->record.key;
   job.frame = frame;
   open_jobs_.push_back(job);
+  ++inlet.in_batch;
   open_entries_.push_back({&inlet, use->entry, std::move(storage), quick_ack});
 }
 
@@ -164,6 +161,7 @@ void Flow::open_and_route() {
   // Routing never adds to the batch: what it unblocks goes on in resume_waiting().
   for (size_t i = 0; i < open_jobs_.size(); ++i) {
     OpenEntry& entry = open_entries_[i];
+    --entry.inlet->in_batch;
     if (entry.inlet->poisoned) continue;
     take_opened(*entry.inlet, *entry.entry, open_jobs_[i], entry.quick_ack);
   }

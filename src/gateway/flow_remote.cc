@@ -65,23 +65,29 @@ void Flow::take_message(WorkerMessage&& message) {
 
 // --- the move
 
-// The first encrypted frame has named a key that lives elsewhere. A connection that has had a key
-// before stays where it is.
-void Flow::go_home(Client& client, int64_t auth_key_id, ParkedFrame frame) {
-  if (!client.moved && client.keys.empty()) {
-    Held& wait = held(client);
-    wait.frames.push_front(std::move(frame));
-    if (client.handshake != nullptr && client.handshake->busy()) {
-      // An answer of the crypto pool or of a shard is on its way to this place. It is short; the
-      // frame is looked at again when it has come (see take_crypto_result, on_store_answer).
-      wait.waits_for_exchange = true;
-      return;
-    }
-    start_move(client);
+// A frame has named a key that lives elsewhere. With the connection's first key the connection moves
+// there; a further key is reached through its home.
+void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame) {
+  if (client.in_batch != 0) {
+    // What came before it is not routed yet, and a connection's messages keep their order.
+    held(client).frames.push_front(std::move(frame));
+    ready_.push_back(client.ref);
     return;
   }
-  client.keys.push_back({auth_key_id, nullptr});
-  send_to_home(client, auth_key_id, std::move(frame));
+  if (client.moved || !client.keys.empty()) {
+    if (client.key_use(auth_key_id) == nullptr) client.keys.push_back({auth_key_id, nullptr});
+    send_to_home(client, auth_key_id, std::move(frame));
+    return;
+  }
+  Held& wait = held(client);
+  wait.frames.push_front(std::move(frame));
+  if (client.handshake != nullptr && client.handshake->busy()) {
+    // An answer of the crypto pool or of a shard is on its way to this place. It is short; the frame is
+    // looked at again when it has come (see take_crypto_result, on_store_answer).
+    wait.waits_for_exchange = true;
+    return;
+  }
+  start_move(client);
 }
 
 void Flow::start_move(Client& client) {

@@ -294,13 +294,33 @@ class Simulation {
     for (int i = 0; i < 4000 && !settled(); ++i) {
       turn_all();
       for (const auto& client : clients_) client->read_all(network_);
+      note_refused_clients();
     }
     check_delivery();
     finish();
   }
 
+  // A connection whose key could not be looked up while the shard was away is closed; its client is
+  // then as good as reset. Nobody else's connection may end.
+  void note_refused_clients() {
+    uint64_t lookups_failed = 0;
+    for (const auto& worker : workers_) {
+      lookups_failed += worker->counters().read(Counter::kKeyQueriesFailed) +
+                        worker->counters().read(Counter::kTimeoutKeyLookup);
+    }
+    for (const auto& client : clients_) {
+      if (client->was_reset_ || !network_.saw_end(client->id_)) continue;
+      EXPECT_GT(lookups_failed, 0U) << "client " << client->number_ << " was closed for no reason";
+      client->was_reset_ = client->finished_ = true;
+      network_.finish(client->id_);
+    }
+  }
+
   bool settled() {
     if (delivered_count() < wanted_count()) return false;
+    for (const auto& worker : workers_) {
+      if (worker->dispatcher().unacknowledged() != 0) return false;
+    }
     for (const auto& client : clients_) {
       if (!client->was_reset_ && client->acked_.size() < client->acks_wanted_.size()) return false;
     }

@@ -1,0 +1,338 @@
+// Workers on threads of their own, real sockets and rings, a shard in memory: what threads do to each
+// other. Everything here is ours and seen by the thread sanitizer.
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/log.h"
+#include "client/blocking_client.h"
+#include "crypto/random.h"
+#include "gateway/crypto_pool.h"
+#include "gateway/worker.h"
+#include "net/listener.h"
+#include "net/uring_ring.h"
+#include "support/memory_transport.h"
+
+namespace ringway::gateway {
+namespace {
+
+constexpr const char* kShard = "10.1.1.1:20120";
+
+// The gateway's objects without its gRPC service.
+class Cluster {
+ public:
+  explicit Cluster(uint32_t workers)
+      : shards_(cluster::MemoryTransport::Mode::kThreaded), budget_(0, 0) {
+    key_ = crypto::RsaKey::generate();
+    shared_.workers = workers;
+    shared_.budget = &budget_;
+    shared_.config.limits.handshakes_per_connection = 1000;
+    shared_.handshake.keys.push_back({key_, key_->fingerprint()});
+    shared_.post = [this](uint32_t worker, WorkerMessage&& message) {
+      return seats_[worker]->worker->post(std::move(message));
+    };
+    shared_.submit_crypto = [this](CryptoTask& task) { return pool_->submit(task); };
+    net::SocketAddress address = *net::parse_socket_address("127.0.0.1:0");
+    for (uint32_t i = 0; i < workers; ++i) {
+      auto ring = net::UringRing::create({.entries = 256, .buffers = 64, .buffer_bytes = 2048});
+      EXPECT_EQ(ring.error, "");
+      WorkerOptions options;
+      options.index = i;
+      options.table.connections_max = 1000;
+      options.dispatcher.worker = i;
+      options.dispatcher.server_id = "10.0.0.1:20110";
+      seats_.push_back(std::make_unique<Seat>());
+      seats_[i]->worker =
+          std::make_unique<Worker>(options, std::move(ring.ring), shared_, shards_);
+      auto listener = net::open_listener(address, {});
+      EXPECT_EQ(listener.error, "");
+      address = listener.address;
+      seats_[i]->listener = std::move(listener.fd);
+    }
+    address_ = address.to_string();
+    pool_ = std::make_unique<CryptoPool>(2, 1000, [this](CryptoTask& task) {
+      WorkerMessage message(std::move(task));
+      const uint32_t worker = std::get<CryptoTask>(message).connection.worker;
+      if (seats_[worker]->worker->post(std::move(message))) return true;
+      task = std::move(std::get<CryptoTask>(message));
+      return false;
+    });
+    for (uint32_t i = 0; i < workers; ++i) {
+      seats_[i]->thread = std::thread([this, i] { run(i); });
+    }
+    for (const auto& seat : seats_) {
+      while (!seat->started) std::this_thread::yield();
+    }
+  }
+
+  ~Cluster() {
+    stopping_ = true;
+    pool_->stop();
+    for (const auto& seat : seats_) {
+      seat->worker->ring().waker().wake();
+      seat->thread.join();
+    }
+  }
+
+  [[nodiscard]] cluster::MemoryShard& shard() { return shards_.shard(kShard); }
+  [[nodiscard]] const std::string& address() const { return address_; }
+
+  [[nodiscard]] client::HandshakeOptions handshake() const {
+    client::HandshakeOptions options;
+    options.keys.push_back({key_, key_->fingerprint()});
+    return options;
+  }
+
+  // As the gRPC service does it: on a thread of its own, into the home worker's inbox.
+  void push(int64_t auth_key_id, int64_t session_id, int64_t msg_id,
+            std::unique_ptr<cluster::PushReply> reply) {
+    cluster::PushRequest request;
+    request.auth_key_id = auth_key_id;
+    request.session_id = session_id;
+    request.payload.resize(kMessagePrefixBytes + 12);
+    ByteWriter out(request.payload);
+    out.i64(1);
+    out.i64(session_id);
+    out.i64(msg_id);
+    out.i32(0);
+    out.u32(12);
+    request.reply = std::move(reply);
+    ASSERT_TRUE(seats_[home_of(auth_key_id, shared_.workers)]->worker->post(std::move(request)));
+  }
+
+  [[nodiscard]] uint64_t counter(Counter counter) const {
+    uint64_t total = 0;
+    for (const auto& seat : seats_) total += seat->worker->counters().read(counter);
+    return total;
+  }
+
+  [[nodiscard]] bool drain() {
+    for (const auto& seat : seats_) EXPECT_TRUE(seat->worker->post(Drain{}));
+    const auto all = [this] {
+      return std::all_of(seats_.begin(), seats_.end(), [](const auto& s) { return s->drained.load(); });
+    };
+    for (int i = 0; i < 2000; ++i) {
+      if (all() && shared_.posts_in_flight.load() == 0 && all()) return true;
+      const timespec pause{0, 5'000'000};
+      nanosleep(&pause, nullptr);
+    }
+    return false;
+  }
+
+ private:
+  struct Seat {
+    std::unique_ptr<Worker> worker;
+    net::OwnedFd listener;
+    std::thread thread;
+    std::atomic<bool> started{false};
+    std::atomic<bool> drained{false};
+  };
+
+  void run(uint32_t index) {
+    Seat& seat = *seats_[index];
+    std::vector<net::OwnedFd> listeners;
+    listeners.push_back(std::move(seat.listener));
+    ASSERT_EQ(seat.worker->start(read_clocks(), std::move(listeners), {kShard}), "");
+    seat.started = true;
+    while (!stopping_) {
+      seat.worker->turn(50 * kNsPerMs, read_clocks);
+      seat.drained = seat.worker->drained();
+      seat.worker->settle_posts();
+    }
+  }
+
+  std::shared_ptr<const crypto::RsaKey> key_;
+  cluster::MemoryTransport shards_;
+  AddressBudget budget_;
+  SharedContext shared_;
+  std::vector<std::unique_ptr<Seat>> seats_;
+  std::unique_ptr<CryptoPool> pool_;
+  std::string address_;
+  std::atomic<bool> stopping_{false};
+};
+
+class WaitableReply {
+ public:
+  // -1 while unknown, else 0 or 1.
+  std::shared_ptr<std::atomic<int>> result = std::make_shared<std::atomic<int>>(-1);
+  std::unique_ptr<cluster::PushReply> make() {
+    struct Reply final : cluster::PushReply {
+      explicit Reply(std::shared_ptr<std::atomic<int>> to) : result(std::move(to)) {}
+      void done(bool delivered) noexcept override { result->store(delivered ? 1 : 0); }
+      std::shared_ptr<std::atomic<int>> result;
+    };
+    return std::make_unique<Reply>(result);
+  }
+  [[nodiscard]] int wait() const {
+    for (int i = 0; i < 2000 && result->load() < 0; ++i) {
+      const timespec pause{0, 5'000'000};
+      nanosleep(&pause, nullptr);
+    }
+    return result->load();
+  }
+};
+
+Bytes body(uint32_t number) {
+  Bytes bytes;
+  ByteAppender out(bytes);
+  out.u32(0x5eed5eed);
+  out.u32(number);
+  return bytes;
+}
+
+mtproto::ClientTransportOptions transport(const char* name) {
+  return *mtproto::client_transport_by_name(name);
+}
+
+// Sends one message and waits for its quick ack.
+void send_acked(client::BlockingClient& client, uint32_t number) {
+  client::RequestOptions options;
+  options.quick_ack = true;
+  options.expect_reply = false;
+  auto sent = client.send(body(number), options);
+  ASSERT_TRUE(sent.ok()) << client.problem();
+  const client::Arrival arrival = client.wait_quick_ack(*sent);
+  ASSERT_EQ(arrival.kind, client::Arrival::Kind::kEvent) << arrival.to_string();
+}
+
+class WorkerThreads : public ::testing::TestWithParam<uint32_t> {
+ protected:
+  static void SetUpTestSuite() { ASSERT_EQ(log_setup({.level = LogLevel::kError}), ""); }
+};
+
+TEST_P(WorkerThreads, ClientsOnAllWorkersMakeKeysAndAreHeard) {
+  Cluster cluster(GetParam());
+  static const char* const kNames[] = {"abridged", "obfuscated-padded", "intermediate",
+                                       "obfuscated-abridged"};
+  std::vector<std::thread> threads;
+  for (uint32_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (uint32_t round = 0; round < 3; ++round) {
+        client::BlockingClient client(transport(kNames[t]));
+        ASSERT_TRUE(client.connect(cluster.address()).ok()) << client.problem();
+        ASSERT_TRUE(client.make_key(cluster.handshake()).ok()) << client.problem();
+        for (uint32_t i = 0; i < 5; ++i) send_acked(client, t * 100 + round * 10 + i);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(cluster.shard().wait_for([](const cluster::MemoryShard& shard) {
+    size_t messages = 0;
+    size_t closes = 0;
+    for (const auto& message : shard.received()) (message.close ? closes : messages) += 1;
+    return messages == 60 && closes == 12;
+  }));
+  EXPECT_EQ(cluster.counter(Counter::kHandshakesDone), 12U);
+  EXPECT_EQ(cluster.counter(Counter::kConnectionsMovedOut),
+            cluster.counter(Counter::kConnectionsMovedIn));
+  EXPECT_TRUE(cluster.drain());
+}
+
+// Case 57 across workers: several connections of one session, wherever they were accepted.
+TEST_P(WorkerThreads, OneSessionOnSeveralConnectionsOpensAndClosesOnce) {
+  Cluster cluster(GetParam());
+  client::BlockingClient first(transport("intermediate"));
+  ASSERT_TRUE(first.connect(cluster.address()).ok());
+  auto made = first.make_key(cluster.handshake());
+  ASSERT_TRUE(made.ok()) << first.problem();
+  send_acked(first, 1);
+  const int64_t session_id = first.session().session_id();
+  {
+    std::vector<std::unique_ptr<client::BlockingClient>> others;
+    for (uint32_t i = 0; i < 6; ++i) {
+      others.push_back(std::make_unique<client::BlockingClient>(transport("abridged")));
+      ASSERT_TRUE(others.back()->connect(cluster.address()).ok());
+      client::SessionOptions options;
+      options.session_id = session_id;
+      others.back()->use_key(client::SessionKey::from(*made), options);
+      send_acked(*others.back(), 10 + i);
+    }
+  }
+  send_acked(first, 2);
+  first.close();
+  EXPECT_TRUE(cluster.shard().wait_for(
+      [](const cluster::MemoryShard& shard) { return shard.received_count() == 9; }));
+  const auto received = cluster.shard().received();
+  int conn_type_1 = 0;
+  for (size_t i = 0; i < received.size(); ++i) {
+    conn_type_1 += !received[i].close && received[i].conn_type == 1 ? 1 : 0;
+    EXPECT_EQ(received[i].close, i + 1 == received.size());
+  }
+  EXPECT_EQ(conn_type_1, 1);
+  EXPECT_EQ(received.front().conn_type, 1);
+}
+
+// Further keys on a live connection: each is reached through its home, pushes find the connection.
+TEST_P(WorkerThreads, FurtherKeysOfAConnectionWorkWhereverTheirHomeIs) {
+  Cluster cluster(GetParam());
+  client::BlockingClient client(transport("obfuscated-intermediate"));
+  ASSERT_TRUE(client.connect(cluster.address()).ok());
+  std::set<uint32_t> homes;
+  for (uint32_t i = 0; i < 4; ++i) {
+    auto made = client.exchange(cluster.handshake());
+    ASSERT_TRUE(made.ok()) << client.problem();
+    client.use_key(client::SessionKey::from(*made));
+    const int64_t id = made->created.auth_key_id;
+    homes.insert(home_of(id, GetParam()));
+    for (uint32_t m = 0; m < 3; ++m) send_acked(client, i * 10 + m);
+
+    WaitableReply reply;
+    cluster.push(id, client.session().session_id(), 0x6500000000000001 + i * 4, reply.make());
+    EXPECT_EQ(reply.wait(), 1) << "key " << i;
+    client::Arrival arrival;
+    do {
+      arrival = client.wait();
+    } while (arrival.kind == client::Arrival::Kind::kEvent &&
+             arrival.event.kind != client::SessionEvent::Kind::kPush);
+    EXPECT_EQ(arrival.kind, client::Arrival::Kind::kEvent) << arrival.to_string();
+  }
+  if (homes.size() > 1) {
+    EXPECT_GT(cluster.counter(Counter::kRemoteFrames), 0U);
+  }
+  client.close();
+  EXPECT_TRUE(cluster.shard().wait_for([](const cluster::MemoryShard& shard) {
+    size_t closes = 0;
+    for (const auto& message : shard.received()) closes += message.close ? 1 : 0;
+    return closes == 4;
+  }));
+  std::map<int64_t, int> first_messages;
+  for (const auto& message : cluster.shard().received()) {
+    if (!message.close) first_messages[message.auth_key_id] += message.conn_type;
+  }
+  EXPECT_EQ(first_messages.size(), 4U);
+  for (const auto& [id, count] : first_messages) EXPECT_EQ(count, 1) << id;
+  EXPECT_TRUE(cluster.drain());
+}
+
+TEST_P(WorkerThreads, APushForNobodyIsRefused) {
+  Cluster cluster(GetParam());
+  WaitableReply reply;
+  cluster.push(12345, 678, 1, reply.make());
+  EXPECT_EQ(reply.wait(), 0);
+}
+
+TEST_P(WorkerThreads, DrainingDeliversWhatWasAcknowledged) {
+  Cluster cluster(GetParam());
+  client::BlockingClient client(transport("padded"));
+  ASSERT_TRUE(client.connect(cluster.address()).ok());
+  ASSERT_TRUE(client.make_key(cluster.handshake()).ok()) << client.problem();
+  for (uint32_t i = 0; i < 50; ++i) send_acked(client, i);
+  EXPECT_TRUE(cluster.drain());
+  EXPECT_TRUE(client.wait_end().is_end());
+  size_t messages = 0;
+  size_t closes = 0;
+  for (const auto& message : cluster.shard().received()) (message.close ? closes : messages) += 1;
+  EXPECT_EQ(messages, 50U);
+  EXPECT_EQ(closes, 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, WorkerThreads, ::testing::Values(1U, 2U, 4U));
+
+}  // namespace
+}  // namespace ringway::gateway
