@@ -300,17 +300,20 @@ class Simulation {
     finish();
   }
 
-  // A connection whose key could not be looked up while the shard was away is closed; its client is
-  // then as good as reset. Nobody else's connection may end.
+  // A connection whose key could not be looked up while the shard was away, or that waited for it for
+  // longer than a deadline, is closed; its client is then as good as reset. Nobody else's may end.
   void note_refused_clients() {
-    uint64_t lookups_failed = 0;
+    uint64_t refusals = 0;
     for (const auto& worker : workers_) {
-      lookups_failed += worker->counters().read(Counter::kKeyQueriesFailed) +
-                        worker->counters().read(Counter::kTimeoutKeyLookup);
+      for (const Counter counter :
+           {Counter::kKeyQueriesFailed, Counter::kTimeoutKeyLookup, Counter::kTimeoutFirstByte,
+            Counter::kTimeoutHandshake, Counter::kTimeoutFrame, Counter::kTimeoutIdle}) {
+        refusals += worker->counters().read(counter);
+      }
     }
     for (const auto& client : clients_) {
       if (client->was_reset_ || !network_.saw_end(client->id_)) continue;
-      EXPECT_GT(lookups_failed, 0U) << "client " << client->number_ << " was closed for no reason";
+      EXPECT_GT(refusals, 0U) << "client " << client->number_ << " was closed for no reason";
       client->was_reset_ = client->finished_ = true;
       network_.finish(client->id_);
     }
