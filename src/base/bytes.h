@@ -1,8 +1,8 @@
 // base/bytes: the only way to read and write wire bytes.
 //
-// ByteReader and ByteWriter are bounds-checked cursors over memory that they borrow: the memory must
-// outlive them. All integers are little-endian, as MTProto has them, unless a name says otherwise. A
-// read past the end fails with Error::kTruncated and leaves the cursor where it was.
+// ByteReader and ByteWriter are bounds-checked cursors over memory that they borrow: the memory
+// must outlive them. All integers are little-endian, as MTProto has them, unless a name says
+// otherwise. A read past the end fails with Error::kTruncated and leaves the cursor where it was.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// base/clock: the two clocks. They are read once per turn and handed down as plain numbers; the lint
-// test refuses any other reading of a clock in the rooms behind the turn.
+// base/clock: the two clocks. They are read once per turn and handed down as plain numbers; the
+// lint test refuses any other reading of a clock in the rooms behind the turn.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // base/counters: what happened, counted where it happened.
 //
-// Each worker owns one CounterBlock and is its only writer; any thread may read. A count is a relaxed
-// load and store, so that counting costs what an ordinary increment costs. Every refusal, limit and
-// loss has a counter: "dropped in silence" does not exist.
+// Each worker owns one CounterBlock and is its only writer; any thread may read. A count is a
+// relaxed load and store, so that counting costs what an ordinary increment costs. Every refusal,
+// limit and loss has a counter: "dropped in silence" does not exist.
 #pragma once
 
 #include <array>
@@ -14,65 +14,65 @@
 namespace ringway {
 
 // X(identifier, metric name)
-#define RINGWAY_COUNTERS(X)                                             \
-  X(kConnectionsAccepted, "connections_accepted")                       \
-  X(kConnectionsClosed, "connections_closed")                           \
-  X(kConnectionsRefusedFull, "connections_refused_full")                \
-  X(kConnectionsRefusedAddress, "connections_refused_address")          \
-  X(kConnectionsMovedOut, "connections_moved_out")                      \
-  X(kConnectionsMovedIn, "connections_moved_in")                        \
-  X(kAcceptErrors, "accept_errors")                                     \
-  X(kAcceptBackoffs, "accept_backoffs")                                 \
-  X(kReceiveBuffersExhausted, "receive_buffers_exhausted")              \
-  X(kBytesReceived, "bytes_received")                                   \
-  X(kBytesSent, "bytes_sent")                                           \
-  X(kSendErrors, "send_errors")                                         \
-  X(kSendQueueOverflows, "send_queue_overflows")                        \
-  X(kInboxOverflows, "inbox_overflows")                                 \
-  X(kTimeoutFirstByte, "timeout_first_byte")                            \
-  X(kTimeoutHandshake, "timeout_handshake")                             \
-  X(kTimeoutFrame, "timeout_frame")                                     \
-  X(kTimeoutIdle, "timeout_idle")                                       \
-  X(kTimeoutDrain, "timeout_drain")                                     \
-  X(kTimeoutKeyLookup, "timeout_key_lookup")                            \
-  X(kFramesReceived, "frames_received")                                 \
-  X(kTransportErrors, "transport_errors")                               \
-  X(kUnencryptedErrors, "unencrypted_errors")                           \
-  X(kMessagesOpened, "messages_opened")                                 \
-  X(kMessagesRefused, "messages_refused")                               \
-  X(kMessagesRouted, "messages_routed")                                 \
-  X(kMessagesSealed, "messages_sealed")                                 \
-  X(kMessagesLost, "messages_lost")                                     \
-  X(kMessagesAbandoned, "messages_abandoned")                           \
-  X(kUnboundKeysRefused, "unbound_keys_refused")                        \
-  X(kQuickAcks, "quick_acks")                                           \
-  X(kHandshakesStarted, "handshakes_started")                           \
-  X(kHandshakesDone, "handshakes_done")                                 \
-  X(kHandshakesFailed, "handshakes_failed")                             \
-  X(kHandshakesRetried, "handshakes_retried")                           \
-  X(kHandshakesEvicted, "handshakes_evicted")                           \
-  X(kHandshakesLimited, "handshakes_limited")                           \
-  X(kKeyCacheHits, "key_cache_hits")                                    \
-  X(kKeyCacheMisses, "key_cache_misses")                                \
-  X(kKeyCacheEvictions, "key_cache_evictions")                          \
-  X(kKeyQueries, "key_queries")                                         \
-  X(kKeyQueriesUnknown, "key_queries_unknown")                          \
-  X(kKeyQueriesFailed, "key_queries_failed")                            \
-  X(kUnknownKeysLimited, "unknown_keys_limited")                        \
-  X(kKeysPerConnectionLimited, "keys_per_connection_limited")           \
-  X(kInputLimited, "input_limited")                                     \
-  X(kBackPressurePauses, "back_pressure_pauses")                        \
-  X(kRemoteFrames, "remote_frames")                                     \
-  X(kLargeMessages, "large_messages")                                   \
-  X(kSessionsOpened, "sessions_opened")                                 \
-  X(kSessionsClosed, "sessions_closed")                                 \
-  X(kPushesDelivered, "pushes_delivered")                               \
-  X(kPushesRefused, "pushes_refused")                                   \
-  X(kShardBatches, "shard_batches")                                     \
-  X(kShardMessages, "shard_messages")                                   \
-  X(kShardErrors, "shard_errors")                                       \
-  X(kTurns, "turns")                                                    \
-  X(kSlowTurns, "slow_turns")
+#define RINGWAY_COUNTERS(X)                                    \
+  X(kConnectionsAccepted, "connections_accepted")              \
+  X(kConnectionsClosed, "connections_closed")                  \
+  X(kConnectionsRefusedFull, "connections_refused_full")       \
+  X(kConnectionsRefusedAddress, "connections_refused_address") \
+  X(kConnectionsMovedOut, "connections_moved_out")             \
+  X(kConnectionsMovedIn, "connections_moved_in")               \
+  X(kAcceptErrors, "accept_errors")                            \
+  X(kAcceptBackoffs, "accept_backoffs")                        \
+  X(kReceiveBuffersExhausted, "receive_buffers_exhausted")     \
+  X(kBytesReceived, "bytes_received")                          \
+  X(kBytesSent, "bytes_sent")                                  \
+  X(kSendErrors, "send_errors")                                \
+  X(kSendQueueOverflows, "send_queue_overflows")               \
+  X(kInboxOverflows, "inbox_overflows")                        \
+  X(kTimeoutFirstByte, "timeout_first_byte")                   \
+  X(kTimeoutHandshake, "timeout_handshake")                    \
+  X(kTimeoutFrame, "timeout_frame")                            \
+  X(kTimeoutIdle, "timeout_idle")                              \
+  X(kTimeoutDrain, "timeout_drain")                            \
+  X(kTimeoutKeyLookup, "timeout_key_lookup")                   \
+  X(kFramesReceived, "frames_received")                        \
+  X(kTransportErrors, "transport_errors")                      \
+  X(kUnencryptedErrors, "unencrypted_errors")                  \
+  X(kMessagesOpened, "messages_opened")                        \
+  X(kMessagesRefused, "messages_refused")                      \
+  X(kMessagesRouted, "messages_routed")                        \
+  X(kMessagesSealed, "messages_sealed")                        \
+  X(kMessagesLost, "messages_lost")                            \
+  X(kMessagesAbandoned, "messages_abandoned")                  \
+  X(kUnboundKeysRefused, "unbound_keys_refused")               \
+  X(kQuickAcks, "quick_acks")                                  \
+  X(kHandshakesStarted, "handshakes_started")                  \
+  X(kHandshakesDone, "handshakes_done")                        \
+  X(kHandshakesFailed, "handshakes_failed")                    \
+  X(kHandshakesRetried, "handshakes_retried")                  \
+  X(kHandshakesEvicted, "handshakes_evicted")                  \
+  X(kHandshakesLimited, "handshakes_limited")                  \
+  X(kKeyCacheHits, "key_cache_hits")                           \
+  X(kKeyCacheMisses, "key_cache_misses")                       \
+  X(kKeyCacheEvictions, "key_cache_evictions")                 \
+  X(kKeyQueries, "key_queries")                                \
+  X(kKeyQueriesUnknown, "key_queries_unknown")                 \
+  X(kKeyQueriesFailed, "key_queries_failed")                   \
+  X(kUnknownKeysLimited, "unknown_keys_limited")               \
+  X(kKeysPerConnectionLimited, "keys_per_connection_limited")  \
+  X(kInputLimited, "input_limited")                            \
+  X(kBackPressurePauses, "back_pressure_pauses")               \
+  X(kRemoteFrames, "remote_frames")                            \
+  X(kLargeMessages, "large_messages")                          \
+  X(kSessionsOpened, "sessions_opened")                        \
+  X(kSessionsClosed, "sessions_closed")                        \
+  X(kSessionClosesLost, "session_closes_lost")                 \
+  X(kPushesDelivered, "pushes_delivered")                      \
+  X(kPushesRefused, "pushes_refused")                          \
+  X(kShardBatches, "shard_batches")                            \
+  X(kShardMessages, "shard_messages")                          \
+  X(kShardErrors, "shard_errors")                              \
+  X(kTurns, "turns")
 
 enum class Counter : uint16_t {
 #define X(identifier, name) identifier,

@@ -9,14 +9,15 @@
 namespace ringway {
 
 // Frames and messages.
-inline constexpr size_t kFrameBytesMax = 4 * 1024 * 1024 - 64 * 1024;  // default of Limits.FrameBytes
-inline constexpr size_t kFrameBytesCeiling = 16 * 1024 * 1024;         // what the config may raise it to
-inline constexpr size_t kServerFrameBytesMax = 2 * 1024 * 1024;        // clients drop larger answers
-inline constexpr size_t kUnencryptedBytesMax = 4096;                   // a key-exchange message
+inline constexpr size_t kFrameBytesMax =
+    4 * 1024 * 1024 - 64 * 1024;                                 // default of Limits.FrameBytes
+inline constexpr size_t kFrameBytesCeiling = 16 * 1024 * 1024;   // what the config may raise it to
+inline constexpr size_t kServerFrameBytesMax = 2 * 1024 * 1024;  // clients drop larger answers
+inline constexpr size_t kUnencryptedBytesMax = 4096;             // a key-exchange message
 inline constexpr size_t kMessagePaddingMin = 12;
 inline constexpr size_t kMessagePaddingMax = 1024;
-inline constexpr size_t kMessageHeaderBytes = 24;      // auth_key_id, msg_key
-inline constexpr size_t kMessagePrefixBytes = 32;      // salt, session_id, msg_id, seq_no, length
+inline constexpr size_t kMessageHeaderBytes = 24;  // auth_key_id, msg_key
+inline constexpr size_t kMessagePrefixBytes = 32;  // salt, session_id, msg_id, seq_no, length
 // A larger message is opened and sealed in slices of this size, one slice per turn.
 inline constexpr size_t kLargeMessageBytes = 32 * 1024;
 inline constexpr size_t kCryptoSliceBytes = 32 * 1024;
@@ -26,61 +27,63 @@ static_assert(kServerFrameBytesMax < kFrameBytesCeiling);
 // Obfuscation.
 inline constexpr size_t kObfuscationInitBytes = 64;
 inline constexpr size_t kTransportSecretBytes = 16;
-inline constexpr size_t kTransportSecretsMax = 16;     // each one costs a trial decryption per connection
+inline constexpr size_t kTransportSecretsMax =
+    16;  // each one costs a trial decryption per connection
 
 // Key exchange.
-inline constexpr size_t kHandshakeStatesPerConnection = 3;   // the oldest nonce is evicted
+inline constexpr size_t kHandshakeStatesPerConnection = 3;  // the oldest nonce is evicted
 inline constexpr int64_t kHandshakeTtlNs = 600LL * 1'000'000'000;
-inline constexpr int kHandshakeRetriesMax = 5;               // dh_gen_retry, then dh_gen_fail
-inline constexpr size_t kHandshakeInnerBytesMax = 1024;      // set_client_DH_params' encrypted_data
-inline constexpr size_t kServerKeysMax = 64;                 // fingerprints that one resPQ may offer
+inline constexpr int kHandshakeRetriesMax = 5;           // dh_gen_retry, then dh_gen_fail
+inline constexpr size_t kHandshakeInnerBytesMax = 1024;  // set_client_DH_params' encrypted_data
+inline constexpr size_t kServerKeysMax = 64;             // fingerprints that one resPQ may offer
 static_assert(kHandshakeInnerBytesMax < kUnencryptedBytesMax);
-inline constexpr size_t kCryptoPoolJobsMax = 4096;           // queued, whole process
-inline constexpr size_t kCryptoPoolJobsPerAddress = 64;      // queued, one client address
+inline constexpr size_t kCryptoPoolJobsMax = 4096;       // queued, whole process
+inline constexpr size_t kCryptoPoolJobsPerAddress = 64;  // queued, one client address
 static_assert(kCryptoPoolJobsPerAddress < kCryptoPoolJobsMax);
 
 // Connections.
 inline constexpr size_t kInputBytesPerConnection = 4 * 1024 * 1024 + 256 * 1024;
 inline constexpr size_t kOutputBytesPerConnection = 4 * 1024 * 1024;
-inline constexpr size_t kSendGatherMax = 16;                 // pieces of one gathered send
+inline constexpr size_t kSendGatherMax = 16;  // pieces of one gathered send
 static_assert(kInputBytesPerConnection > kFrameBytesMax, "a largest frame must fit");
 static_assert(kOutputBytesPerConnection >= kServerFrameBytesMax);
 
-inline constexpr int64_t kLingerNs = 1'000'000'000;          // for the peer to read our last bytes
-inline constexpr int64_t kAcceptBackoffMinNs = 10'000'000;   // after EMFILE and its like, doubling
+inline constexpr int64_t kLingerNs = 1'000'000'000;         // for the peer to read our last bytes
+inline constexpr int64_t kAcceptBackoffMinNs = 10'000'000;  // after EMFILE and its like, doubling
 inline constexpr int64_t kAcceptBackoffMaxNs = 1'000'000'000;
 static_assert(kAcceptBackoffMinNs < kAcceptBackoffMaxNs);
 
 // Worker.
-inline constexpr size_t kExpirePerTurnMax = 1024;            // steps of the timing wheel
+inline constexpr size_t kExpirePerTurnMax = 1024;  // steps of the timing wheel
 inline constexpr size_t kInboxMessages = 16 * 1024;
-inline constexpr size_t kInboxDrainMax = 1024;               // taken per turn
+inline constexpr size_t kInboxDrainMax = 1024;  // taken per turn
 inline constexpr size_t kTurnCompletionsMax = 1024;
 
 // Shard links.
 inline constexpr size_t kBatchMessagesMax = 256;
-inline constexpr size_t kBatchBytesMax = 64 * 1024;          // a larger message goes alone
-inline constexpr size_t kWindowMessagesMax = 16 * 1024;      // unacknowledged, per link
+inline constexpr size_t kBatchBytesMax = 64 * 1024;      // a larger message goes alone
+inline constexpr size_t kWindowMessagesMax = 16 * 1024;  // unacknowledged, per link
 inline constexpr size_t kWindowBytesMax = 16 * 1024 * 1024;
-inline constexpr size_t kStreamWindowMax = 1024;             // unanswered SessionDataStream requests
-inline constexpr size_t kUnaryInFlightMax = 256;             // keys with a call in flight, per link
-inline constexpr size_t kKeyQueriesInFlightMax = 4096;       // per worker
-inline constexpr size_t kPushesPerLinkMax = 1024;            // received, not yet taken by the worker
+inline constexpr size_t kStreamWindowMax = 1024;        // unanswered SessionDataStream requests
+inline constexpr size_t kUnaryInFlightMax = 256;        // keys with a call in flight, per link
+inline constexpr size_t kKeyQueriesInFlightMax = 4096;  // per worker
+inline constexpr size_t kPushesPerLinkMax = 1024;       // received, not yet taken by the worker
 inline constexpr size_t kGrpcMessageBytesMax = 8 * 1024 * 1024;
 static_assert(kWindowBytesMax > kFrameBytesMax, "a largest message must fit the window");
-inline constexpr size_t kWindowChunkBytes = 64 * 1024;       // encoded messages share these
-inline constexpr size_t kStreamsPerShard = 4;                // SessionDataStreams, keys spread over them
-inline constexpr size_t kBatchesPerWriteMax = 4;             // batches handed to a link at once
-inline constexpr size_t kClosesAsideMax = 4096;              // session closes that wait for the window
-inline constexpr size_t kKeyStoresInFlightMax = 4096;        // SetAuthKey calls, per worker
-inline constexpr size_t kLinkEventsMax = 256;                // received, not yet taken: then reading stops
+inline constexpr size_t kWindowChunkBytes = 64 * 1024;  // encoded messages share these
+inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, keys spread over them
+inline constexpr size_t kBatchesPerWriteMax = 4;        // batches handed to a link at once
+inline constexpr size_t kClosesAsideMax = 4096;         // session closes that wait for the window
+inline constexpr size_t kKeyStoresInFlightMax = 4096;   // SetAuthKey calls, per worker
+inline constexpr size_t kLinkEventsMax = 256;  // received, not yet taken: then reading stops
 inline constexpr size_t kLinkEventBytesMax = 4 * 1024 * 1024;
-inline constexpr size_t kPushesPerStreamMax = 1024;          // unanswered, one GatewayDataStream
+inline constexpr size_t kPushesPerStreamMax = 1024;  // unanswered, one GatewayDataStream
 inline constexpr int64_t kReconnectBackoffMinNs = 100LL * 1'000'000;
 inline constexpr int64_t kReconnectBackoffMaxNs = 5LL * 1'000'000'000;
-inline constexpr int64_t kWelcomeTimeoutNs = 5LL * 1'000'000'000;   // of a batched link's greeting
-inline constexpr int64_t kLinkStallNs = 15LL * 1'000'000'000;       // unacknowledged without progress
-inline constexpr int64_t kLinkRetireNs = 30LL * 1'000'000'000;      // a removed shard's window may drain
+inline constexpr int64_t kWelcomeTimeoutNs = 5LL * 1'000'000'000;  // of a batched link's greeting
+inline constexpr int64_t kLinkStallNs = 15LL * 1'000'000'000;  // unacknowledged without progress
+inline constexpr int64_t kLinkRetireNs =
+    30LL * 1'000'000'000;  // a removed shard's window may drain
 static_assert(kStreamWindowMax <= kWindowMessagesMax);
 
 // A connection that waits is read on until this much is parked; then reading stops.
@@ -91,21 +94,22 @@ inline constexpr size_t kKeysPerConnection = 4;
 inline constexpr size_t kSessionsPerConnection = 16;
 inline constexpr size_t kSessionsPerKey = 256;
 inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;
-inline constexpr size_t kUnknownKeysRemembered = 16 * 1024;      // per worker
-inline constexpr size_t kAddressBudgetEntries = 1 << 16;     // client addresses tracked, whole process
+inline constexpr size_t kUnknownKeysRemembered = 16 * 1024;  // per worker
+inline constexpr size_t kAddressBudgetEntries = 1 << 16;  // client addresses tracked, whole process
 
 // Configuration: what a file may ask for.
 inline constexpr size_t kConfigFileBytesMax = 1024 * 1024;
 inline constexpr uint32_t kWorkersMax = 256;
 inline constexpr int kCoreNumberMax = 4095;
 inline constexpr uint32_t kRingEntriesMin = 64;
-inline constexpr uint32_t kRingEntriesMax = 32768;           // the kernel's own limit
+inline constexpr uint32_t kRingEntriesMax = 32768;  // the kernel's own limit
 inline constexpr uint32_t kReceiveBuffersMin = 16;
-inline constexpr uint32_t kReceiveBuffersMax = 32768;        // a buffer ring's ids are 15 bits
+inline constexpr uint32_t kReceiveBuffersMax = 32768;  // a buffer ring's ids are 15 bits
 inline constexpr uint32_t kReceiveBufferBytesMin = 512;
 inline constexpr uint32_t kReceiveBufferBytesMax = 1024 * 1024;
 inline constexpr uint32_t kConnectionsPerWorkerMax = 4 * 1024 * 1024;
-inline constexpr uint32_t kConnectionBytesCeiling = 64 * 1024 * 1024;  // input or output of one connection
+inline constexpr uint32_t kConnectionBytesCeiling =
+    64 * 1024 * 1024;  // input or output of one connection
 inline constexpr uint32_t kFrameBytesFloor = 4096;
 inline constexpr uint32_t kSocketBufferBytesMax = 64 * 1024 * 1024;
 inline constexpr size_t kListenersMax = 256;
@@ -114,38 +118,38 @@ static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit
 static_assert(kConnectionBytesCeiling > kFrameBytesCeiling);
 
 // The client role (load tool, tests, proxy).
-inline constexpr size_t kClientPendingMax = 4096;            // requests of one session, sent or waiting
+inline constexpr size_t kClientPendingMax = 4096;  // requests of one session, sent or waiting
 inline constexpr size_t kClientContainerMessagesMax = 1020;
 inline constexpr size_t kClientContainerBytesMax = 32 * 1024;
 inline constexpr size_t kClientInflateBytesMax = 8 * 1024 * 1024;
-inline constexpr size_t kClientReceivedIdsMax = 512;         // remembered to refuse repeats
-inline constexpr size_t kClientAcksMax = 1024;               // owed to the server
-inline constexpr int kClientResendsMax = 5;                  // of one request
-inline constexpr size_t kClientConnectsInFlight = 256;       // of one load thread
+inline constexpr size_t kClientReceivedIdsMax = 512;    // remembered to refuse repeats
+inline constexpr size_t kClientAcksMax = 1024;          // owed to the server
+inline constexpr int kClientResendsMax = 5;             // of one request
+inline constexpr size_t kClientConnectsInFlight = 256;  // of one load thread
 static_assert(kClientContainerBytesMax < kFrameBytesMax);
 
 // Reference shard.
-inline constexpr size_t kShardStripes = 256;                 // locks over keys and sessions
-inline constexpr size_t kShardSessionsMax = 1 << 20;         // the least recently heard one is forgotten
-inline constexpr size_t kShardRecentIdsMax = 4096;           // msg_ids remembered, per session
-inline constexpr size_t kShardUnackedMax = 64;               // answers kept for sending again, per session
+inline constexpr size_t kShardStripes = 256;          // locks over keys and sessions
+inline constexpr size_t kShardSessionsMax = 1 << 20;  // the least recently heard one is forgotten
+inline constexpr size_t kShardRecentIdsMax = 4096;    // msg_ids remembered, per session
+inline constexpr size_t kShardUnackedMax = 64;        // answers kept for sending again, per session
 inline constexpr size_t kShardUnackedBytesMax = 256 * 1024;
 inline constexpr size_t kShardContainerMessagesMax = 1024;
 inline constexpr size_t kShardInflatedBytesMax = 4 * 1024 * 1024;  // all gzip_packed of one message
-inline constexpr size_t kShardWrapperDepthMax = 8;           // invokeWithLayer(initConnection(...
+inline constexpr size_t kShardWrapperDepthMax = 8;  // invokeWithLayer(initConnection(...
 inline constexpr size_t kShardJsonDepthMax = 8;
-inline constexpr size_t kShardVectorMax = 8192;              // msg_ids in one service message
+inline constexpr size_t kShardVectorMax = 8192;  // msg_ids in one service message
 inline constexpr size_t kShardFutureSaltsMax = 64;
-inline constexpr size_t kShardAnswerBytesMax = 512 * 1024;   // of one container of answers
-inline constexpr int64_t kShardMsgAgeMaxSeconds = 300;       // older msg_ids are refused
+inline constexpr size_t kShardAnswerBytesMax = 512 * 1024;  // of one container of answers
+inline constexpr int64_t kShardMsgAgeMaxSeconds = 300;      // older msg_ids are refused
 inline constexpr int64_t kShardMsgAheadMaxSeconds = 30;
-inline constexpr int64_t kShardHttpWaitMaxMs = 1500;         // stays below a gateway's 2 s deadline
-inline constexpr size_t kShardGatewaysMax = 256;             // addresses that answers go to
-inline constexpr size_t kShardGatewayQueueMax = 16 * 1024;   // pushes unanswered, per gateway
+inline constexpr int64_t kShardHttpWaitMaxMs = 1500;        // stays below a gateway's 2 s deadline
+inline constexpr size_t kShardGatewaysMax = 256;            // addresses that answers go to
+inline constexpr size_t kShardGatewayQueueMax = 16 * 1024;  // pushes unanswered, per gateway
 inline constexpr size_t kShardLinkQueueBytesMax = 8 * 1024 * 1024;  // above it a link is not read
-inline constexpr size_t kShardPushesTrackedMax = 64 * 1024;  // unanswered pushes, per link
-inline constexpr size_t kShardKeyQueueMax = 64 * 1024;       // keys waiting for their commit
-inline constexpr size_t kShardKeyMapBytes = size_t{1} << 30; // address space of the key file
+inline constexpr size_t kShardPushesTrackedMax = 64 * 1024;         // unanswered pushes, per link
+inline constexpr size_t kShardKeyQueueMax = 64 * 1024;              // keys waiting for their commit
+inline constexpr size_t kShardKeyMapBytes = size_t{1} << 30;        // address space of the key file
 static_assert(kShardAnswerBytesMax < kServerFrameBytesMax);
 
 }  // namespace ringway

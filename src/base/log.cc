@@ -1,11 +1,11 @@
 #include "base/log.h"
 
-#include <atomic>
-#include <memory>
-
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <memory>
 
 namespace ringway {
 namespace {
@@ -21,11 +21,16 @@ spdlog::logger& logger() {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) noexcept {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
-    case LogLevel::kOff: return spdlog::level::off;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      return spdlog::level::off;
   }
   return spdlog::level::info;
 }
@@ -59,7 +64,8 @@ std::string log_setup(const LogOptions& options) {
     if (options.json) {
       const std::string service =
           options.service.empty() ? "" : R"("service":")" + json_escape(options.service) + R"(",)";
-      target.set_pattern(R"({"@timestamp":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",)" + service + "%v}");
+      target.set_pattern(R"({"@timestamp":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",)" + service +
+                         "%v}");
     } else {
       target.set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     }
@@ -72,11 +78,14 @@ std::string log_setup(const LogOptions& options) {
   return "";
 }
 
-bool log_enabled(LogLevel level) noexcept { return level >= g_level.load(std::memory_order_relaxed); }
+bool log_enabled(LogLevel level) noexcept {
+  return level >= g_level.load(std::memory_order_relaxed);
+}
 
 void log_write(LogLevel level, std::string_view room, std::string_view text) {
   if (g_json.load(std::memory_order_relaxed)) {
-    logger().log(to_spdlog(level), R"("room":"{}","content":"{}")", json_escape(room), json_escape(text));
+    logger().log(to_spdlog(level), R"("room":"{}","content":"{}")", json_escape(room),
+                 json_escape(text));
   } else {
     logger().log(to_spdlog(level), "{}: {}", room, text);
   }

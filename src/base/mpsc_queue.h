@@ -1,7 +1,7 @@
 // base/mpsc_queue: a bounded queue from many threads to one.
 //
-// Dmitry Vyukov's bounded ring with a sequence number per cell, used with one consumer. push() fails
-// at once when the queue is full: nobody spins on it. Each producer's items keep their order.
+// Dmitry Vyukov's bounded ring with a sequence number per cell, used with one consumer. push()
+// fails at once when the queue is full: nobody spins on it. Each producer's items keep their order.
 #pragma once
 
 #include <atomic>

@@ -17,29 +17,29 @@ namespace ringway {
 enum class Error : uint8_t {
   kNone = 0,
   // Bytes.
-  kTruncated,        // fewer bytes than the layout needs
-  kMalformed,        // a value that the layout forbids
-  kTooLarge,         // above a named limit
-  kTrailing,         // bytes after the end of an object that allows none
+  kTruncated,  // fewer bytes than the layout needs
+  kMalformed,  // a value that the layout forbids
+  kTooLarge,   // above a named limit
+  kTrailing,   // bytes after the end of an object that allows none
   // Transports.
-  kBadTransport,     // the first bytes fit no transport that is switched on
-  kBadLength,        // zero, unaligned or overlong frame length
-  kBadChecksum,      // CRC-32 of a full-transport frame
-  kBadSequence,      // sequence number of a full-transport frame
+  kBadTransport,  // the first bytes fit no transport that is switched on
+  kBadLength,     // zero, unaligned or overlong frame length
+  kBadChecksum,   // CRC-32 of a full-transport frame
+  kBadSequence,   // sequence number of a full-transport frame
   // Messages.
-  kUnknownKey,       // no such auth_key_id
-  kBadMsgKey,        // msg_key does not match the plaintext
-  kBadPadding,       // message_data_length and padding do not fit the plaintext
+  kUnknownKey,  // no such auth_key_id
+  kBadMsgKey,   // msg_key does not match the plaintext
+  kBadPadding,  // message_data_length and padding do not fit the plaintext
   // Key exchange.
   kBadNonce,
   kBadFingerprint,
   kBadRsa,
   kBadInnerData,
   kBadDh,
-  kBadState,         // a step out of order, or a different request in a used state
-  kNotAllowed,       // a constructor or feature that is not accepted here
+  kBadState,    // a step out of order, or a different request in a used state
+  kNotAllowed,  // a constructor or feature that is not accepted here
   // Resources.
-  kFull,             // a bounded queue or table has no room
+  kFull,  // a bounded queue or table has no room
   kNotFound,
   kTimeout,
   kUnavailable,
@@ -53,7 +53,7 @@ enum class Error : uint8_t {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
   Result(Error error) : error_(error) { RW_ASSERT(error != Error::kNone); }  // NOLINT
 
   [[nodiscard]] bool ok() const noexcept { return error_ == Error::kNone; }
@@ -104,18 +104,18 @@ class [[nodiscard]] Result<void> {
 }  // namespace ringway
 
 // Returns the error of `expression` from the enclosing function, or goes on.
-#define RW_TRY(expression)                                       \
-  do {                                                           \
+#define RW_TRY(expression)                                        \
+  do {                                                            \
     if (auto rw_try_result = (expression); !rw_try_result.ok()) { \
-      return rw_try_result.error();                              \
-    }                                                            \
+      return rw_try_result.error();                               \
+    }                                                             \
   } while (false)
 
 #define RW_CONCAT_INNER(a, b) a##b
 #define RW_CONCAT(a, b) RW_CONCAT_INNER(a, b)
 
 // Declares `target` from the value of `expression`, or returns its error.
-#define RW_TRY_ASSIGN(target, expression)                                   \
-  auto RW_CONCAT(rw_try_, __LINE__) = (expression);                         \
+#define RW_TRY_ASSIGN(target, expression)                                              \
+  auto RW_CONCAT(rw_try_, __LINE__) = (expression);                                    \
   if (!RW_CONCAT(rw_try_, __LINE__).ok()) return RW_CONCAT(rw_try_, __LINE__).error(); \
   target = *std::move(RW_CONCAT(rw_try_, __LINE__))

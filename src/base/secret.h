@@ -15,7 +15,9 @@ template <size_t N>
 class Secret {
  public:
   Secret() noexcept = default;
-  explicit Secret(std::span<const uint8_t, N> from) noexcept { std::memcpy(bytes_.data(), from.data(), N); }
+  explicit Secret(std::span<const uint8_t, N> from) noexcept {
+    std::memcpy(bytes_.data(), from.data(), N);
+  }
   Secret(const Secret&) noexcept = default;
   Secret& operator=(const Secret&) noexcept = default;
   ~Secret() { cleanse(bytes_.data(), N); }

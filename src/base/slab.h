@@ -87,7 +87,9 @@ class Slab {
   };
 
   Entry& entry(uint32_t slot) noexcept { return blocks_[slot / kSlabBlock][slot % kSlabBlock]; }
-  T* object(uint32_t slot) noexcept { return std::launder(reinterpret_cast<T*>(entry(slot).storage)); }
+  T* object(uint32_t slot) noexcept {
+    return std::launder(reinterpret_cast<T*>(entry(slot).storage));
+  }
 
   uint32_t take_slot() {
     if (!free_slots_.empty()) {
@@ -95,7 +97,8 @@ class Slab {
       free_slots_.pop_back();
       return slot;
     }
-    if (slots_made_ == blocks_.size() * kSlabBlock) blocks_.push_back(std::make_unique<Entry[]>(kSlabBlock));
+    if (slots_made_ == blocks_.size() * kSlabBlock)
+      blocks_.push_back(std::make_unique<Entry[]>(kSlabBlock));
     return slots_made_++;
   }
 

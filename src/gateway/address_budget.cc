@@ -23,9 +23,11 @@ uint64_t budget_key(const net::PeerAddress& address) noexcept {
 }  // namespace
 
 AddressBudget::AddressBudget(uint32_t handshakes_per_second, uint32_t unknown_keys_per_second)
-    : rates_{static_cast<double>(handshakes_per_second), static_cast<double>(unknown_keys_per_second)} {}
+    : rates_{static_cast<double>(handshakes_per_second),
+             static_cast<double>(unknown_keys_per_second)} {}
 
-AddressBudget::Entry& AddressBudget::entry_of(Stripe& stripe, uint64_t address_key, int64_t now_ns) {
+AddressBudget::Entry& AddressBudget::entry_of(Stripe& stripe, uint64_t address_key,
+                                              int64_t now_ns) {
   const auto found = stripe.index.find(address_key);
   if (found != stripe.index.end()) {
     Entry& entry = *found->second;
@@ -82,7 +84,8 @@ void AddressBudget::charge(BudgetKind kind, const net::PeerAddress& address, int
   tokens = std::max(tokens - 1, -kDebtSecondsMax * rates_[index]);
 }
 
-bool AddressBudget::open_connection(const net::PeerAddress& address, uint32_t limit, int64_t now_ns) {
+bool AddressBudget::open_connection(const net::PeerAddress& address, uint32_t limit,
+                                    int64_t now_ns) {
   const uint64_t key = budget_key(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);

@@ -1,11 +1,12 @@
 // gateway/address_budget: how much one client address may ask of the whole process.
 //
-// Token buckets: each address (an IPv6 client's /64 network) has, for each kind of costly request, a second's worth of tokens that
-// refill at the configured rate. Any worker may call; the table is split into stripes with a lock each.
-// A lock is held for one look-up and never on the path of an encrypted message, only for a key exchange
-// or a key look-up, each of which costs a thousand times more. (Asking the budget's owner through its
-// inbox would park every new connection for a round trip instead.) A full stripe forgets the address
-// that has been quiet for longest, which by then has its tokens back.
+// Token buckets: each address (an IPv6 client's /64 network) has, for each kind of costly request,
+// a second's worth of tokens that refill at the configured rate. Any worker may call; the table is
+// split into stripes with a lock each. A lock is held for one look-up and never on the path of an
+// encrypted message, only for a key exchange or a key look-up, each of which costs a thousand times
+// more. (Asking the budget's owner through its inbox would park every new connection for a round
+// trip instead.) A full stripe forgets the address that has been quiet for longest, which by then
+// has its tokens back.
 #pragma once
 
 #include <array>
@@ -28,13 +29,14 @@ class AddressBudget {
 
   // Takes one token; false when the address has none left.
   [[nodiscard]] bool take(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
-  // The two halves of it, for requests whose cost is known only afterwards: whether a token is left,
-  // and taking one even so. What is charged beyond zero is paid back by waiting.
+  // The two halves of it, for requests whose cost is known only afterwards: whether a token is
+  // left, and taking one even so. What is charged beyond zero is paid back by waiting.
   [[nodiscard]] bool has_left(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
   void charge(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
 
   // Connections are counted, not metered: open() refuses above `limit` (0 = no limit).
-  [[nodiscard]] bool open_connection(const net::PeerAddress& address, uint32_t limit, int64_t now_ns);
+  [[nodiscard]] bool open_connection(const net::PeerAddress& address, uint32_t limit,
+                                     int64_t now_ns);
   void close_connection(const net::PeerAddress& address);
 
   [[nodiscard]] size_t size();
@@ -50,7 +52,7 @@ class AddressBudget {
   };
   struct Stripe {
     std::mutex mutex;
-    std::list<Entry> entries;   // the longest quiet first
+    std::list<Entry> entries;  // the longest quiet first
     std::unordered_map<uint64_t, std::list<Entry>::iterator> index;
   };
 

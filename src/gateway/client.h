@@ -1,9 +1,11 @@
-// gateway/client: the state of one connection as the gateway sees it, and of what stands in its way.
+// gateway/client: the state of one connection as the gateway sees it, and of what stands in its
+// way.
 //
-// Plain data, owned by one worker; Flow holds the logic. An Inlet is a source of encrypted frames for
-// keys of this worker: a connection that lives here (Client), or one that lives elsewhere and uses a
-// key whose home is here (RemoteInlet). Frames of an inlet are worked off strictly in order: whatever
-// cannot go on now waits in `held`, and everything behind it waits in the transport's tail.
+// Plain data, owned by one worker; Flow holds the logic. An Inlet is a source of encrypted frames
+// for keys of this worker: a connection that lives here (Client), or one that lives elsewhere and
+// uses a key whose home is here (RemoteInlet). Frames of an inlet are worked off strictly in order:
+// whatever cannot go on now waits in `held`, and everything behind it waits in the transport's
+// tail.
 #pragma once
 
 #include <cstdint>
@@ -34,14 +36,14 @@ struct KeyUse {
 
 struct SessionUse {
   SessionKey key;
-  Session* session = nullptr;     // good while this connection is attached
+  Session* session = nullptr;  // good while this connection is attached
 };
 
 // A message that is open and waits for room in its shard's window.
 struct OpenedMessage {
   mtproto::MessageHeader header;
   Bytes payload;
-  KeyEntry* entry = nullptr;      // pinned by the inlet
+  KeyEntry* entry = nullptr;  // pinned by the inlet
   uint32_t quick_ack_token = 0;
   bool quick_ack = false;
 };
@@ -49,7 +51,9 @@ struct OpenedMessage {
 // A message above kLargeMessageBytes, opened a slice per turn. Has its own copy of the key.
 struct LargeOpen {
   LargeOpen(const AuthKeyBytes& key, KeyEntry* entry_in, ParkedFrame frame_in)
-      : auth_key(key), entry(entry_in), frame(std::move(frame_in)),
+      : auth_key(key),
+        entry(entry_in),
+        frame(std::move(frame_in)),
         work(auth_key, frame.frame, mtproto::Sender::kClient) {}
   const AuthKeyBytes auth_key;
   KeyEntry* const entry;
@@ -59,13 +63,13 @@ struct LargeOpen {
 
 // What an inlet waits for; allocated only while it waits.
 struct Held {
-  std::deque<OpenedMessage> opened;   // first in order: room in a window
-  std::unique_ptr<LargeOpen> large;   // then this: slices of time
-  std::deque<ParkedFrame> frames;     // then these: a key, a home, an exchange
-  bool waits_for_key = false;         // frames.front() asked for its key
-  bool waits_for_move = false;        // the connection is on its way to another worker
-  bool waits_for_exchange = false;    // it will move once its key exchange has had its answer
-  bool waits_for_remote = false;      // frames are being worked off at another home
+  std::deque<OpenedMessage> opened;  // first in order: room in a window
+  std::unique_ptr<LargeOpen> large;  // then this: slices of time
+  std::deque<ParkedFrame> frames;    // then these: a key, a home, an exchange
+  bool waits_for_key = false;        // frames.front() asked for its key
+  bool waits_for_move = false;       // the connection is on its way to another worker
+  bool waits_for_exchange = false;   // it will move once its key exchange has had its answer
+  bool waits_for_remote = false;     // frames are being worked off at another home
 };
 
 struct Inlet {
@@ -73,12 +77,12 @@ struct Inlet {
   net::PeerAddress peer;
   std::string client_ip;
   const bool remote = false;
-  bool failed = false;                // takes no further frame; closing is under way
-  bool poisoned = false;              // a message did not open: those behind it count for nothing
-  bool gone = false;                  // the connection has ended
-  uint32_t in_batch = 0;              // its frames in the turn's open batch
+  bool failed = false;    // takes no further frame; closing is under way
+  bool poisoned = false;  // a message did not open: those behind it count for nothing
+  bool gone = false;      // the connection has ended
+  uint32_t in_batch = 0;  // its frames in the turn's open batch
   std::vector<KeyUse> keys;
-  std::vector<SessionUse> sessions;   // oldest first
+  std::vector<SessionUse> sessions;  // oldest first
   std::unique_ptr<Held> held;
 
   explicit Inlet(bool is_remote) : remote(is_remote) {}
@@ -94,10 +98,11 @@ struct Inlet {
   }
 };
 
-// A message for the client above kLargeMessageBytes, sealed a slice per turn, and what queues behind it.
+// A message for the client above kLargeMessageBytes, sealed a slice per turn, and what queues
+// behind it.
 struct LargeSeal {
   struct Waiting {
-    KeyEntry* entry = nullptr;        // pinned by the connection
+    KeyEntry* entry = nullptr;  // pinned by the connection
     Bytes plaintext;
     std::unique_ptr<cluster::PushReply> reply;
   };
@@ -116,26 +121,26 @@ struct Client final : Inlet {
 
   mtproto::ServerTransport transport;
   mtproto::ServerMsgId msg_id;
-  std::unique_ptr<mtproto::HandshakeSet> handshake;   // from the first req_pq on
+  std::unique_ptr<mtproto::HandshakeSet> handshake;  // from the first req_pq on
   std::unique_ptr<LargeSeal> large_seal;
   int64_t accepted_ns = 0;
   int64_t last_input_ns = 0;
-  int64_t handshake_window_ns = 0;    // start of the window that `handshakes` counts
+  int64_t handshake_window_ns = 0;  // start of the window that `handshakes` counts
   uint32_t handshakes = 0;
   uint16_t listener = 0;
-  int32_t closing_error = 0;          // the transport error to send before closing
-  bool moved = false;                 // lives at the home of its first key
-  bool proven = false;                // has finished a key exchange or sent a message that opened
+  int32_t closing_error = 0;  // the transport error to send before closing
+  bool moved = false;         // lives at the home of its first key
+  bool proven = false;        // has finished a key exchange or sent a message that opened
   bool got_bytes = false;
-  bool frame_timer = false;           // the deadline of a begun frame is set
+  bool frame_timer = false;  // the deadline of a begun frame is set
   bool paused = false;
-  bool uncounted = false;             // refused by the limit per address, so not part of its count
+  bool uncounted = false;  // refused by the limit per address, so not part of its count
 };
 
 // The home's side of a connection that lives on another worker.
 struct RemoteInlet final : Inlet {
   RemoteInlet() : Inlet(true) {}
-  bool owes_answer = false;           // a frame was taken in and RemoteDone has not been posted
+  bool owes_answer = false;  // a frame was taken in and RemoteDone has not been posted
   bool quick_ack = false;
   uint32_t quick_ack_token = 0;
 };

@@ -3,7 +3,7 @@
 namespace ringway::gateway {
 namespace {
 
-constexpr uint32_t kMagic = 0x53435752;   // "RWCS"
+constexpr uint32_t kMagic = 0x53435752;  // "RWCS"
 
 void put_bytes(ByteAppender& out, ByteView bytes) {
   out.u32(static_cast<uint32_t>(bytes.size()));

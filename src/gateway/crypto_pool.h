@@ -1,8 +1,8 @@
 // gateway/crypto_pool: the threads that do what takes milliseconds: RSA and modular exponentiation.
 //
-// Workers hand jobs in and get them back through their inbox; a job is owned by exactly one side at any
-// time. The queue is bounded as a whole and per client address, so that one address cannot keep the
-// others waiting. Threads run at a lower scheduling priority than workers.
+// Workers hand jobs in and get them back through their inbox; a job is owned by exactly one side at
+// any time. The queue is bounded as a whole and per client address, so that one address cannot keep
+// the others waiting. Threads run at a lower scheduling priority than workers.
 #pragma once
 
 #include <condition_variable>
@@ -22,8 +22,8 @@ namespace ringway::gateway {
 
 struct CryptoTask {
   std::unique_ptr<mtproto::HandshakeJob> job;
-  ConnectionRef connection;      // who waits for it
-  uint64_t address_key = 0;      // the client's address, for its share of the queue
+  ConnectionRef connection;  // who waits for it
+  uint64_t address_key = 0;  // the client's address, for its share of the queue
 };
 
 enum class PoolAnswer : uint8_t { kQueued, kFull, kAddressFull };

@@ -67,8 +67,8 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
   client->listener = listener;
   client->accepted_ns = now_.mono_ns;
   client->ref.serial = next_serial_++ * shared_.workers + worker_;
-  const bool refused = limit != config::kNoLimit &&
-                       !shared_.budget->open_connection(peer, limit, now_.mono_ns);
+  const bool refused =
+      limit != config::kNoLimit && !shared_.budget->open_connection(peer, limit, now_.mono_ns);
   if (refused) {
     counters_.add(Counter::kConnectionsRefusedAddress);
     client->uncounted = true;
@@ -89,7 +89,7 @@ void Flow::start_client(std::unique_ptr<Client> client, net::ConnectionHandle ha
   client->client_ip = client->peer.ip_text();
   client->last_input_ns = now_.mono_ns;
   ++clients_count_;
-  table_->set_context(handle, client.release());   // comes back in on_closed or on_detached
+  table_->set_context(handle, client.release());  // comes back in on_closed or on_detached
 }
 
 // --- bytes
@@ -175,12 +175,12 @@ void Flow::park_input(Client& client) {
   set_pause(client);
 }
 
-// Reading stops while a connection waits, but for a short wait that little is read in: stopping costs
-// two system calls, and most look-ups are over before anything else arrives.
+// Reading stops while a connection waits, but for a short wait that little is read in: stopping
+// costs two system calls, and most look-ups are over before anything else arrives.
 void Flow::set_pause(Client& client) {
-  const bool waits_long = client.held != nullptr &&
-                          (!client.held->opened.empty() || client.held->waits_for_move ||
-                           client.transport.buffered_bytes() > kParkedBytesUnpaused);
+  const bool waits_long =
+      client.held != nullptr && (!client.held->opened.empty() || client.held->waits_for_move ||
+                                 client.transport.buffered_bytes() > kParkedBytesUnpaused);
   if (waits_long == client.paused || client.failed) return;
   client.paused = waits_long;
   if (waits_long) {
@@ -293,12 +293,14 @@ void Flow::on_send_drained(net::ConnectionHandle handle) { (void)handle; }
 
 // --- the end
 
-// No further frame is taken; the connection is closed at the end of the turn, after what it is owed.
+// No further frame is taken; the connection is closed at the end of the turn, after what it is
+// owed.
 void Flow::fail(Inlet& inlet, int32_t transport_error) {
   if (inlet.failed) return;
   inlet.failed = true;
   if (inlet.held != nullptr) {
-    counters_.add(Counter::kMessagesAbandoned, inlet.held->opened.size() + inlet.held->frames.size());
+    counters_.add(Counter::kMessagesAbandoned,
+                  inlet.held->opened.size() + inlet.held->frames.size());
   }
   if (inlet.remote) {
     RemoteDone done;
@@ -329,7 +331,8 @@ void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
   client->gone = true;
   client->failed = true;
   if (client->held != nullptr) {
-    counters_.add(Counter::kMessagesAbandoned, client->held->opened.size() + client->held->frames.size());
+    counters_.add(Counter::kMessagesAbandoned,
+                  client->held->opened.size() + client->held->frames.size());
   }
   departed_.push_back(std::move(client));
 }

@@ -1,8 +1,8 @@
 // gateway/flow: what one worker does with its connections: bytes to frames, frames to messages,
 // messages to shards, and everything that comes back.
 //
-// Owned by the worker's thread. It holds the branches of the job; the rooms it composes (net, mtproto,
-// cluster) do not know each other. Its parts stand in files of their own:
+// Owned by the worker's thread. It holds the branches of the job; the rooms it composes (net,
+// mtproto, cluster) do not know each other. Its parts stand in files of their own:
 //   flow.cc           connections: accept, bytes, frames, deadlines, the end
 //   flow_exchange.cc  the key exchange
 //   flow_open.cc      encrypted frames: keys, the open batch, large messages
@@ -10,12 +10,12 @@
 //   flow_push.cc      messages for clients
 //   flow_remote.cc    connections and keys whose homes differ
 //
-// Order within a turn (see worker.cc): events of the table, open_and_route(), the inbox and the shards'
-// events, run_large(), resume_waiting(), open_and_route() again, finish_turn().
+// Order within a turn (see worker.cc): events of the table, open_and_route(), the inbox and the
+// shards' events, run_large(), resume_waiting(), open_and_route() again, finish_turn().
 //
-// Nothing here frees a Client while the turn may still refer to it: an ended one moves to `departed_`
-// and is taken apart by finish_turn(). A failing one is marked, and closed there too, so that what it
-// rightfully sent before is still delivered.
+// Nothing here frees a Client while the turn may still refer to it: an ended one moves to
+// `departed_` and is taken apart by finish_turn(). A failing one is marked, and closed there too,
+// so that what it rightfully sent before is still delivered.
 #pragma once
 
 #include <atomic>
@@ -111,7 +111,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   struct OpenEntry {
     Inlet* inlet = nullptr;
     KeyEntry* entry = nullptr;
-    Bytes storage;             // owns the frame when it does not lie in a receive buffer
+    Bytes storage;  // owns the frame when it does not lie in a receive buffer
     bool quick_ack = false;
   };
   struct StorePending {
@@ -122,7 +122,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   };
   struct LargeTurn {
     ConnectionRef ref;
-    bool seal = false;         // else open
+    bool seal = false;  // else open
   };
 
   // flow.cc
@@ -168,7 +168,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
                            ByteView payload, bool quick_ack, uint32_t token);
   [[nodiscard]] Session& session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id);
-  void leave_session(Inlet& inlet, SessionKey key);   // by value: `key` may lie in inlet.sessions
+  void leave_session(Inlet& inlet, SessionKey key);  // by value: `key` may lie in inlet.sessions
   void wait_for_window(Inlet& inlet, uint32_t shard);
   void acknowledge(Inlet& inlet, uint32_t token);
 
@@ -207,26 +207,26 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
 
   KeyCache keys_;
   SessionTable sessions_;
-  std::unordered_map<uint64_t, std::unique_ptr<RemoteInlet>> remote_inlets_;   // by serial
+  std::unordered_map<uint64_t, std::unique_ptr<RemoteInlet>> remote_inlets_;  // by serial
   size_t clients_count_ = 0;
 
   // The turn's open batch: two arrays of equal length, so that the jobs lie side by side.
   std::vector<OpenEntry> open_entries_;
   std::vector<mtproto::OpenJob> open_jobs_;
 
-  std::vector<Client*> failed_;                          // to be closed at the end of the turn
-  std::vector<std::unique_ptr<Client>> departed_;        // ended in this turn
-  std::vector<Client*> moving_;                          // to be detached at the end of the turn
-  std::vector<ConnectionRef> ready_;                     // inlets that may go on
+  std::vector<Client*> failed_;                    // to be closed at the end of the turn
+  std::vector<std::unique_ptr<Client>> departed_;  // ended in this turn
+  std::vector<Client*> moving_;                    // to be detached at the end of the turn
+  std::vector<ConnectionRef> ready_;               // inlets that may go on
   std::deque<LargeTurn> large_;
   std::unordered_map<int64_t, std::vector<ConnectionRef>> waiting_for_key_;
-  std::unordered_map<uint32_t, std::vector<ConnectionRef>> waiting_for_window_;   // by shard
-  std::unordered_map<uint64_t, StorePending> storing_;   // by cookie
+  std::unordered_map<uint32_t, std::vector<ConnectionRef>> waiting_for_window_;  // by shard
+  std::unordered_map<uint64_t, StorePending> storing_;                           // by cookie
   uint64_t next_cookie_ = 1;
 
-  int64_t posts_taken_ = 0;                              // not settled yet
-  std::vector<std::deque<WorkerMessage>> backlog_;       // by worker: what its inbox had no room for
-  std::vector<RemoteInlet*> answering_;                  // worked on in this turn
+  int64_t posts_taken_ = 0;                         // not settled yet
+  std::vector<std::deque<WorkerMessage>> backlog_;  // by worker: what its inbox had no room for
+  std::vector<RemoteInlet*> answering_;             // worked on in this turn
   std::vector<std::unique_ptr<RemoteInlet>> departed_remote_;
 };
 

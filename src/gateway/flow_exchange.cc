@@ -111,8 +111,7 @@ void Flow::start_store(Client& client, const mtproto::Nonce& nonce,
   }
   const uint64_t cookie = next_cookie_++;
   if (!dispatcher_->set_auth_key(pending.record, created.salt, created.expires_in, cookie, now_)) {
-    take_outcome(client,
-                 client.handshake->on_stored(nonce, mtproto::StoreResult::kRetry, now_));
+    take_outcome(client, client.handshake->on_stored(nonce, mtproto::StoreResult::kRetry, now_));
     return;
   }
   storing_.emplace(cookie, std::move(pending));

@@ -20,7 +20,8 @@ ParkedFrame Flow::own_frame(ByteSpan frame, Bytes storage, bool quick_ack) {
   return parked;
 }
 
-// True when the key belongs to another worker, which is asked only about connections that live here.
+// True when the key belongs to another worker, which is asked only about connections that live
+// here.
 bool Flow::lives_elsewhere(Inlet& inlet, int64_t auth_key_id) const noexcept {
   return !inlet.remote && home_of(auth_key_id, shared_.workers) != worker_;
 }
@@ -117,7 +118,8 @@ void Flow::on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
     answer = cluster::KeyAnswer::kFailed;
   }
   if (answer == cluster::KeyAnswer::kFound) keys_.insert(*record, 0);
-  if (answer == cluster::KeyAnswer::kUnregistered) keys_.remember_unknown(auth_key_id, now_.mono_ns);
+  if (answer == cluster::KeyAnswer::kUnregistered)
+    keys_.remember_unknown(auth_key_id, now_.mono_ns);
   for (const ConnectionRef& ref : waiting) {
     Inlet* inlet = inlet_of(ref);
     if (inlet == nullptr || inlet->failed || inlet->held == nullptr) continue;
@@ -170,7 +172,7 @@ void Flow::open_and_route() {
 }
 
 void Flow::refuse_message(Inlet& inlet, Error error) {
-  (void)error;   // every reason looks the same from outside
+  (void)error;  // every reason looks the same from outside
   counters_.add(Counter::kMessagesRefused);
   inlet.poisoned = true;
   fail(inlet, 0);
@@ -191,8 +193,7 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
     return;
   }
   const bool must_wait = inlet.held != nullptr && !inlet.held->opened.empty();
-  if (!must_wait &&
-      route(inlet, entry, job.header, job.payload, quick_ack, job.quick_ack_token)) {
+  if (!must_wait && route(inlet, entry, job.header, job.payload, quick_ack, job.quick_ack_token)) {
     return;
   }
   OpenedMessage message;

@@ -35,9 +35,8 @@ void Flow::on_push(cluster::PushRequest push) {
 
 void Flow::deliver(cluster::PushRequest push) {
   bool sent = false;
-  Session* session = plausible(push.payload)
-                         ? sessions_.find({push.auth_key_id, push.session_id})
-                         : nullptr;
+  Session* session =
+      plausible(push.payload) ? sessions_.find({push.auth_key_id, push.session_id}) : nullptr;
   if (session != nullptr) {
     // A connected session pins its key.
     KeyEntry* entry = keys_.find(push.auth_key_id, now_.unix_seconds());
@@ -121,7 +120,8 @@ void Flow::finish_large_seal(Client& client) {
 }
 
 // The session's connection lives on another worker: it is sealed here, where the key is.
-bool Flow::send_remote(const ConnectionRef& ref, const KeyEntry& entry, cluster::PushRequest& push) {
+bool Flow::send_remote(const ConnectionRef& ref, const KeyEntry& entry,
+                       cluster::PushRequest& push) {
   if (!backlog_[ref.worker].empty()) return false;
   RemoteOutput output;
   output.to = ref;

@@ -1,5 +1,5 @@
-// Connections and keys whose homes differ: the one move of a connection to the home of its first key,
-// and the traffic of further keys through theirs.
+// Connections and keys whose homes differ: the one move of a connection to the home of its first
+// key, and the traffic of further keys through theirs.
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -26,7 +26,8 @@ void Flow::post(uint32_t worker, WorkerMessage&& message) {
 void Flow::retry_posts() {
   for (uint32_t worker = 0; worker < shared_.workers; ++worker) {
     auto& waiting = backlog_[worker];
-    while (!waiting.empty() && shared_.post(worker, std::move(waiting.front()))) waiting.pop_front();
+    while (!waiting.empty() && shared_.post(worker, std::move(waiting.front())))
+      waiting.pop_front();
   }
 }
 
@@ -65,8 +66,8 @@ void Flow::take_message(WorkerMessage&& message) {
 
 // --- the move
 
-// A frame has named a key that lives elsewhere. With the connection's first key the connection moves
-// there; a further key is reached through its home.
+// A frame has named a key that lives elsewhere. With the connection's first key the connection
+// moves there; a further key is reached through its home.
 void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame) {
   if (client.in_batch != 0) {
     // What came before it is not routed yet, and a connection's messages keep their order.
@@ -82,8 +83,8 @@ void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame
   Held& wait = held(client);
   wait.frames.push_front(std::move(frame));
   if (client.handshake != nullptr && client.handshake->busy()) {
-    // An answer of the crypto pool or of a shard is on its way to this place. It is short; the frame is
-    // looked at again when it has come (see take_crypto_result, on_store_answer).
+    // An answer of the crypto pool or of a shard is on its way to this place. It is short; the
+    // frame is looked at again when it has come (see take_crypto_result, on_store_answer).
     wait.waits_for_exchange = true;
     return;
   }
@@ -136,7 +137,8 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
   client->handshakes = state->handshakes;
   client->handshake_window_ns = state->handshake_window_ns;
   if (state->handshake.size() != 0) {
-    auto imported = mtproto::HandshakeSet::import_state(&shared_.handshake, state->handshake.view());
+    auto imported =
+        mtproto::HandshakeSet::import_state(&shared_.handshake, state->handshake.view());
     RW_ASSERT(imported.ok());
     client->handshake = std::make_unique<mtproto::HandshakeSet>(*std::move(imported));
   }
@@ -153,7 +155,7 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
     if (!client->uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
       shared_.budget->close_connection(client->peer);
     }
-    return;   // the socket closes with `socket`
+    return;  // the socket closes with `socket`
   }
   Client& started = *client;
   start_client(std::move(client), handle);
@@ -233,7 +235,7 @@ void Flow::take_remote_frame(std::unique_ptr<RemoteFrame> frame) {
     slot->client_ip = frame->peer.ip_text();
   }
   RemoteInlet& inlet = *slot;
-  if (inlet.failed) return;   // the connection has been told to close
+  if (inlet.failed) return;  // the connection has been told to close
   inlet.owes_answer = true;
   inlet.quick_ack = false;
   answering_.push_back(&inlet);

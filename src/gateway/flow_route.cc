@@ -72,7 +72,7 @@ void Flow::leave_session(Inlet& inlet, SessionKey key) {
   const auto detached = sessions_.detach(key, inlet.ref);
   if (!detached.last) return;
   counters_.add(Counter::kSessionsClosed);
-  if (!detached.session.announced) return;   // the shard has never heard of it
+  if (!detached.session.announced) return;  // the shard has never heard of it
   cluster::SessionClose close;
   close.auth_key_id = key.auth_key_id;
   close.key_type = detached.session.key_type;

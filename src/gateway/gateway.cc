@@ -69,7 +69,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
     std::thread thread;
     std::atomic<bool> started{false};
     std::atomic<bool> drained{false};
-    std::string start_error;   // written before `started`
+    std::string start_error;  // written before `started`
   };
 
   std::string make_shared_context();
@@ -90,14 +90,14 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::unique_ptr<AddressBudget> budget_;
   std::unique_ptr<cluster::ShardTransport> transport_;
   std::unique_ptr<cluster::Discovery> discovery_;
-  cluster::NodeSet shards_;                 // what was known before the workers started
+  cluster::NodeSet shards_;  // what was known before the workers started
   std::vector<std::unique_ptr<Seat>> seats_;
   std::unique_ptr<CryptoPool> pool_;
   std::unique_ptr<cluster::GatewayService> service_;
   std::string server_id_;
   std::vector<std::string> addresses_;
-  std::vector<net::SocketAddress> bound_;   // by listener, with real ports
-  std::atomic<bool> running_{false};    // pushes may go to the workers
+  std::vector<net::SocketAddress> bound_;  // by listener, with real ports
+  std::atomic<bool> running_{false};       // pushes may go to the workers
   std::atomic<bool> stopping_{false};
 };
 
@@ -155,8 +155,8 @@ std::string GatewayImpl::start_service() {
   return "";
 }
 
-// One file for each connection. Where the limit is lower than what is configured, it is raised; where
-// that is not allowed, the operator is told how.
+// One file for each connection. Where the limit is lower than what is configured, it is raised;
+// where that is not allowed, the operator is told how.
 void GatewayImpl::set_connection_limits() {
   uint64_t wanted = kReservedFiles + kFilesPerWorker * seats_.size();
   bool any_auto = false;
@@ -206,8 +206,7 @@ std::string GatewayImpl::make_workers() {
     options.dispatcher.worker = i;
     options.dispatcher.server_id = server_id_;
     options.dispatcher.call_timeout_ns = config.session.timeout_ms * kNsPerMs;
-    seat.worker =
-        std::make_unique<Worker>(options, std::move(created.ring), shared_, *transport_);
+    seat.worker = std::make_unique<Worker>(options, std::move(created.ring), shared_, *transport_);
   }
   for (const auto& seat : seats_) {
     if (std::string error = open_listeners(*seat); !error.empty()) return error;
@@ -227,9 +226,10 @@ std::string GatewayImpl::open_listeners(Seat& seat) {
       const auto& address = config.listeners[i].address;
       auto parsed = net::parse_socket_address(config::to_string(address));
       if (!parsed) {
-        return fmt::format("Addresses: \"{}\" is not an address to listen on: write an IP address and a "
-                           "port, such as 0.0.0.0:10443 or [::]:10443",
-                           config::to_string(address));
+        return fmt::format(
+            "Addresses: \"{}\" is not an address to listen on: write an IP address and a "
+            "port, such as 0.0.0.0:10443 or [::]:10443",
+            config::to_string(address));
       }
       bound_.push_back(*parsed);
     }
@@ -304,8 +304,10 @@ std::string GatewayImpl::find_shards() {
     if (endpoints.empty()) return "Session.Target: " + error;
   }
   if (endpoints.empty()) {
-    return "Session names no shard: give Session.Endpoints (a list of host:port) or Session.Target; "
-           "finding shards through etcd is not served yet. To try the gateway without a shard, start "
+    return "Session names no shard: give Session.Endpoints (a list of host:port) or "
+           "Session.Target; "
+           "finding shards through etcd is not served yet. To try the gateway without a shard, "
+           "start "
            "it with --standalone";
   }
   discovery_ = cluster::make_static_discovery(endpoints, error);
@@ -384,7 +386,8 @@ bool GatewayImpl::drain() {
   if (!drained) {
     size_t left = 0;
     for (const auto& seat : seats_) left += seat->worker->dispatcher().unacknowledged();
-    log_warning("gateway", "the drain time is over: {} messages are left that no shard has acknowledged",
+    log_warning("gateway",
+                "the drain time is over: {} messages are left that no shard has acknowledged",
                 left);
   }
   return drained;

@@ -1,7 +1,7 @@
 // gateway/gateway: the whole gateway: workers, crypto pool, shard links and the gRPC service.
 //
-// start() returns once everything listens; the caller then waits for a signal and calls drain(). All of
-// it is called on one thread.
+// start() returns once everything listens; the caller then waits for a signal and calls drain().
+// All of it is called on one thread.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct GatewayKey {
 struct GatewayOptions {
   config::Config config;
   std::vector<GatewayKey> keys;
-  std::string server_id;                 // host:port; empty: derived from where the service listens
+  std::string server_id;  // host:port; empty: derived from where the service listens
 };
 
 class Gateway {

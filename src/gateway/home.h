@@ -1,7 +1,7 @@
 // gateway/home: which worker an authorization key belongs to.
 //
-// A key's home worker holds it, its sessions and the decision where its pushes go, so that nothing about
-// a key is shared between cores. Pure arithmetic, the same on every thread.
+// A key's home worker holds it, its sessions and the decision where its pushes go, so that nothing
+// about a key is shared between cores. Pure arithmetic, the same on every thread.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace ringway::gateway {
 
-// A connection anywhere in the process. `serial` is unique for the life of the process, so that a ref
-// kept too long matches nothing even after a slot's generation has wrapped.
+// A connection anywhere in the process. `serial` is unique for the life of the process, so that a
+// ref kept too long matches nothing even after a slot's generation has wrapped.
 struct ConnectionRef {
   uint32_t worker = UINT32_MAX;
   SlabHandle handle;

@@ -1,8 +1,8 @@
 // gateway/key_cache: the authorization keys that have their home on one worker.
 //
-// Owned by that worker's thread. An entry that a live connection uses is pinned and stays where it is;
-// entries that nobody uses are kept in least-recently-used order up to a byte budget. Pointers to an
-// entry are good as long as the caller holds a pin on it. Keys are cleansed when they leave.
+// Owned by that worker's thread. An entry that a live connection uses is pinned and stays where it
+// is; entries that nobody uses are kept in least-recently-used order up to a byte budget. Pointers
+// to an entry are good as long as the caller holds a pin on it. Keys are cleansed when they leave.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,9 @@ namespace ringway::gateway {
 
 struct KeyEntry {
   cluster::AuthKeyRecord record;
-  int64_t expires_at_s = 0;              // unix seconds; 0: does not expire
-  bool revoked = false;                  // the shard no longer knows it: no further use
-  std::vector<ConnectionRef> users;      // one per pin
+  int64_t expires_at_s = 0;          // unix seconds; 0: does not expire
+  bool revoked = false;              // the shard no longer knows it: no further use
+  std::vector<ConnectionRef> users;  // one per pin
 
   [[nodiscard]] bool usable(int64_t unix_s) const noexcept {
     return !revoked && (expires_at_s == 0 || unix_s < expires_at_s);
@@ -40,10 +40,11 @@ class KeyCache {
 
   // The usable entry of a key, or null. Not a pin: valid until the next call.
   [[nodiscard]] KeyEntry* find(int64_t auth_key_id, int64_t unix_s);
-  // Adds or replaces what is known of a key. A replaced entry keeps its users and its address, and its
-  // expiry where `expires_at_s` is 0: a shard does not tell it.
+  // Adds or replaces what is known of a key. A replaced entry keeps its users and its address, and
+  // its expiry where `expires_at_s` is 0: a shard does not tell it.
   KeyEntry& insert(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
-  // Takes an unpinned entry out at once; a pinned one is marked revoked and leaves with its last pin.
+  // Takes an unpinned entry out at once; a pinned one is marked revoked and leaves with its last
+  // pin.
   void revoke(int64_t auth_key_id);
 
   void pin(KeyEntry& entry, const ConnectionRef& user);
@@ -59,14 +60,14 @@ class KeyCache {
  private:
   struct Node {
     KeyEntry entry;
-    std::list<int64_t>::iterator place;   // in idle_, valid while unpinned
+    std::list<int64_t>::iterator place;  // in idle_, valid while unpinned
   };
   void trim();
 
   const size_t entries_max_;
   CounterBlock& counters_;
   std::unordered_map<int64_t, std::unique_ptr<Node>> entries_;
-  std::list<int64_t> idle_;               // unpinned, least recently used first
+  std::list<int64_t> idle_;  // unpinned, least recently used first
   std::unordered_map<int64_t, int64_t> unknown_until_ns_;
 };
 

@@ -1,8 +1,9 @@
 // gateway/outbox: everything that one worker's turn has to say to its clients.
 //
-// Owned by the worker's thread. Output is laid out in the connections' send queues in the order of the
-// calls; finish_turn() seals all messages of the turn together, writes checksums, obfuscates each
-// connection's bytes in stream order, and commits. A Client passed in must live until finish_turn().
+// Owned by the worker's thread. Output is laid out in the connections' send queues in the order of
+// the calls; finish_turn() seals all messages of the turn together, writes checksums, obfuscates
+// each connection's bytes in stream order, and commits. A Client passed in must live until
+// finish_turn().
 #pragma once
 
 #include <cstdint>
@@ -42,8 +43,8 @@ class Outbox {
  private:
   struct Piece {
     Client* client = nullptr;
-    ByteSpan bytes;                          // of the send queue
-    mtproto::ServerTransport::Plan plan;     // of a frame; frame_bytes == 0: a bare quick ack
+    ByteSpan bytes;                       // of the send queue
+    mtproto::ServerTransport::Plan plan;  // of a frame; frame_bytes == 0: a bare quick ack
     std::unique_ptr<cluster::PushReply> reply;
   };
   // Room for a frame; empty when refused. `payload` is where its payload goes.
@@ -52,7 +53,7 @@ class Outbox {
 
   net::ConnectionTable& table_;
   CounterBlock& counters_;
-  std::vector<Piece> pieces_;                // in the order of the stream, for each connection
+  std::vector<Piece> pieces_;  // in the order of the stream, for each connection
   std::vector<mtproto::SealJob> jobs_;
   size_t last_batch_ = 0;
 };

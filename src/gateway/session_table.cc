@@ -27,7 +27,8 @@ void SessionTable::touch(Session& session, const ConnectionRef& connection) noex
   }
 }
 
-SessionTable::Detached SessionTable::detach(const SessionKey& key, const ConnectionRef& connection) {
+SessionTable::Detached SessionTable::detach(const SessionKey& key,
+                                            const ConnectionRef& connection) {
   Detached detached;
   const auto found = sessions_.find(key);
   if (found == sessions_.end()) return detached;

@@ -1,8 +1,9 @@
 // gateway/session_table: which connections carry which session, for the keys of one home worker.
 //
-// Owned by that worker's thread. A session is (auth_key_id, session_id). It begins with the first message
-// on any connection and ends when the last connection that carried it goes; that decides conn_type and
-// the close event. Session pointers are stable while at least one connection is attached.
+// Owned by that worker's thread. A session is (auth_key_id, session_id). It begins with the first
+// message on any connection and ends when the last connection that carried it goes; that decides
+// conn_type and the close event. Session pointers are stable while at least one connection is
+// attached.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct SessionKeyHash {
 struct Session {
   int32_t key_type = 0;
   int64_t perm_auth_key_id = 0;
-  bool announced = false;                   // a message with conn_type 1 has been taken over by a link
-  std::vector<ConnectionRef> connections;   // the most recently active last
+  bool announced = false;  // a message with conn_type 1 has been taken over by a link
+  std::vector<ConnectionRef> connections;  // the most recently active last
 };
 
 class SessionTable {
@@ -43,7 +44,7 @@ class SessionTable {
   static void touch(Session& session, const ConnectionRef& connection) noexcept;
 
   struct Detached {
-    bool last = false;       // the session has ended with this; `session` is what it was
+    bool last = false;  // the session has ended with this; `session` is what it was
     Session session;
   };
   Detached detach(const SessionKey& key, const ConnectionRef& connection);

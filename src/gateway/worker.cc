@@ -17,8 +17,8 @@ Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
       completions_(kTurnCompletionsMax) {}
 
 Worker::~Worker() {
-  // The links stop waking the ring before it goes; the kernel gives up its operations before the table
-  // frees the bytes they use.
+  // The links stop waking the ring before it goes; the kernel gives up its operations before the
+  // table frees the bytes they use.
   dispatcher_.reset();
   if (table_ == nullptr) return;
   flow_->abandon();

@@ -1,18 +1,20 @@
-// gateway/worker: one core's loop. One pass of it is a turn, and what one turn brought is the batch.
+// gateway/worker: one core's loop. One pass of it is a turn, and what one turn brought is the
+// batch.
 //
 //   1  submit and wait     ring.turn()
 //   2  read the clock      once
 //   3  receive             table.process() -> flow
 //   4  open                flow.open_and_route()
 //   5  route               (the same call)
-//   6  inbox               messages of other threads, events of the shards, a slice of large messages,
+//   6  inbox               messages of other threads, events of the shards, a slice of large
+//   messages,
 //                          and what these let go on
 //   7  seal                flow.finish_turn()
 //   8  send                table.flush_sends(), dispatcher.flush()
 //   9  expire              table.expire()
 //
-// A Worker is made on any thread and then belongs to the one that calls start() and turn(). Only post()
-// and stop() may be called from elsewhere.
+// A Worker is made on any thread and then belongs to the one that calls start() and turn(). Only
+// post() and stop() may be called from elsewhere.
 #pragma once
 
 #include <atomic>
@@ -84,7 +86,7 @@ class Worker {
   std::unique_ptr<net::ConnectionTable> table_;
   std::unique_ptr<cluster::Dispatcher> dispatcher_;
   std::vector<net::Completion> completions_;
-  Now now_;   // of the last turn
+  Now now_;  // of the last turn
 };
 
 }  // namespace ringway::gateway

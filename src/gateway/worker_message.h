@@ -1,7 +1,7 @@
 // gateway/worker_message: everything that may come through a worker's inbox.
 //
-// A message is owned by one thread at a time and moved, never shared. The two kinds that go back to a
-// connection carry its ref; a ref that has gone stale makes the message void.
+// A message is owned by one thread at a time and moved, never shared. The two kinds that go back to
+// a connection carry its ref; a ref that has gone stale makes the message void.
 #pragma once
 
 #include <memory>
@@ -24,8 +24,8 @@ struct AdoptConnection {
   std::unique_ptr<ConnectionState> state;
 };
 
-// An encrypted frame of a connection that lives on another worker, for a key that has its home here.
-// A connection has one under way at a time, so its frames keep their order.
+// An encrypted frame of a connection that lives on another worker, for a key that has its home
+// here. A connection has one under way at a time, so its frames keep their order.
 struct RemoteFrame {
   ConnectionRef from;
   net::PeerAddress peer;
@@ -39,7 +39,7 @@ struct RemoteDone {
   bool quick_ack = false;
   uint32_t quick_ack_token = 0;
   bool close = false;
-  int32_t transport_error = 0;   // sent before closing; 0: none
+  int32_t transport_error = 0;  // sent before closing; 0: none
 };
 
 // A sealed message for a connection that lives here, from the home of its key.
@@ -67,8 +67,8 @@ struct SetShards {
 
 struct Drain {};
 
-using WorkerMessage =
-    std::variant<std::monostate, AdoptConnection, std::unique_ptr<RemoteFrame>, RemoteDone, RemoteOutput,
-                 RemoteClosed, KeyCreated, cluster::PushRequest, CryptoTask, SetShards, Drain>;
+using WorkerMessage = std::variant<std::monostate, AdoptConnection, std::unique_ptr<RemoteFrame>,
+                                   RemoteDone, RemoteOutput, RemoteClosed, KeyCreated,
+                                   cluster::PushRequest, CryptoTask, SetShards, Drain>;
 
 }  // namespace ringway::gateway

@@ -1,15 +1,14 @@
 // ringway: the gateway. Parses the command line and the config, builds every object, runs, drains.
+#include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "config/config.h"
@@ -20,7 +19,7 @@
 
 namespace {
 
-using namespace ringway;   // NOLINT(google-build-using-namespace): the one file that joins the rooms
+using namespace ringway;  // NOLINT(google-build-using-namespace): the one file that joins the rooms
 
 struct CommandLine {
   std::string config_file;
@@ -161,8 +160,8 @@ int run(const CommandLine& line) {
     log_error("main", "{}", error);
     return EXIT_FAILURE;
   }
-  log_info("main", "ready: clients on {}, shards call port {}", fmt::join(gateway->addresses(), ", "),
-           gateway->service_port());
+  log_info("main", "ready: clients on {}, shards call port {}",
+           fmt::join(gateway->addresses(), ", "), gateway->service_port());
 
   wait_for_end(signals, *gateway);
   let_second_signal_kill();
@@ -180,11 +179,14 @@ int run(const CommandLine& line) {
 
 int main(int argc, char** argv) {
   CLI::App app{
-      "ringway: an edge gateway for MTProto. Accepts clients, makes their keys, opens their messages and "
+      "ringway: an edge gateway for MTProto. Accepts clients, makes their keys, opens their "
+      "messages and "
       "hands them to session shards over gRPC.\n"
-      "Signals: SIGTERM and SIGINT stop it gracefully, a second one at once; SIGUSR1 logs the counters."};
+      "Signals: SIGTERM and SIGINT stop it gracefully, a second one at once; SIGUSR1 logs the "
+      "counters."};
   CommandLine line;
-  app.add_option("-f,--file", line.config_file, "configuration file (YAML); without it, built-in defaults")
+  app.add_option("-f,--file", line.config_file,
+                 "configuration file (YAML); without it, built-in defaults")
       ->type_name("FILE");
   app.add_option("--data", line.data_dir,
                  "directory of the server key and, with --standalone, of the key store")

@@ -1,6 +1,7 @@
 #include "programs/server_key.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,8 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "crypto/rsa.h"
@@ -48,9 +47,10 @@ bool parse_key(const std::string& path, std::string& pem, gateway::GatewayKey& k
   auto parsed = crypto::RsaKey::from_pem(pem);
   cleanse(pem.data(), pem.size());
   if (!parsed || !(*parsed)->has_private()) {
-    error = fmt::format("{} is not a 2048-bit RSA private key in PEM (PKCS #1 or PKCS #8); make one "
-                        "with: openssl genrsa -traditional -out {} 2048",
-                        path, path);
+    error = fmt::format(
+        "{} is not a 2048-bit RSA private key in PEM (PKCS #1 or PKCS #8); make one "
+        "with: openssl genrsa -traditional -out {} 2048",
+        path, path);
     return false;
   }
   key.key = *parsed;
@@ -73,8 +73,9 @@ void load_configured(const config::Config& config, ServerKeys& keys) {
     if (configured.fingerprint.has_value()) {
       const auto wanted = static_cast<uint64_t>(*configured.fingerprint);
       if (wanted != key.fingerprint) {
-        log_warning("main", "RSAKey {}: the key's fingerprint is {}, but KeyFingerprint says {}; the "
-                            "configured one is used",
+        log_warning("main",
+                    "RSAKey {}: the key's fingerprint is {}, but KeyFingerprint says {}; the "
+                    "configured one is used",
                     configured.file, key.fingerprint, wanted);
         key.fingerprint = wanted;
       }

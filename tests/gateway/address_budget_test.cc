@@ -1,11 +1,10 @@
 #include "gateway/address_budget.h"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/clock.h"
 #include "base/limits.h"

@@ -64,7 +64,8 @@ TEST(ConnectionState, SurvivesEncodingWhole) {
   EXPECT_EQ(decoded->transport.send_sequence, state.transport.send_sequence);
   EXPECT_EQ(decoded->transport.receive_cipher.counter, state.transport.receive_cipher.counter);
   EXPECT_EQ(decoded->transport.receive_cipher.offset, state.transport.receive_cipher.offset);
-  EXPECT_TRUE(equal(decoded->transport.send_cipher.key.view(), state.transport.send_cipher.key.view()));
+  EXPECT_TRUE(
+      equal(decoded->transport.send_cipher.key.view(), state.transport.send_cipher.key.view()));
   EXPECT_EQ(decoded->transport.tail, state.transport.tail);
   EXPECT_EQ(decoded->unsent, state.unsent);
   EXPECT_TRUE(equal(decoded->handshake.view(), state.handshake.view()));

@@ -1,10 +1,10 @@
 #include "gateway/crypto_pool.h"
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
-
-#include <gtest/gtest.h>
 
 #include "base/limits.h"
 #include "crypto/dh.h"
@@ -98,7 +98,7 @@ TEST(CryptoPool, OneAddressMayQueueOnlySoMuch) {
     }
   }
   EXPECT_GE(queued, 3U);
-  EXPECT_LE(queued, 4U);   // one may have been taken up already
+  EXPECT_LE(queued, 4U);  // one may have been taken up already
   CryptoTask other = client_dh(100, 2);
   EXPECT_EQ(pool.submit(other), PoolAnswer::kQueued) << "another address has its own share";
   sink.open();

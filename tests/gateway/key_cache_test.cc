@@ -35,7 +35,7 @@ TEST(KeyCache, EvictsTheLeastRecentlyUsedWhenFull) {
   CounterBlock counters;
   KeyCache cache(3 * KeyCache::kEntryBytes, counters);
   for (int64_t id = 1; id <= 3; ++id) cache.insert(record(id), 0);
-  ASSERT_NE(cache.find(1, 0), nullptr);   // 2 is now the oldest
+  ASSERT_NE(cache.find(1, 0), nullptr);  // 2 is now the oldest
   cache.insert(record(4), 0);
   EXPECT_EQ(cache.size(), 3U);
   EXPECT_EQ(cache.find(2, 0), nullptr);
@@ -70,7 +70,7 @@ TEST(KeyCache, ALookUpKeepsTheExpiryOfAKeyMadeHere) {
   CounterBlock counters;
   KeyCache cache(1 << 20, counters);
   cache.insert(record(1), 1000);
-  cache.insert(record(1), 0);   // a shard does not tell the expiry
+  cache.insert(record(1), 0);  // a shard does not tell the expiry
   EXPECT_EQ(cache.find(1, 1000), nullptr);
 }
 

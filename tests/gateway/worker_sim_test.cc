@@ -1,13 +1,17 @@
-// The whole gateway but for the kernel and gRPC: real workers on simulated rings, a shard in memory.
+// The whole gateway but for the kernel and gRPC: real workers on simulated rings, a shard in
+// memory.
 //
 // Each seed is a run of its own: one to four workers, clients on every transport, keys with homes
-// everywhere, reads and writes cut anywhere, resets, completions in any order, a shard that hangs and
-// breaks its streams. What must hold whatever happens:
-//   - a client that stays has each of its messages delivered, in order, and each quick ack answered;
+// everywhere, reads and writes cut anywhere, resets, completions in any order, a shard that hangs
+// and breaks its streams. What must hold whatever happens:
+//   - a client that stays has each of its messages delivered, in order, and each quick ack
+//   answered;
 //   - of a client that is reset, a prefix is delivered; what was quick-acked is part of it;
 //   - a push that the gateway called delivered reaches a client that stays;
 //   - every announced session is closed at the shard, every descriptor is closed, nothing is used
 //     after it was given back.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
@@ -17,8 +21,6 @@
 #include <set>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/log.h"
 #include "gateway/worker.h"
@@ -109,8 +111,9 @@ class SimClient {
   bool write_some(SimNetwork& network) {
     if (outgoing_.empty()) return false;
     SimRandom& random = network.random();
-    const size_t size = random.chance(20) ? outgoing_.size()
-                                          : std::min<size_t>(outgoing_.size(), random.between(1, 700));
+    const size_t size = random.chance(20)
+                            ? outgoing_.size()
+                            : std::min<size_t>(outgoing_.size(), random.between(1, 700));
     network.write(id_, ByteView(outgoing_).first(size));
     outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<ptrdiff_t>(size));
     return !outgoing_.empty();
@@ -138,7 +141,8 @@ class SimClient {
         break;
       }
       case mtproto::ServerEvent::Kind::kFrame: {
-        const TestKey* key = load_le<int64_t>(event.payload.data()) == key_->id ? key_ : second_key_;
+        const TestKey* key =
+            load_le<int64_t>(event.payload.data()) == key_->id ? key_ : second_key_;
         mtproto::OpenJob job;
         job.key = &key->bytes;
         job.frame = event.payload.first(24 + (event.payload.size() - 24) / 16 * 16);
@@ -174,8 +178,7 @@ class SimClient {
 class Simulation {
  public:
   explicit Simulation(uint64_t seed)
-      : network_(seed), shards_(cluster::MemoryTransport::Mode::kStepped, seed),
-        budget_(0, 0) {
+      : network_(seed), shards_(cluster::MemoryTransport::Mode::kStepped, seed), budget_(0, 0) {
     SimRandom& random = network_.random();
     shared_.workers = static_cast<uint32_t>(random.between(1, 4));
     shared_.budget = &budget_;
@@ -205,8 +208,8 @@ class Simulation {
       options.dispatcher.worker = i;
       options.dispatcher.server_id = "10.0.0.1:20110";
       if (random.chance(30)) options.dispatcher.window_messages_max = random.between(1, 8);
-      workers_.push_back(std::make_unique<Worker>(options, std::make_unique<SimRing>(network_, ring),
-                                                  shared_, shards_));
+      workers_.push_back(std::make_unique<Worker>(
+          options, std::make_unique<SimRing>(network_, ring), shared_, shards_));
       std::vector<net::OwnedFd> listeners;
       const int fd = network_.listen();
       listeners.emplace_back(fd);
@@ -229,9 +232,13 @@ class Simulation {
   }
 
   void add_clients() {
-    static const char* const kTransports[] = {
-        "abridged", "intermediate", "padded", "full",
-        "obfuscated-abridged", "obfuscated-intermediate", "obfuscated-padded"};
+    static const char* const kTransports[] = {"abridged",
+                                              "intermediate",
+                                              "padded",
+                                              "full",
+                                              "obfuscated-abridged",
+                                              "obfuscated-intermediate",
+                                              "obfuscated-padded"};
     SimRandom& random = network_.random();
     const uint64_t count = random.between(1, 5);
     for (uint32_t i = 0; i < count; ++i) {
@@ -300,8 +307,9 @@ class Simulation {
     finish();
   }
 
-  // A connection whose key could not be looked up while the shard was away, or that waited for it for
-  // longer than a deadline, is closed; its client is then as good as reset. Nobody else's may end.
+  // A connection whose key could not be looked up while the shard was away, or that waited for it
+  // for longer than a deadline, is closed; its client is then as good as reset. Nobody else's may
+  // end.
   void note_refused_clients() {
     uint64_t refusals = 0;
     for (const auto& worker : workers_) {
@@ -357,7 +365,7 @@ class Simulation {
 
   void check_delivery() {
     std::map<uint32_t, std::vector<uint32_t>> first_deliveries;
-    std::map<std::pair<uint32_t, int64_t>, std::vector<uint32_t>> order;   // by client and key
+    std::map<std::pair<uint32_t, int64_t>, std::vector<uint32_t>> order;  // by client and key
     std::set<std::pair<uint32_t, uint32_t>> seen;
     for (const auto& message : shard().received()) {
       if (message.close) continue;
@@ -393,7 +401,8 @@ class Simulation {
     for (const auto& push : pushes_) {
       const auto result = shard().push_result(push.id);
       if (result.has_value() && *result && !push.client->was_reset_) {
-        EXPECT_TRUE(push.client->pushes_.contains(push.msg_id)) << "a delivered push did not arrive";
+        EXPECT_TRUE(push.client->pushes_.contains(push.msg_id))
+            << "a delivered push did not arrive";
       }
     }
   }

@@ -1,5 +1,7 @@
-// Workers on threads of their own, real sockets and rings, a shard in memory: what threads do to each
-// other. Everything here is ours and seen by the thread sanitizer.
+// Workers on threads of their own, real sockets and rings, a shard in memory: what threads do to
+// each other. Everything here is ours and seen by the thread sanitizer.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -7,8 +9,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/log.h"
 #include "client/blocking_client.h"
@@ -48,8 +48,7 @@ class Cluster {
       options.dispatcher.worker = i;
       options.dispatcher.server_id = "10.0.0.1:20110";
       seats_.push_back(std::make_unique<Seat>());
-      seats_[i]->worker =
-          std::make_unique<Worker>(options, std::move(ring.ring), shared_, shards_);
+      seats_[i]->worker = std::make_unique<Worker>(options, std::move(ring.ring), shared_, shards_);
       auto listener = net::open_listener(address, {});
       EXPECT_EQ(listener.error, "");
       address = listener.address;
@@ -115,7 +114,8 @@ class Cluster {
   [[nodiscard]] bool drain() {
     for (const auto& seat : seats_) EXPECT_TRUE(seat->worker->post(Drain{}));
     const auto all = [this] {
-      return std::all_of(seats_.begin(), seats_.end(), [](const auto& s) { return s->drained.load(); });
+      return std::all_of(seats_.begin(), seats_.end(),
+                         [](const auto& s) { return s->drained.load(); });
     };
     for (int i = 0; i < 2000; ++i) {
       if (all() && shared_.posts_in_flight.load() == 0 && all()) return true;
