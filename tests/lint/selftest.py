@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Each lint rule catches what it is for, and lets the rest pass: small trees, made for one rule each."""
 
+import importlib.util
 import json
 import pathlib
 import shutil
@@ -175,6 +176,40 @@ class Layout(Tree):
         self.write("src/net/good.cc", "int a = 1;\n")
         self.write("src/net/bad.cc", "int   a=1 ;\nint   b=1 ;\n")
         self.assert_one(layout.check(self.root), "bad.cc:1")
+
+
+class Counting(Tree):
+    """tools/count_tests.py, whose last line CI goes by."""
+
+    JUNIT = """<testsuites>
+      <testsuite name="ringway.unit_a.Suite"><testcase name="good"/><testcase name="bad"><failure/></testcase></testsuite>
+      <testsuite name="ringway.unit_a.Other"><testcase name="off"><skipped/></testcase></testsuite>
+      <testsuite name="ringway.crashed.Suite"><testcase name="good"/></testsuite>
+      <testsuite name="ringway"><testcase name="plain"/></testsuite>
+    </testsuites>"""
+
+    def count(self, results, junit=JUNIT):
+        path = pathlib.Path(__file__).resolve().parents[2] / "tools/count_tests.py"
+        spec = importlib.util.spec_from_file_location("count_tests", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        lines = [json.dumps({"name": name, "result": result}) for name, result in results]
+        self.write("logs/testlog.json", "\n".join(lines))
+        self.write("logs/testlog.junit.xml", junit)
+        return module.count(self.root / "logs")
+
+    def test_cases_are_counted_where_there_are_cases(self):
+        self.assertEqual(self.count([("unit_a", "FAIL"), ("plain", "OK")]), [2, 1, 1])
+
+    def test_a_crash_or_a_time_out_is_one_failure(self):
+        self.assertEqual(self.count([("crashed", "TIMEOUT")]), [1, 1, 0])
+        self.assertEqual(self.count([("no_report", "ERROR")]), [0, 1, 0])
+
+    def test_a_skipped_test_is_no_passed_one(self):
+        self.assertEqual(self.count([("plain", "SKIP")]), [0, 0, 1])
+
+    def test_nothing_run_is_nothing_passed(self):
+        self.assertEqual(self.count([], "<testsuites/>"), [0, 0, 0])
 
 
 class Order(unittest.TestCase):
