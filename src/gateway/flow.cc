@@ -164,6 +164,7 @@ void Flow::after_input(Client& client) {
 // The connection has to wait: what it sends meanwhile rests in the tail, within limits.
 void Flow::park_input(Client& client) {
   client.transport.park();
+  update_frame_timer(client);
   size_t bytes = client.transport.buffered_bytes();
   for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
   for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
