@@ -1,0 +1,269 @@
+#!/usr/bin/python3
+"""Debian's Telethon against the real gateway and the real reference shard, on loopback only.
+
+usage: telethon_test.py GATEWAY SHARD
+"""
+import asyncio
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+try:
+    from telethon import TelegramClient, functions
+    from telethon.crypto import rsa
+    from telethon.errors import RPCError
+    from telethon.network import (ConnectionTcpAbridged, ConnectionTcpFull,
+                                  ConnectionTcpIntermediate, ConnectionTcpObfuscated)
+    from telethon.sessions import StringSession
+except ImportError as missing:
+    sys.exit(f"telethon_test: {missing}: install Debian's python3-telethon")
+
+CONNECTIONS = {
+    "abridged": ConnectionTcpAbridged,
+    "intermediate": ConnectionTcpIntermediate,
+    "full": ConnectionTcpFull,
+    "obfuscated": ConnectionTcpObfuscated,
+}
+GATEWAY = SHARD = None
+START_SECONDS = 20
+CALL_SECONDS = 30
+PR_SET_PDEATHSIG = 1
+
+CONFIG = """
+Name: telethon-test
+ListenOn: 127.0.0.1:{service}
+Gnetway:
+  Server:
+    - Proto: tcp
+      Addresses: ["127.0.0.1:{port}"]
+Session:
+  Endpoints: ["127.0.0.1:{shard}"]
+Ringway:
+  Workers: {{Count: 2, RingEntries: 1024, Buffers: 512}}
+  Limits: {{HandshakesPerAddressPerSecond: 0}}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Program:
+    """A child process that listens on a port."""
+
+    def __init__(self, arguments, port, log_path):
+        with open(log_path, "ab") as log:
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log,
+                                            preexec_fn=die_with_parent)
+        self.log_path = log_path
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
+                    raise RuntimeError(f"{arguments[0]} did not start:\n{self.log()}")
+                time.sleep(0.02)
+
+    def log(self):
+        with open(self.log_path, errors="replace") as file:
+            return file.read()
+
+    def stop(self):
+        self.process.terminate()
+        if self.process.wait(timeout=20) != 0:
+            raise RuntimeError(f"exit status {self.process.returncode}:\n{self.log()}")
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Stack:
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="ringway-telethon-")
+        self.port, self.service_port, self.shard_port = free_port(), free_port(), free_port()
+        os.mkdir(self.path("shard"))
+        with open(self.path("ringway.yaml"), "w") as file:
+            file.write(CONFIG.format(service=self.service_port, port=self.port,
+                                     shard=self.shard_port))
+        self.shard = self.gateway = None
+        self.start_shard()
+        self.start_gateway()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def start_shard(self):
+        self.shard = Program(
+            [SHARD, "--listen", f"127.0.0.1:{self.shard_port}", "--data", self.path("shard"),
+             "--record", self.path("record"), "--public", f"127.0.0.1:{self.port}"],
+            self.shard_port, self.path("shard.log"))
+
+    def start_gateway(self):
+        self.gateway = Program([GATEWAY, "-f", self.path("ringway.yaml"), "--data", self.directory],
+                               self.port, self.path("gateway.log"))
+
+    def restart_both(self):
+        self.gateway.stop()
+        self.shard.stop()
+        self.start_shard()
+        self.start_gateway()
+
+    def keys_stored(self):
+        with open(self.path("record")) as file:
+            return sum("set_auth_key" in line for line in file)
+
+    def close(self):
+        for program in (self.gateway, self.shard):
+            if program is not None:
+                program.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class TelethonTest(unittest.IsolatedAsyncioTestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack()
+        with open(cls.stack.path("server_pub.pem"), "rb") as file:
+            rsa.add_key(file.read(), old=False)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def make_client(self, connection, saved="", receive_updates=False):
+        session = StringSession(saved)
+        session.set_dc(2, "127.0.0.1", self.stack.port)
+        client = TelegramClient(session, 1, "0" * 32, connection=CONNECTIONS[connection],
+                                connection_retries=10, retry_delay=1, request_retries=3,
+                                receive_updates=receive_updates)
+        self.addAsyncCleanup(client.disconnect)
+        return client
+
+    async def within(self, awaitable):
+        return await asyncio.wait_for(awaitable, CALL_SECONDS)
+
+    async def check_config(self, client):
+        config = await self.within(client(functions.help.GetConfigRequest()))
+        self.assertEqual(config.this_dc, 2)
+        ports = [option.port for option in config.dc_options if option.ip_address == "127.0.0.1"]
+        self.assertIn(self.stack.port, ports)
+
+    async def check_ping(self, client, ping_id):
+        pong = await self.within(client(functions.PingRequest(ping_id)))
+        self.assertEqual(pong.ping_id, ping_id)
+
+    async def test_every_transport(self):
+        for name in CONNECTIONS:
+            for receive_updates in (False, True):
+                with self.subTest(transport=name, receive_updates=receive_updates):
+                    client = self.make_client(name, receive_updates=receive_updates)
+                    await self.within(client.connect())
+                    self.assertTrue(client.is_connected())
+                    await self.check_config(client)
+                    for ping_id in (1, -1, 2**62):
+                        await self.check_ping(client, ping_id)
+                    pong = await self.within(client(functions.PingDelayDisconnectRequest(7, 75)))
+                    self.assertEqual(pong.ping_id, 7)
+                    nearest = await self.within(client(functions.help.GetNearestDcRequest()))
+                    self.assertEqual(nearest.this_dc, 2)
+                    await client.disconnect()
+
+    async def test_unknown_methods_are_refused_by_name(self):
+        client = self.make_client("intermediate")
+        await self.within(client.connect())
+        with self.assertRaises(RPCError) as raised:
+            await self.within(client(functions.help.GetSupportRequest()))
+        self.assertEqual(raised.exception.code, 400)
+        self.assertIn("METHOD_NOT_IMPLEMENTED", str(raised.exception))
+        await self.check_ping(client, 5)
+
+    async def test_large_and_compressed_messages(self):
+        client = self.make_client("full")
+        await self.within(client.connect())
+        for part in (os.urandom(512 * 1024), b"a" * (512 * 1024)):
+            with self.assertRaises(RPCError) as raised:
+                await self.within(client(functions.upload.SaveFilePartRequest(1, 0, part)))
+            self.assertEqual(raised.exception.code, 400)
+        await self.check_ping(client, 6)
+
+    async def test_stored_key_outlives_gateway_and_shard(self):
+        saved = {}
+        for name in CONNECTIONS:
+            client = self.make_client(name)
+            await self.within(client.connect())
+            await self.check_config(client)
+            saved[name] = client.session.save()
+            await client.disconnect()
+        self.stack.restart_both()
+        keys = self.stack.keys_stored()
+        for name, session in saved.items():
+            with self.subTest(transport=name):
+                client = self.make_client(name, session)
+                await self.within(client.connect())
+                await self.check_config(client)
+                await self.check_ping(client, 11)
+                await client.disconnect()
+        self.assertEqual(self.stack.keys_stored(), keys, "no client may have made a new key")
+
+    async def test_connected_client_survives_a_restart(self):
+        client = self.make_client("abridged")
+        await self.within(client.connect())
+        await self.check_ping(client, 1)
+        keys = self.stack.keys_stored()
+        # On this thread: a child dies with the thread that started it.
+        self.stack.restart_both()
+        deadline = time.monotonic() + CALL_SECONDS
+        while True:
+            try:
+                await self.check_ping(client, 2)
+                break
+            except (ConnectionError, asyncio.TimeoutError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
+        await self.check_config(client)
+        self.assertEqual(self.stack.keys_stored(), keys)
+
+    async def test_clients_at_once(self):
+        async def work(name, number):
+            client = self.make_client(name)
+            await self.within(client.connect())
+            for i in range(20):
+                await self.check_ping(client, number * 1000 + i)
+                await self.check_config(client)
+            # Several requests in one container.
+            pongs = await self.within(asyncio.gather(
+                *(client(functions.PingRequest(number * 1000 + i)) for i in range(10))))
+            self.assertEqual([pong.ping_id for pong in pongs],
+                             [number * 1000 + i for i in range(10)])
+
+        await asyncio.gather(*(work(name, number)
+                               for number, name in enumerate(2 * list(CONNECTIONS), 1)))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    # unittest runs the loop in debug mode, which reports every step above 100 ms: key exchanges.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    GATEWAY, SHARD = (os.path.abspath(path) for path in sys.argv[1:3])
+    unittest.main(argv=sys.argv[:1], verbosity=2)
