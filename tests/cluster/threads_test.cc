@@ -119,7 +119,7 @@ class WorkerThread final : public DispatcherEvents {
       ASSERT_LT(now.mono_ns, give_up);
       dispatcher_->poll(now);
       for (int n = 0; n < 64 && sent < kMessages * kKeysPerWorker; ++n) {
-        const NumberedMessage m(key(sent % kKeysPerWorker), sent / kKeysPerWorker);
+        const NumberedMessage m(key(sent % kKeysPerWorker), sent / uint32_t{kKeysPerWorker});
         if (dispatcher_->send(m.message) != Submit::kAccepted) break;
         ++sent;
         if (sent % 97 != 0) continue;
