@@ -19,6 +19,12 @@ using client::BlockingClient;
 using client::SessionKey;
 
 inline constexpr int64_t kShortWaitNs = 300 * kNsPerMs;
+// AddressSanitizer keeps freed memory for a while, and surrounds what is in use.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr uint64_t kMemoryFactor = 4;
+#else
+inline constexpr uint64_t kMemoryFactor = 1;
+#endif
 // No budget of these bites, unless a suite asks for it.
 inline constexpr const char* kGenerousLimits =
     "  Limits: {HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0}\n";

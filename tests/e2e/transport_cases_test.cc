@@ -15,7 +15,8 @@
 namespace ringway::testing {
 namespace {
 
-constexpr uint64_t kFlatKib = 24 * 1024;  // far below what the announced frames would need
+constexpr uint64_t kFlatKib =
+    kMemoryFactor * 24 * 1024;  // far below what the announced frames would need
 
 Bytes random_bytes(size_t count) {
   Bytes bytes(count);

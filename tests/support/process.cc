@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 
 namespace ringway::testing {
 
@@ -86,16 +87,24 @@ size_t ChildProcess::open_files() const {
 }
 
 uint16_t free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* raw = reinterpret_cast<sockaddr*>(&address);
-  EXPECT_EQ(bind(fd, raw, length), 0);
-  EXPECT_EQ(getsockname(fd, raw, &length), 0);
-  close(fd);
-  return ntohs(address.sin_port);
+  // Below the range from which the kernel takes ports for outgoing connections: one of those could
+  // otherwise take the port before its server does.
+  constexpr unsigned kFirst = 15'000;
+  constexpr unsigned kCount = 17'000;
+  static std::mt19937 random{std::random_device{}()};
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const auto port = static_cast<uint16_t>(kFirst + random() % kCount);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    const bool free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    close(fd);
+    if (free) return port;
+  }
+  ADD_FAILURE() << "no free port";
+  return 0;
 }
 
 std::string read_text(const std::string& path) {
