@@ -60,6 +60,7 @@ namespace ringway {
   X(kKeyQueriesFailed, "key_queries_failed")                   \
   X(kUnknownKeysLimited, "unknown_keys_limited")               \
   X(kKeysPerConnectionLimited, "keys_per_connection_limited")  \
+  X(kConnectionsPerKeyLimited, "connections_per_key_limited")  \
   X(kInputLimited, "input_limited")                            \
   X(kBackPressurePauses, "back_pressure_pauses")               \
   X(kRemoteFrames, "remote_frames")                            \

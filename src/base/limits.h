@@ -12,6 +12,7 @@ namespace ringway {
 inline constexpr size_t kFrameBytesMax =
     4 * 1024 * 1024 - 64 * 1024;                                 // default of Limits.FrameBytes
 inline constexpr size_t kFrameBytesCeiling = 16 * 1024 * 1024;   // what the config may raise it to
+inline constexpr size_t kFramingBytesMax = 32;                   // header, padding or trailer
 inline constexpr size_t kServerFrameBytesMax = 2 * 1024 * 1024;  // clients drop larger answers
 inline constexpr size_t kUnencryptedBytesMax = 4096;             // a key-exchange message
 inline constexpr size_t kMessagePaddingMin = 12;
@@ -88,9 +89,14 @@ static_assert(kStreamWindowMax <= kWindowMessagesMax);
 
 // A connection that waits is read on until this much is parked; then reading stops.
 inline constexpr size_t kParkedBytesUnpaused = 16 * 1024;
+// Input of all connections of a worker that waits or is not complete.
+inline constexpr size_t kInputBytesPerWorker = 512 * 1024 * 1024;
+// Connections that a window which opens lets go on in one turn.
+inline constexpr size_t kWindowWakesPerTurn = 256;
 
 // Sessions.
 inline constexpr size_t kKeysPerConnection = 4;
+inline constexpr size_t kConnectionsPerKey = 256;  // a further one closes the oldest
 inline constexpr size_t kSessionsPerConnection = 16;
 inline constexpr size_t kSessionsPerKey = 256;
 inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;

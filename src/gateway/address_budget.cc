@@ -12,19 +12,18 @@ constexpr double kNsPerSecondF = 1e9;
 // The longest that an address can be made to wait for having overdrawn its budget.
 constexpr double kDebtSecondsMax = 10;
 
-// One IPv6 client owns a whole /64, so that is what is counted.
-uint64_t budget_key(const net::PeerAddress& address) noexcept {
-  if (address.is_v4()) return address.ip_hash();
-  net::PeerAddress network = address;
-  std::fill(network.ip.begin() + 8, network.ip.end(), uint8_t{0});
-  return network.ip_hash();
-}
-
 }  // namespace
 
 AddressBudget::AddressBudget(uint32_t handshakes_per_second, uint32_t unknown_keys_per_second)
     : rates_{static_cast<double>(handshakes_per_second),
              static_cast<double>(unknown_keys_per_second)} {}
+
+uint64_t AddressBudget::key_of(const net::PeerAddress& address) noexcept {
+  if (address.is_v4()) return address.ip_hash();
+  net::PeerAddress network = address;
+  std::fill(network.ip.begin() + 8, network.ip.end(), uint8_t{0});
+  return network.ip_hash();
+}
 
 AddressBudget::Entry& AddressBudget::entry_of(Stripe& stripe, uint64_t address_key,
                                               int64_t now_ns) {
@@ -56,7 +55,7 @@ AddressBudget::Entry& AddressBudget::entry_of(Stripe& stripe, uint64_t address_k
 bool AddressBudget::take(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns) {
   const auto index = static_cast<size_t>(kind);
   if (rates_[index] <= 0) return true;
-  const uint64_t key = budget_key(address);
+  const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
   double& tokens = entry_of(stripe, key, now_ns).tokens[index];
@@ -68,7 +67,7 @@ bool AddressBudget::take(BudgetKind kind, const net::PeerAddress& address, int64
 bool AddressBudget::has_left(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns) {
   const auto index = static_cast<size_t>(kind);
   if (rates_[index] <= 0) return true;
-  const uint64_t key = budget_key(address);
+  const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
   return entry_of(stripe, key, now_ns).tokens[index] >= 1;
@@ -77,7 +76,7 @@ bool AddressBudget::has_left(BudgetKind kind, const net::PeerAddress& address, i
 void AddressBudget::charge(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns) {
   const auto index = static_cast<size_t>(kind);
   if (rates_[index] <= 0) return;
-  const uint64_t key = budget_key(address);
+  const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
   double& tokens = entry_of(stripe, key, now_ns).tokens[index];
@@ -86,7 +85,7 @@ void AddressBudget::charge(BudgetKind kind, const net::PeerAddress& address, int
 
 bool AddressBudget::open_connection(const net::PeerAddress& address, uint32_t limit,
                                     int64_t now_ns) {
-  const uint64_t key = budget_key(address);
+  const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
   Entry& entry = entry_of(stripe, key, now_ns);
@@ -96,7 +95,7 @@ bool AddressBudget::open_connection(const net::PeerAddress& address, uint32_t li
 }
 
 void AddressBudget::close_connection(const net::PeerAddress& address) {
-  const uint64_t key = budget_key(address);
+  const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
   const auto found = stripe.index.find(key);

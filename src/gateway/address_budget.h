@@ -27,6 +27,8 @@ class AddressBudget {
   // Rates are requests per second and address; 0 = no limit.
   AddressBudget(uint32_t handshakes_per_second, uint32_t unknown_keys_per_second);
 
+  // What counts as one client: the address, or an IPv6 address's /64 network.
+  [[nodiscard]] static uint64_t key_of(const net::PeerAddress& address) noexcept;
   // Takes one token; false when the address has none left.
   [[nodiscard]] bool take(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
   // The two halves of it, for requests whose cost is known only afterwards: whether a token is

@@ -68,7 +68,7 @@ struct Held {
   std::deque<ParkedFrame> frames;    // then these: a key, a home, an exchange
   bool waits_for_key = false;        // frames.front() asked for its key
   bool waits_for_move = false;       // the connection is on its way to another worker
-  bool waits_for_exchange = false;   // it will move once its key exchange has had its answer
+  bool waits_for_turn = false;       // looked at again when its ref comes up in `ready_`
   bool waits_for_remote = false;     // frames are being worked off at another home
 };
 
@@ -128,12 +128,14 @@ struct Client final : Inlet {
   int64_t handshake_window_ns = 0;  // start of the window that `handshakes` counts
   uint32_t handshakes = 0;
   uint16_t listener = 0;
+  size_t input_bytes = 0;     // parked and tail, as counted for the worker
   int32_t closing_error = 0;  // the transport error to send before closing
   bool moved = false;         // lives at the home of its first key
   bool proven = false;        // has finished a key exchange or sent a message that opened
   bool got_bytes = false;
   bool frame_timer = false;  // the deadline of a begun frame is set
   bool paused = false;
+  bool close_now = false;  // refused: nothing is owed to it
   bool uncounted = false;  // refused by the limit per address, so not part of its count
 };
 

@@ -76,6 +76,7 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
   Client& started = *client;
   start_client(std::move(client), handle);
   if (refused || draining_) {
+    started.close_now = true;
     fail(started, 0);
     return;
   }
@@ -136,6 +137,7 @@ void Flow::pump(Client& client) {
 void Flow::take_frame(Client& client, mtproto::Frame& frame) {
   counters_.add(Counter::kFramesReceived);
   client.last_input_ns = now_.mono_ns;
+  client.frame_timer = false;  // the next frame has a deadline of its own
   const auto content = mtproto::read_frame(client.transport.kind(), frame.payload);
   if (!content) {
     counters_.add(Counter::kTransportErrors);
@@ -158,6 +160,7 @@ void Flow::after_input(Client& client) {
     park_input(client);
   } else {
     update_frame_timer(client);
+    count_input(client);
   }
 }
 
@@ -165,15 +168,26 @@ void Flow::after_input(Client& client) {
 void Flow::park_input(Client& client) {
   client.transport.park();
   update_frame_timer(client);
+  count_input(client);
+  if (!client.failed) set_pause(client);
+}
+
+// What a connection has sent and we have not worked off is limited, for it and for the worker as a
+// whole. Where the worker's share is used up, those who hold much of it have to go.
+void Flow::count_input(Client& client) {
   size_t bytes = client.transport.buffered_bytes();
-  for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
-  for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
-  if (bytes > shared_.config.limits.input_bytes_per_connection) {
-    counters_.add(Counter::kInputLimited);
-    fail(client, 0);
-    return;
+  if (client.held != nullptr) {
+    for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
+    for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
+    if (client.held->large != nullptr) bytes += client.held->large->frame.frame.size();
   }
-  set_pause(client);
+  input_bytes_ += bytes - client.input_bytes;
+  client.input_bytes = bytes;
+  const bool too_much = bytes > shared_.config.limits.input_bytes_per_connection;
+  const bool worker_full = input_bytes_ > kInputBytesPerWorker && bytes > kParkedBytesUnpaused;
+  if (!too_much && !worker_full) return;
+  counters_.add(Counter::kInputLimited);
+  fail(client, 0);
 }
 
 // Reading stops while a connection waits, but for a short wait that little is read in: stopping
@@ -203,10 +217,11 @@ void Flow::update_frame_timer(Client& client) {
 // Something an inlet waited for has come: works off what it holds, in order, as far as it goes.
 void Flow::resume(Inlet& inlet) {
   if (inlet.failed) return;
+  if (inlet.held != nullptr) inlet.held->waits_for_turn = false;
   while (inlet.held != nullptr) {
     Held& wait = *inlet.held;
     if (wait.waits_for_move || wait.waits_for_remote || wait.waits_for_key) return;
-    wait.waits_for_exchange = false;
+    if (wait.waits_for_turn) return;
     if (!wait.opened.empty()) {
       const OpenedMessage& message = wait.opened.front();
       if (!route(inlet, *message.entry, message.header, message.payload, message.quick_ack,
@@ -242,6 +257,7 @@ void Flow::resume(Inlet& inlet) {
 }
 
 void Flow::resume_waiting() {
+  wake_for_windows();
   std::vector<ConnectionRef> ready;
   ready.swap(ready_);
   for (const ConnectionRef& ref : ready) {
@@ -250,8 +266,13 @@ void Flow::resume_waiting() {
 }
 
 bool Flow::has_work() const noexcept {
-  if (!ready_.empty() || !large_.empty()) return true;
+  if (!ready_.empty() || !large_.empty() || !open_windows_.empty() || !failed_.empty()) return true;
   return dispatcher_->has_work();
+}
+
+bool Flow::has_backlog() const noexcept {
+  return std::any_of(backlog_.begin(), backlog_.end(),
+                     [](const auto& messages) { return !messages.empty(); });
 }
 
 // --- deadlines
@@ -345,6 +366,7 @@ void Flow::take_apart(Client& client) {
   if (!client.uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
     shared_.budget->close_connection(client.peer);
   }
+  input_bytes_ -= client.input_bytes;
   --clients_count_;
 }
 
@@ -362,7 +384,9 @@ void Flow::finish_turn() {
   close_failed();
   outbox_->finish_turn();
   for (Client* client : failed_) {
-    if (!client->gone) table_->close(client->ref.handle, net::CloseMode::kFlush);
+    if (client->gone) continue;
+    table_->close(client->ref.handle,
+                  client->close_now ? net::CloseMode::kNow : net::CloseMode::kFlush);
   }
   failed_.clear();
   for (Client* client : moving_) {

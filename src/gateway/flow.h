@@ -23,6 +23,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -78,6 +79,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void finish_turn();
   // True when the next turn must not wait.
   [[nodiscard]] bool has_work() const noexcept;
+  // True when another worker's inbox was full: the next turn must come soon.
+  [[nodiscard]] bool has_backlog() const noexcept;
   // Stops accepting and closes every connection once what it has sent is delivered.
   void drain();
   // Nothing is left here. Publish this before settle_posts().
@@ -134,6 +137,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void take_frame(Client& client, mtproto::Frame& frame);
   void after_input(Client& client);
   void park_input(Client& client);
+  void count_input(Client& client);
   void set_pause(Client& client);
   void update_frame_timer(Client& client);
   void fail(Inlet& inlet, int32_t transport_error);
@@ -170,6 +174,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] Session& session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id);
   void leave_session(Inlet& inlet, SessionKey key);  // by value: `key` may lie in inlet.sessions
   void wait_for_window(Inlet& inlet, uint32_t shard);
+  void wake_for_windows();
   void acknowledge(Inlet& inlet, uint32_t token);
 
   // flow_push.cc
@@ -209,6 +214,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   SessionTable sessions_;
   std::unordered_map<uint64_t, std::unique_ptr<RemoteInlet>> remote_inlets_;  // by serial
   size_t clients_count_ = 0;
+  size_t input_bytes_ = 0;  // of all clients, see count_input()
 
   // The turn's open batch: two arrays of equal length, so that the jobs lie side by side.
   std::vector<OpenEntry> open_entries_;
@@ -220,8 +226,9 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   std::vector<ConnectionRef> ready_;               // inlets that may go on
   std::deque<LargeTurn> large_;
   std::unordered_map<int64_t, std::vector<ConnectionRef>> waiting_for_key_;
-  std::unordered_map<uint32_t, std::vector<ConnectionRef>> waiting_for_window_;  // by shard
-  std::unordered_map<uint64_t, StorePending> storing_;                           // by cookie
+  std::unordered_map<uint32_t, std::deque<ConnectionRef>> waiting_for_window_;  // by shard
+  std::set<uint32_t> open_windows_;  // of those, the shards that may take messages again
+  std::unordered_map<uint64_t, StorePending> storing_;  // by cookie
   uint64_t next_cookie_ = 1;
 
   int64_t posts_taken_ = 0;                         // not settled yet

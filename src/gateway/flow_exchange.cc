@@ -82,7 +82,7 @@ void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job
   CryptoTask task;
   task.job = std::move(job);
   task.connection = client.ref;
-  task.address_key = client.peer.ip_hash();
+  task.address_key = AddressBudget::key_of(client.peer);
   if (shared_.submit_crypto(task) != PoolAnswer::kQueued) {
     counters_.add(Counter::kHandshakesLimited);
     fail(client, mtproto::kErrorFlood);
@@ -136,7 +136,7 @@ void Flow::on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) {
 void Flow::keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s) {
   const uint32_t home = home_of(record.auth_key_id, shared_.workers);
   if (home == worker_) {
-    keys_.insert(record, expires_at_s);
+    keys_.insert(record, expires_at_s, now_.unix_seconds());
     return;
   }
   KeyCreated created;

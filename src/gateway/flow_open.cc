@@ -30,8 +30,12 @@ void Flow::take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quic
   const auto auth_key_id = load_le<int64_t>(frame.data());
   KeyUse* use = inlet.key_use(auth_key_id);
   if (use != nullptr && use->entry != nullptr && !use->entry->usable(now_.unix_seconds())) {
-    // Expired or revoked under a live connection. The shard's word counts, so it is asked again.
-    fail(inlet, mtproto::kErrorUnknownKey);
+    if (use->entry->revoked) {
+      fail(inlet, mtproto::kErrorUnknownKey);
+    } else {
+      // Expired by our clock. Only the shard's word ends a key, so it is asked again.
+      ask_for_key(inlet, auth_key_id, own_frame(frame, std::move(storage), quick_ack));
+    }
     return;
   }
   if (use == nullptr && inlet.keys.size() >= shared_.config.limits.keys_per_connection) {
@@ -71,6 +75,10 @@ KeyUse* Flow::use_key(Inlet& inlet, int64_t auth_key_id) {
     return nullptr;
   }
   counters_.add(Counter::kKeyCacheHits);
+  if (entry->users.size() >= kConnectionsPerKey) {
+    counters_.add(Counter::kConnectionsPerKeyLimited);
+    if (Inlet* oldest = inlet_of(entry->users.front())) fail(*oldest, 0);
+  }
   keys_.pin(*entry, inlet.ref);
   inlet.keys.push_back({auth_key_id, entry});
   return &inlet.keys.back();
@@ -117,7 +125,7 @@ void Flow::on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
       (record == nullptr || mtproto::auth_key_id(record->key) != auth_key_id)) {
     answer = cluster::KeyAnswer::kFailed;
   }
-  if (answer == cluster::KeyAnswer::kFound) keys_.insert(*record, 0);
+  if (answer == cluster::KeyAnswer::kFound) keys_.insert(*record, 0, now_.unix_seconds());
   if (answer == cluster::KeyAnswer::kUnregistered)
     keys_.remember_unknown(auth_key_id, now_.mono_ns);
   for (const ConnectionRef& ref : waiting) {

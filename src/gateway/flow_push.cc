@@ -11,7 +11,7 @@ namespace {
 // salt, session_id, msg_id, seq_no, length: what every payload starts with.
 bool plausible(const Bytes& payload) noexcept {
   return payload.size() >= kMessagePrefixBytes && payload.size() % 4 == 0 &&
-         payload.size() <= kServerFrameBytesMax;
+         mtproto::sealed_bytes(payload.size()) <= kServerFrameBytesMax - kFramingBytesMax;
 }
 
 }  // namespace
@@ -19,7 +19,7 @@ bool plausible(const Bytes& payload) noexcept {
 // Pushes may come in on any worker's link; the key's home knows where they go.
 void Flow::on_push(cluster::PushRequest push) {
   const uint32_t home = home_of(push.auth_key_id, shared_.workers);
-  if (home == worker_) {
+  if (home == worker_ || !plausible(push.payload)) {
     deliver(std::move(push));
     return;
   }

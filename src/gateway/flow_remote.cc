@@ -54,7 +54,7 @@ void Flow::take_message(WorkerMessage&& message) {
     }
     void operator()(KeyCreated&& created) {
       ++flow.posts_taken_;
-      flow.keys_.insert(*created.record, created.expires_at_s);
+      flow.keys_.insert(*created.record, created.expires_at_s, flow.now_.unix_seconds());
     }
     void operator()(cluster::PushRequest&& push) { flow.deliver(std::move(push)); }
     void operator()(CryptoTask&& task) { flow.take_crypto_result(std::move(task)); }
@@ -71,7 +71,9 @@ void Flow::take_message(WorkerMessage&& message) {
 void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame) {
   if (client.in_batch != 0) {
     // What came before it is not routed yet, and a connection's messages keep their order.
-    held(client).frames.push_front(std::move(frame));
+    Held& wait = held(client);
+    wait.frames.push_front(std::move(frame));
+    wait.waits_for_turn = true;
     ready_.push_back(client.ref);
     return;
   }
@@ -85,7 +87,7 @@ void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame
   if (client.handshake != nullptr && client.handshake->busy()) {
     // An answer of the crypto pool or of a shard is on its way to this place. It is short; the
     // frame is looked at again when it has come (see take_crypto_result, on_store_answer).
-    wait.waits_for_exchange = true;
+    wait.waits_for_turn = true;
     return;
   }
   start_move(client);
@@ -119,6 +121,7 @@ void Flow::on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socke
   }
   const int64_t auth_key_id = load_le<int64_t>(client->held->frames.front().frame.data());
   for (ParkedFrame& frame : client->held->frames) state->parked.push_back(std::move(frame));
+  input_bytes_ -= client->input_bytes;
   --clients_count_;
   post(home_of(auth_key_id, shared_.workers), AdoptConnection{std::move(state)});
 }

@@ -48,10 +48,13 @@ void Flow::acknowledge(Inlet& inlet, uint32_t token) {
 // The session of a message, with this connection attached and marked the most recently active.
 Session& Flow::session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id) {
   const SessionKey key{entry.record.auth_key_id, session_id};
-  for (auto use = inlet.sessions.rbegin(); use != inlet.sessions.rend(); ++use) {
+  for (auto use = inlet.sessions.begin(); use != inlet.sessions.end(); ++use) {
     if (!(use->key == key)) continue;
-    SessionTable::touch(*use->session, inlet.ref);
-    return *use->session;
+    // The least recently used session stands first, to be the one that a further one pushes out.
+    std::rotate(use, use + 1, inlet.sessions.end());
+    Session& session = *inlet.sessions.back().session;
+    SessionTable::touch(session, inlet.ref);
+    return session;
   }
   if (inlet.sessions.size() >= shared_.config.limits.sessions_per_connection) {
     leave_session(inlet, inlet.sessions.front().key);
@@ -84,21 +87,38 @@ void Flow::leave_session(Inlet& inlet, SessionKey key) {
 
 void Flow::wait_for_window(Inlet& inlet, uint32_t shard) {
   counters_.add(Counter::kBackPressurePauses);
-  waiting_for_window_[shard].push_back(inlet.ref);
+  open_windows_.erase(shard);
+  auto& waiting = waiting_for_window_[shard];
+  waiting.push_back(inlet.ref);
+  // Connections that have gone leave their refs behind; they must not pile up while a shard is
+  // away.
+  if (waiting.size() > 2 * (clients_count_ + remote_inlets_.size()) + kWindowWakesPerTurn) {
+    std::erase_if(waiting, [this](const ConnectionRef& ref) { return inlet_of(ref) == nullptr; });
+  }
 }
 
 void Flow::on_window_open(uint32_t shard) {
-  const auto wake = [&](uint32_t which) {
-    const auto found = waiting_for_window_.find(which);
-    if (found == waiting_for_window_.end()) return;
-    ready_.insert(ready_.end(), found->second.begin(), found->second.end());
-    waiting_for_window_.erase(found);
-  };
-  if (shard != cluster::kAnyShard) {
-    wake(shard);
-    return;
+  for (const auto& [waited_for, waiting] : waiting_for_window_) {
+    if (shard == cluster::kAnyShard || waited_for == shard) open_windows_.insert(waited_for);
   }
-  while (!waiting_for_window_.empty()) wake(waiting_for_window_.begin()->first);
+}
+
+// A few at a time, in the order in which they came, until the window is full again.
+void Flow::wake_for_windows() {
+  for (auto shard = open_windows_.begin(); shard != open_windows_.end();) {
+    const auto found = waiting_for_window_.find(*shard);
+    size_t wakes = kWindowWakesPerTurn;
+    while (found != waiting_for_window_.end() && !found->second.empty() && wakes-- > 0) {
+      ready_.push_back(found->second.front());
+      found->second.pop_front();
+    }
+    if (found != waiting_for_window_.end() && !found->second.empty()) {
+      ++shard;
+      continue;
+    }
+    if (found != waiting_for_window_.end()) waiting_for_window_.erase(found);
+    shard = open_windows_.erase(shard);
+  }
 }
 
 }  // namespace ringway::gateway

@@ -137,6 +137,7 @@ std::string GatewayImpl::make_shared_context() {
 
 bool GatewayImpl::push(cluster::PushRequest& push) {
   if (!running_.load(std::memory_order_acquire)) return false;
+  if (push.payload.size() > kServerFrameBytesMax) return false;  // no client takes it
   const uint32_t home = home_of(push.auth_key_id, shared_.workers);
   WorkerMessage message(std::move(push));
   if (seats_[home]->worker->post(std::move(message))) return true;

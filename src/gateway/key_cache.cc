@@ -15,14 +15,16 @@ KeyEntry* KeyCache::find(int64_t auth_key_id, int64_t unix_s) {
   if (found == entries_.end()) return nullptr;
   KeyEntry& entry = found->second->entry;
   if (!entry.usable(unix_s)) {
-    revoke(auth_key_id);
+    // A pinned one stays for its users, and for the shard to say whether it is good after all.
+    if (entry.users.empty()) revoke(auth_key_id);
     return nullptr;
   }
   if (entry.users.empty()) idle_.splice(idle_.end(), idle_, found->second->place);
   return &entry;
 }
 
-KeyEntry& KeyCache::insert(const cluster::AuthKeyRecord& record, int64_t expires_at_s) {
+KeyEntry& KeyCache::insert(const cluster::AuthKeyRecord& record, int64_t expires_at_s,
+                           int64_t unix_s) {
   unknown_until_ns_.erase(record.auth_key_id);
   auto& node = entries_[record.auth_key_id];
   if (node == nullptr) {
@@ -31,7 +33,7 @@ KeyEntry& KeyCache::insert(const cluster::AuthKeyRecord& record, int64_t expires
   }
   KeyEntry& entry = node->entry;
   entry.record = record;
-  if (expires_at_s != 0) entry.expires_at_s = expires_at_s;
+  if (expires_at_s != 0 || !entry.usable(unix_s)) entry.expires_at_s = expires_at_s;
   entry.revoked = false;
   trim();
   return entry;

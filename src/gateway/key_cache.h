@@ -40,9 +40,9 @@ class KeyCache {
 
   // The usable entry of a key, or null. Not a pin: valid until the next call.
   [[nodiscard]] KeyEntry* find(int64_t auth_key_id, int64_t unix_s);
-  // Adds or replaces what is known of a key. A replaced entry keeps its users and its address, and
-  // its expiry where `expires_at_s` is 0: a shard does not tell it.
-  KeyEntry& insert(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
+  // Adds or replaces what is known of a key. A replaced entry keeps its users and its address, and,
+  // where `expires_at_s` is 0 (a shard does not tell it), an expiry that has not passed.
+  KeyEntry& insert(const cluster::AuthKeyRecord& record, int64_t expires_at_s, int64_t unix_s);
   // Takes an unpinned entry out at once; a pinned one is marked revoked and leaves with its last
   // pin.
   void revoke(int64_t auth_key_id);

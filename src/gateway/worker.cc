@@ -6,6 +6,12 @@
 #include "base/limits.h"
 
 namespace ringway::gateway {
+namespace {
+
+// Until another worker's full inbox is tried again.
+constexpr int64_t kBacklogWaitNs = kNsPerMs;
+
+}  // namespace
 
 Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
                const SharedContext& shared, cluster::ShardTransport& transport)
@@ -43,6 +49,7 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
 
 int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
   if (flow_->has_work() || inbox_.has_message()) return 0;
+  if (flow_->has_backlog()) return std::min(wait_ns_max, kBacklogWaitNs);
   const int64_t next_ns = std::min(table_->next_wake_ns(), dispatcher_->next_deadline_ns());
   if (next_ns == net::kNoDeadline) return wait_ns_max;
   const int64_t until_ns = std::max<int64_t>(next_ns - now_.mono_ns, 0);

@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "base/log.h"
 #include "crypto/rsa.h"
@@ -19,14 +17,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr off_t kKeyFileBytesMax = 64 * 1024;
+
+// Into one buffer of the file's size, so that no further copy of a key is left in freed memory.
 bool read_file(const std::string& path, std::string& text, std::string& error) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    error = fmt::format("cannot read {}: {}", path, std::strerror(errno));
-    return false;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat info {};
+  bool good = fd >= 0 && ::fstat(fd, &info) == 0;
+  if (good && (!S_ISREG(info.st_mode) || info.st_size > kKeyFileBytesMax)) {
+    errno = EINVAL;
+    good = false;
   }
-  text.assign(std::istreambuf_iterator<char>(in), {});
-  return true;
+  if (good) {
+    text.resize(static_cast<size_t>(info.st_size));
+    good = ::read(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  }
+  if (!good) error = fmt::format("cannot read {}: {}", path, std::strerror(errno));
+  if (fd >= 0) ::close(fd);
+  return good;
 }
 
 // Writes beside the target and renames, so that a crash leaves the old file or the new one.

@@ -26,7 +26,7 @@ TEST(KeyCache, FindsWhatWasInserted) {
   CounterBlock counters;
   KeyCache cache(1 << 20, counters);
   EXPECT_EQ(cache.find(1, 100), nullptr);
-  cache.insert(record(1), 0);
+  cache.insert(record(1), 0, 0);
   ASSERT_NE(cache.find(1, 100), nullptr);
   EXPECT_EQ(cache.find(1, 100)->record.auth_key_id, 1);
 }
@@ -34,9 +34,9 @@ TEST(KeyCache, FindsWhatWasInserted) {
 TEST(KeyCache, EvictsTheLeastRecentlyUsedWhenFull) {
   CounterBlock counters;
   KeyCache cache(3 * KeyCache::kEntryBytes, counters);
-  for (int64_t id = 1; id <= 3; ++id) cache.insert(record(id), 0);
+  for (int64_t id = 1; id <= 3; ++id) cache.insert(record(id), 0, 0);
   ASSERT_NE(cache.find(1, 0), nullptr);  // 2 is now the oldest
-  cache.insert(record(4), 0);
+  cache.insert(record(4), 0, 0);
   EXPECT_EQ(cache.size(), 3U);
   EXPECT_EQ(cache.find(2, 0), nullptr);
   EXPECT_NE(cache.find(1, 0), nullptr);
@@ -47,20 +47,20 @@ TEST(KeyCache, EvictsTheLeastRecentlyUsedWhenFull) {
 TEST(KeyCache, PinnedEntriesStayWhateverTheBudget) {
   CounterBlock counters;
   KeyCache cache(1, counters);
-  KeyEntry& pinned = cache.insert(record(1), 0);
+  KeyEntry& pinned = cache.insert(record(1), 0, 0);
   cache.pin(pinned, connection(10));
-  for (int64_t id = 2; id <= 50; ++id) cache.insert(record(id), 0);
+  for (int64_t id = 2; id <= 50; ++id) cache.insert(record(id), 0, 0);
   EXPECT_EQ(cache.find(1, 0), &pinned);
   EXPECT_LE(cache.size(), 2U);
   cache.unpin(pinned, connection(10));
-  cache.insert(record(99), 0);
+  cache.insert(record(99), 0, 0);
   EXPECT_EQ(cache.find(1, 0), nullptr);
 }
 
 TEST(KeyCache, ExpiredKeysAreNotFound) {
   CounterBlock counters;
   KeyCache cache(1 << 20, counters);
-  cache.insert(record(1), 1000);
+  cache.insert(record(1), 1000, 0);
   EXPECT_NE(cache.find(1, 999), nullptr);
   EXPECT_EQ(cache.find(1, 1000), nullptr);
   EXPECT_EQ(cache.size(), 0U);
@@ -69,15 +69,27 @@ TEST(KeyCache, ExpiredKeysAreNotFound) {
 TEST(KeyCache, ALookUpKeepsTheExpiryOfAKeyMadeHere) {
   CounterBlock counters;
   KeyCache cache(1 << 20, counters);
-  cache.insert(record(1), 1000);
-  cache.insert(record(1), 0);  // a shard does not tell the expiry
+  cache.insert(record(1), 1000, 0);
+  cache.insert(record(1), 0, 0);  // a shard does not tell the expiry
   EXPECT_EQ(cache.find(1, 1000), nullptr);
+}
+
+TEST(KeyCache, AShardsWordRevivesAnExpiredKeyInUse) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  KeyEntry& entry = cache.insert(record(1), 1000, 0);
+  cache.pin(entry, connection(10));
+  EXPECT_EQ(cache.find(1, 1000), nullptr);
+  EXPECT_FALSE(entry.revoked);
+  EXPECT_EQ(&cache.insert(record(1), 0, 1000), &entry);
+  EXPECT_EQ(cache.find(1, 5000), &entry);
+  cache.unpin(entry, connection(10));
 }
 
 TEST(KeyCache, ARevokedKeyInUseLeavesWithItsLastUser) {
   CounterBlock counters;
   KeyCache cache(1 << 20, counters);
-  KeyEntry& entry = cache.insert(record(1), 0);
+  KeyEntry& entry = cache.insert(record(1), 0, 0);
   cache.pin(entry, connection(10));
   cache.pin(entry, connection(11));
   cache.revoke(1);
@@ -92,10 +104,10 @@ TEST(KeyCache, ARevokedKeyInUseLeavesWithItsLastUser) {
 TEST(KeyCache, AReinsertedKeyIsGoodAgainAtTheSameAddress) {
   CounterBlock counters;
   KeyCache cache(1 << 20, counters);
-  KeyEntry& entry = cache.insert(record(1), 0);
+  KeyEntry& entry = cache.insert(record(1), 0, 0);
   cache.pin(entry, connection(10));
   cache.revoke(1);
-  EXPECT_EQ(&cache.insert(record(1), 0), &entry);
+  EXPECT_EQ(&cache.insert(record(1), 0, 0), &entry);
   EXPECT_TRUE(entry.usable(0));
   EXPECT_EQ(entry.users.size(), 1U);
   cache.unpin(entry, connection(10));
@@ -109,7 +121,7 @@ TEST(KeyCache, UnknownKeysAreRememberedForAWhile) {
   EXPECT_FALSE(cache.known_unknown(5, kNegativeKeyCacheNs));
   EXPECT_FALSE(cache.known_unknown(6, 0));
   cache.remember_unknown(7, 0);
-  cache.insert(record(7), 0);
+  cache.insert(record(7), 0, 0);
   EXPECT_FALSE(cache.known_unknown(7, 1));
 }
 
