@@ -205,11 +205,12 @@ TEST_F(TransportCases, QuickAckSurvivesEverySplit) {
     for (size_t split = 1; split < frame_bytes; ++split) {
       const Sealed message = session.seal(client::make_padded_ack(16));
       const Bytes stream = client->frame_bytes(message.frame, true);
-      if (split >= stream.size()) break;
-      ASSERT_TRUE(client->send_bytes(ByteView(stream).first(split)).ok());
+      // Padding is random, so a frame may be shorter than the one that was measured.
+      const size_t cut = std::min(split, stream.size() - 1);
+      ASSERT_TRUE(client->send_bytes(ByteView(stream).first(cut)).ok());
       const timespec pause{0, 300'000};
       nanosleep(&pause, nullptr);
-      ASSERT_TRUE(client->send_bytes(ByteView(stream).subspan(split)).ok());
+      ASSERT_TRUE(client->send_bytes(ByteView(stream).subspan(cut)).ok());
       expect_quick_ack(*client, message.quick_ack_token);
       ASSERT_FALSE(HasFailure()) << "split at " << split;
     }
