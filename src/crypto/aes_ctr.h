@@ -1,7 +1,7 @@
 // crypto/aes_ctr: AES-256 in counter mode with a 128-bit big-endian counter, for obfuscated2.
 //
-// The object is a position in the key stream: a plain value of under 100 bytes that can be saved, moved
-// to another core and continued there. It holds no OpenSSL context.
+// The object is a position in the key stream: a plain value of under 100 bytes that can be saved,
+// moved to another core and continued there. It holds no OpenSSL context.
 #pragma once
 
 #include <array>
@@ -16,8 +16,9 @@ class AesCtr {
   // What is needed to continue the stream elsewhere.
   struct State {
     Secret<32> key;
-    std::array<uint8_t, 16> counter{};   // of the next block, or of the block in use when offset != 0
-    uint8_t offset = 0;                  // bytes of that block already used, 0..15
+    std::array<uint8_t, 16>
+        counter{};       // of the next block, or of the block in use when offset != 0
+    uint8_t offset = 0;  // bytes of that block already used, 0..15
   };
 
   AesCtr() noexcept = default;

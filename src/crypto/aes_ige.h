@@ -1,9 +1,9 @@
 // crypto/aes_ige: AES-256 in infinite garble extension mode.
 //
-// c[i] = E(p[i] ^ c[i-1]) ^ p[i-1]; the 32-byte iv is c[-1] followed by p[-1]. IGE is serial inside one
-// message, so the batch calls take many messages and kernels run them side by side. All work is in
-// place; data sizes are multiples of 16 (the caller has checked). The batch calls work on any thread and
-// keep nothing of what they are given; an IgeStream belongs to one thread at a time.
+// c[i] = E(p[i] ^ c[i-1]) ^ p[i-1]; the 32-byte iv is c[-1] followed by p[-1]. IGE is serial inside
+// one message, so the batch calls take many messages and kernels run them side by side. All work is
+// in place; data sizes are multiples of 16 (the caller has checked). The batch calls work on any
+// thread and keep nothing of what they are given; an IgeStream belongs to one thread at a time.
 #pragma once
 
 #include <array>
@@ -37,7 +37,7 @@ class IgeStream {
   void update(ByteSpan data) noexcept;
 
  private:
-  IgeKeyIv state_;   // the iv moves along with the data
+  IgeKeyIv state_;  // the iv moves along with the data
   IgeDirection direction_;
 };
 

@@ -1,5 +1,5 @@
-// crypto/factor: the pq of the key exchange: making one (server) and taking one apart (client). Pure
-// functions on any thread.
+// crypto/factor: the pq of the key exchange: making one (server) and taking one apart (client).
+// Pure functions on any thread.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 namespace ringway::crypto {
 
 struct PrimePair {
-  uint32_t p = 0;   // p < q, both prime, about 31 bits
+  uint32_t p = 0;  // p < q, both prime, about 31 bits
   uint32_t q = 0;
   [[nodiscard]] uint64_t product() const noexcept { return uint64_t{p} * q; }
 };
@@ -15,8 +15,8 @@ struct PrimePair {
 // Two distinct random primes with a product below 2^63. Microseconds.
 [[nodiscard]] PrimePair make_prime_pair() noexcept;
 
-// The factors of a product below 2^63 of two distinct primes that fit 32 bits; {0, 0} when it is none.
-// Some milliseconds.
+// The factors of a product below 2^63 of two distinct primes that fit 32 bits; {0, 0} when it is
+// none. Some milliseconds.
 [[nodiscard]] PrimePair factor(uint64_t pq) noexcept;
 
 // Deterministic for 64-bit numbers.

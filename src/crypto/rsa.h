@@ -11,7 +11,7 @@
 
 namespace ringway::crypto {
 
-inline constexpr size_t kRsaBytes = 256;   // 2048-bit keys only
+inline constexpr size_t kRsaBytes = 256;  // 2048-bit keys only
 
 // Immutable and thread-safe once made; share it by shared_ptr.
 class RsaKey {
@@ -32,10 +32,12 @@ class RsaKey {
   // The modulus, 256 bytes big-endian.
   [[nodiscard]] std::span<const uint8_t, kRsaBytes> modulus() const noexcept;
 
-  // in^d mod n and in^e mod n; both sides are 256 bytes big-endian, left-padded. kBadRsa when in >= n.
-  // The private operation is blinded.
-  Result<void> private_raw(std::span<const uint8_t, kRsaBytes> in, std::span<uint8_t, kRsaBytes> out) const;
-  Result<void> public_raw(std::span<const uint8_t, kRsaBytes> in, std::span<uint8_t, kRsaBytes> out) const;
+  // in^d mod n and in^e mod n; both sides are 256 bytes big-endian, left-padded. kBadRsa when in >=
+  // n. The private operation is blinded.
+  Result<void> private_raw(std::span<const uint8_t, kRsaBytes> in,
+                           std::span<uint8_t, kRsaBytes> out) const;
+  Result<void> public_raw(std::span<const uint8_t, kRsaBytes> in,
+                          std::span<uint8_t, kRsaBytes> out) const;
 
  private:
   struct Impl;

@@ -4,10 +4,10 @@
 // thread; what is passed in is borrowed for the call, a Sha256 belongs to one thread at a time.
 #pragma once
 
+#include <openssl/sha.h>
+
 #include <array>
 #include <initializer_list>
-
-#include <openssl/sha.h>
 
 #include "base/bytes.h"
 
@@ -34,7 +34,8 @@ class Sha256 {
   SHA256_CTX context_;
 };
 
-// One of many independent hashes of `prefix` then `body`. Kernels run the jobs of a batch side by side.
+// One of many independent hashes of `prefix` then `body`. Kernels run the jobs of a batch side by
+// side.
 struct Sha256Job {
   ByteView prefix;
   ByteView body;

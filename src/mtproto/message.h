@@ -2,7 +2,8 @@
 //
 // Pure functions over borrowed memory: nothing here keeps a pointer after it returns, but for
 // SlicedOpen and SlicedSeal, whose key and frame must outlive them. A frame on the wire is
-//     auth_key_id(8) | msg_key(16) | E        E = IGE(salt 8, session_id 8, msg_id 8, seq_no 4, length 4, body, padding)
+//     auth_key_id(8) | msg_key(16) | E        E = IGE(salt 8, session_id 8, msg_id 8, seq_no 4,
+//     length 4, body, padding)
 // Every reason for refusal is handled alike by the caller, so that a peer learns nothing from it.
 #pragma once
 
@@ -45,26 +46,26 @@ struct OpenJob {
   // Results. error is kNone, kBadLength (E under 48 bytes or not of whole blocks), kBadMsgKey or
   // kBadPadding; all else is set only when error is kNone.
   Error error = Error::kNone;
-  uint32_t quick_ack_token = 0;   // bit 31 set; what the client compares
+  uint32_t quick_ack_token = 0;  // bit 31 set; what the client compares
   MessageHeader header;
-  ByteSpan payload;               // msg_id to the end of the body, inside `frame`: what a shard gets
+  ByteSpan payload;  // msg_id to the end of the body, inside `frame`: what a shard gets
 };
 void open_many(std::span<OpenJob> jobs) noexcept;
 
-// The size of the sealed frame of `plaintext_bytes` (salt to the end of the body): 24 bytes of header
-// and the smallest lawful padding (12..27) plus extra_blocks * 16 random bytes.
+// The size of the sealed frame of `plaintext_bytes` (salt to the end of the body): 24 bytes of
+// header and the smallest lawful padding (12..27) plus extra_blocks * 16 random bytes.
 [[nodiscard]] size_t sealed_bytes(size_t plaintext_bytes, size_t extra_blocks = 0) noexcept;
 
 // One message of a turn to seal. The caller has placed the plaintext (salt .. body) at
-// out[24, 24 + plaintext_bytes); out.size() is sealed_bytes(plaintext_bytes, n). Padding, msg_key and
-// auth_key_id are filled in, and the message encrypted, in place.
+// out[24, 24 + plaintext_bytes); out.size() is sealed_bytes(plaintext_bytes, n). Padding, msg_key
+// and auth_key_id are filled in, and the message encrypted, in place.
 struct SealJob {
   const AuthKeyBytes* key = nullptr;
   int64_t auth_key_id = 0;
   ByteSpan out;
   size_t plaintext_bytes = 0;
   Sender sender = Sender::kServer;
-  uint32_t quick_ack_token = 0;   // result: what a gateway will answer (used by clients)
+  uint32_t quick_ack_token = 0;  // result: what a gateway will answer (used by clients)
 };
 void seal_many(std::span<SealJob> jobs) noexcept;
 
