@@ -85,7 +85,8 @@ class BatchWire final : public Wire {
 
   int64_t deadline_ns() const noexcept override {
     if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
-    return acknowledged_ == sent_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
+    // A write that does not end is a stall as well: nothing can be sent behind it.
+    return acknowledged_ == sent_ && !writing_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
   }
 
  private:

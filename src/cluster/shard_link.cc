@@ -101,7 +101,9 @@ void ShardLink::poll(Now now) {
     events_done_ = 0;
   }
   // A bounded part of what came: the rest waits for the next turn, and the transport waits with it.
-  while (events_done_ < events_.size() && context_.output.pushes.size() < kPushesPerLinkMax) {
+  // The list is shared by all links of the worker; each may add its own share to it.
+  const size_t pushes_max = context_.output.pushes.size() + kPushesPerLinkMax;
+  while (events_done_ < events_.size() && context_.output.pushes.size() < pushes_max) {
     LinkEvent& event = events_[events_done_++];
     if (event.kind == LinkEvent::Kind::kReply && on_key_reply(event, now)) continue;
     if (wire_ != nullptr) on_state(wire_->on_event(event, now), now);
