@@ -43,6 +43,7 @@ namespace ringway {
   X(kMessagesRouted, "messages_routed")                        \
   X(kMessagesSealed, "messages_sealed")                        \
   X(kMessagesLost, "messages_lost")                            \
+  X(kMessagesRejected, "messages_rejected")                    \
   X(kMessagesAbandoned, "messages_abandoned")                  \
   X(kUnboundKeysRefused, "unbound_keys_refused")               \
   X(kQuickAcks, "quick_acks")                                  \

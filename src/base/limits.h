@@ -57,6 +57,8 @@ static_assert(kAcceptBackoffMinNs < kAcceptBackoffMaxNs);
 // Worker.
 inline constexpr size_t kExpirePerTurnMax = 1024;  // steps of the timing wheel
 inline constexpr size_t kInboxMessages = 16 * 1024;
+inline constexpr size_t kInboxBytes = 64 * 1024 * 1024;  // of messages for clients
+static_assert(kInboxBytes > kServerFrameBytesMax);
 inline constexpr size_t kInboxDrainMax = 1024;  // taken per turn
 inline constexpr size_t kTurnCompletionsMax = 1024;
 
@@ -69,8 +71,10 @@ inline constexpr size_t kStreamWindowMax = 1024;        // unanswered SessionDat
 inline constexpr size_t kUnaryInFlightMax = 256;        // keys with a call in flight, per link
 inline constexpr size_t kKeyQueriesInFlightMax = 4096;  // per worker
 inline constexpr size_t kPushesPerLinkMax = 1024;       // received, not yet taken by the worker
-inline constexpr size_t kGrpcMessageBytesMax = 8 * 1024 * 1024;
-static_assert(kWindowBytesMax > kFrameBytesMax, "a largest message must fit the window");
+inline constexpr size_t kGrpcMessageBytesMax = 20 * 1024 * 1024;  // either way, gateway and shard
+static_assert(kGrpcMessageBytesMax > kFrameBytesCeiling + kBatchBytesMax,
+              "a largest message and its wrapping must fit one RPC");
+static_assert(kWindowBytesMax > kFrameBytesMax, "several large messages fit a window");
 inline constexpr size_t kWindowChunkBytes = 64 * 1024;  // encoded messages share these
 inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, keys spread over them
 inline constexpr size_t kBatchesPerWriteMax = 4;        // batches handed to a link at once
@@ -79,6 +83,9 @@ inline constexpr size_t kKeyStoresInFlightMax = 4096;   // SetAuthKey calls, per
 inline constexpr size_t kLinkEventsMax = 256;  // received, not yet taken: then reading stops
 inline constexpr size_t kLinkEventBytesMax = 4 * 1024 * 1024;
 inline constexpr size_t kPushesPerStreamMax = 1024;  // unanswered, one GatewayDataStream
+// A message that was alone on its way each of so many times when the shard ended the stream with an
+// error is given up: others wait behind it.
+inline constexpr int kSuspectBreaksMax = 4;
 inline constexpr int64_t kReconnectBackoffMinNs = 100LL * 1'000'000;
 inline constexpr int64_t kReconnectBackoffMaxNs = 5LL * 1'000'000'000;
 inline constexpr int64_t kWelcomeTimeoutNs = 5LL * 1'000'000'000;  // of a batched link's greeting

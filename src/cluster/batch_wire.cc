@@ -72,7 +72,7 @@ class BatchWire final : public Wire {
     std::vector<WireMessage> messages;
     do {
       messages.push_back(next_batch());
-    } while (unsent_ != kNoEntry && messages.size() < kBatchesPerWriteMax);
+    } while (may_send() && messages.size() < kBatchesPerWriteMax);
     link_.counters.add(Counter::kShardBatches, messages.size());
     link_.channel->write(stream_, std::move(messages));
     writing_ = true;
@@ -80,7 +80,7 @@ class BatchWire final : public Wire {
   }
 
   bool has_work() const noexcept override {
-    return open_ && !writing_ && (unsent_ != kNoEntry || answers_->has_answers());
+    return open_ && !writing_ && (may_send() || answers_->has_answers());
   }
 
   int64_t deadline_ns() const noexcept override {
@@ -90,6 +90,10 @@ class BatchWire final : public Wire {
   }
 
  private:
+  bool may_send() const noexcept {
+    return unsent_ != kNoEntry && (acknowledged_ == sent_ || !travels_alone(unsent_));
+  }
+
   // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
   // chunk travel as one slice.
   WireMessage next_batch() {
@@ -99,10 +103,10 @@ class BatchWire final : public Wire {
       answers_taken_.clear();
     }
     WireMessage message =
-        make_wire_message(encode_link_up_head(unsent_ == kNoEntry ? 0 : sent_ + 1, answers_taken_));
+        make_wire_message(encode_link_up_head(may_send() ? sent_ + 1 : 0, answers_taken_));
     size_t count = 0;
     size_t bytes = 0;
-    while (unsent_ != kNoEntry && count < items_max_) {
+    while (may_send() && count < items_max_) {
       const size_t size = link_.window.item_size(unsent_);
       if (count > 0 && bytes + size > kBatchBytesMax) break;
       append_item(message, link_.window.item(unsent_));
@@ -110,6 +114,7 @@ class BatchWire final : public Wire {
       ++count;
       ++sent_;
       keys_[sent_ & (keys_.size() - 1)] = link_.window.auth_key_id(unsent_);
+      sent_serial_ = link_.window.serial(unsent_);
       unsent_ = link_.window.next(unsent_);
     }
     link_.counters.add(Counter::kShardMessages, count);
@@ -163,7 +168,9 @@ class BatchWire final : public Wire {
   WireState on_ended(const LinkEvent& event, Now now) {
     ended_ = true;
     if (event.status == kStatusUnimplemented && !open_) return WireState::kUnsupported;
-    link_.end_status = event.status;
+    if (acknowledged_ < sent_) {
+      link_.last_break = {event.status, link_.window.first(), sent_serial_};
+    }
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
   }
@@ -181,6 +188,7 @@ class BatchWire final : public Wire {
   size_t items_max_ = kBatchMessagesMax;
   uint64_t sent_ = 0;
   uint64_t acknowledged_ = 0;
+  uint64_t sent_serial_ = 0;  // in the window, of the item sent last
   int64_t progress_ns_;  // the greeting, then the last acknowledgement or the first write after it
   uint32_t unsent_ = kNoEntry;
   std::vector<int64_t> keys_;

@@ -102,8 +102,7 @@ Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::set_shards(const std::vector<std::string>& addresses) {
   Impl& d = *impl_;
-  d.ring = HashRing();
-  for (const std::string& address : addresses) d.ring.add(address);
+  d.ring.assign(addresses);
   for (const auto& link : d.links) {
     if (link != nullptr) link->retire(true);
   }

@@ -290,6 +290,11 @@ class GrpcChannel final : public ShardChannel {
     call->start(stub_, method, request, timeout_ns, wait_for_shard);
   }
 
+  void cancel_call(uint64_t id) override {
+    const auto found = calls_.find(id);
+    if (found != calls_.end()) found->second->TryCancel();
+  }
+
   bool has_events() const noexcept override { return queue_->has_events(); }
 
   void take(std::vector<LinkEvent>& out) override {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <unordered_set>
 
 namespace ringway::cluster {
 namespace {
@@ -23,6 +24,16 @@ uint64_t ring_hash(std::string_view text) noexcept {
   uint64_t out[2];
   lmmh_x64_128(text.data(), static_cast<unsigned>(text.size()), 0, out);
   return out[0];
+}
+
+void HashRing::assign(const std::vector<std::string>& nodes) {
+  std::unordered_set<std::string_view> seen;
+  nodes_.clear();
+  for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+    if (seen.insert(*node).second) nodes_.push_back(*node);
+  }
+  std::reverse(nodes_.begin(), nodes_.end());
+  rebuild();
 }
 
 void HashRing::add(std::string_view node) {

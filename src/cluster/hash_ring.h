@@ -25,6 +25,9 @@ inline constexpr uint32_t kNoNode = UINT32_MAX;
 
 class HashRing {
  public:
+  // These nodes in this joining order and no others. A name that comes twice counts where it is
+  // last.
+  void assign(const std::vector<std::string>& nodes);
   // Adds a node at the end of the joining order; one that is there already joins anew.
   void add(std::string_view node);
   void remove(std::string_view node);

@@ -84,14 +84,6 @@ WireSlice SendWindow::body(uint32_t number) const {
   return {entry.block->chunk, entry.data + entry.head, entry.size - entry.head};
 }
 
-uint32_t SendWindow::largest() const noexcept {
-  uint32_t found = first_;
-  for (uint32_t entry = first_; entry != kNoEntry; entry = entries_[entry].next) {
-    if (entries_[entry].size > entries_[found].size) found = entry;
-  }
-  return found;
-}
-
 bool SendWindow::has_ample_room() const noexcept {
   const bool memory_free = messages_ == 0 || chunk_bytes_ <= bytes_max_ - bytes_max_ / 4;
   return memory_free && messages_ <= messages_max_ - (messages_max_ + 3) / 4;

@@ -36,8 +36,6 @@ class SendWindow {
   [[nodiscard]] uint32_t next(uint32_t entry) const noexcept { return entries_[entry].next; }
   // Counts entries for ever, while their numbers are used again.
   [[nodiscard]] uint64_t serial(uint32_t entry) const noexcept { return entries_[entry].serial; }
-  // The entry with the most bytes; kNoEntry when there is none.
-  [[nodiscard]] uint32_t largest() const noexcept;
 
   [[nodiscard]] ItemKind kind(uint32_t entry) const noexcept { return entries_[entry].kind; }
   [[nodiscard]] int64_t auth_key_id(uint32_t entry) const noexcept {

@@ -117,13 +117,18 @@ void ShardLink::flush(Now now) {
   if (wire_ != nullptr) on_state(wire_->flush(now), now);
 }
 
-void ShardLink::start_wire(Now now) { wire_ = kWires[wire_choice_](context_, now); }
+void ShardLink::start_wire(Now now) {
+  oldest_at_start_ = window_.first() == kNoEntry ? 0 : window_.serial(window_.first());
+  wire_ = kWires[wire_choice_](context_, now);
+}
 
 void ShardLink::on_state(WireState state, Now now) {
   if (state == WireState::kGoing) {
-    if (wire_->established() && !up_) {
+    if (!wire_->established()) return;
+    const bool nothing_waits = window_.first() == kNoEntry;
+    if (nothing_waits || window_.serial(window_.first()) != oldest_at_start_) backoff_ns_ = 0;
+    if (!up_) {
       up_ = true;
-      backoff_ns_ = 0;
       log_info("cluster", "worker {}: shard {} is up, wire {}", context_.options.worker, address_,
                wire_->name());
     }
@@ -138,28 +143,29 @@ void ShardLink::on_state(WireState state, Now now) {
   reconnect_later(state, now);
 }
 
-// A message above the shard's limit ends the stream with RESOURCE_EXHAUSTED, again and again, and
-// others wait behind it. When that has happened some times with the same largest message, it is
-// given up.
-void ShardLink::give_up_the_indigestible(Now now) {
-  if (std::exchange(context_.end_status, kStatusOk) != kStatusResourceExhausted) return;
-  const uint32_t largest = window_.largest();
-  if (largest == kNoEntry || window_.item_size(largest) <= kBatchBytesMax) return;
-  const bool same = window_.serial(largest) == suspect_;
-  suspect_ = window_.serial(largest);
-  suspect_breaks_ = same ? suspect_breaks_ + 1 : 1;
-  if (suspect_breaks_ < kExhaustedTriesMax) return;
+// A message that a shard cannot digest ends the stream at each attempt, and all others wait behind
+// it. After such an end everything that was on its way goes again one by one, so that the next end
+// names the message; when one is named kSuspectBreaksMax times in a row, it is given up.
+void ShardLink::look_for_suspect(Now now) {
+  const LinkContext::Break broken = std::exchange(context_.last_break, {});
+  if (broken.oldest == kNoEntry || !is_objection(broken.status, SIZE_MAX)) return;
+  context_.careful_until = std::max(context_.careful_until, broken.newest_serial);
+  const uint64_t serial = window_.serial(broken.oldest);
+  const bool alone = serial == broken.newest_serial;
+  if (!alone || !is_objection(broken.status, window_.item_size(broken.oldest))) return;
+  suspect_breaks_ = serial == suspect_ ? suspect_breaks_ + 1 : 1;
+  suspect_ = serial;
+  if (suspect_breaks_ < kSuspectBreaksMax) return;
   context_.counters.add(Counter::kMessagesLost);
-  context_.counters.add(Counter::kShardErrors);
-  errors_.note(Trouble::kLost, kStatusResourceExhausted, "too large for the shard", now);
-  window_.release(largest);
+  errors_.note(Trouble::kLost, broken.status, "the shard cannot digest a message", now);
+  window_.release(broken.oldest);
 }
 
 void ShardLink::reconnect_later(WireState state, Now now) {
   wire_ = nullptr;
   wire_choice_ = 0;
   up_ = false;
-  give_up_the_indigestible(now);
+  look_for_suspect(now);
   backoff_ns_ = std::clamp(backoff_ns_ * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
   backoff_noise_ = backoff_noise_ * 6364136223846793005U + 1442695040888963407U;
   // Between three quarters and the whole of the pause.

@@ -9,8 +9,8 @@
 //
 // It starts with the best wire at each (re)connection, so a shard that learned a better one in a
 // restart is found out. The pause doubles from kReconnectBackoffMinNs to kReconnectBackoffMaxNs and
-// is back at the least once a shard has answered. Key look-ups and stores are calls of their own
-// beside the wire and need none.
+// is back at the least once the shard has taken something. Key look-ups and stores are calls of
+// their own beside the wire and need none.
 //
 // One worker owns a link; nothing here blocks or calls back, LinkOutput carries what goes up.
 #pragma once
@@ -79,7 +79,7 @@ class ShardLink {
   void on_state(WireState state, Now now);
   void reconnect_later(WireState state, Now now);
   void append_aside();
-  void give_up_the_indigestible(Now now);
+  void look_for_suspect(Now now);
   bool on_key_reply(LinkEvent& event, Now now);
   void answer_query(const KeyCall& call, LinkEvent& event, Now now);
   void answer_store(const KeyCall& call, const LinkEvent& event, Now now);
@@ -101,8 +101,9 @@ class ShardLink {
   int64_t backoff_ns_ = 0;
   uint64_t backoff_noise_ = 0;  // workers should not all knock at the same moment
 
-  uint64_t suspect_ = 0;    // the largest entry when the shard last refused one for its size
-  int suspect_breaks_ = 0;  // how often that was so
+  uint64_t oldest_at_start_ = 0;  // the window's first serial when wire_ started
+  uint64_t suspect_ = 0;          // the entry that was alone on its way at the last break
+  int suspect_breaks_ = 0;        // how often in a row it was that one
 
   bool full_seen_ = false;
   std::deque<OwnedClose> aside_;

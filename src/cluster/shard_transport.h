@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "base/waker.h"
 #include "cluster/chunk.h"
 
@@ -68,6 +69,14 @@ struct LinkEvent {
   int32_t status = kStatusOk;
   std::string text;
   Bytes bytes;
+
+  LinkEvent() = default;
+  LinkEvent(LinkEvent&&) = default;
+  LinkEvent& operator=(LinkEvent&&) = default;
+  // A reply may carry an authorization key.
+  ~LinkEvent() {
+    if (kind == Kind::kReply) cleanse(bytes.data(), bytes.size());
+  }
 };
 
 class ShardChannel {
@@ -82,10 +91,13 @@ class ShardChannel {
   virtual void write(uint64_t id, std::vector<WireMessage> messages) = 0;
   // kEnded follows unless it was on its way already.
   virtual void cancel_stream(uint64_t id) = 0;
-  // kReply follows exactly once. With `wait_for_shard` a shard that is away is waited for within
-  // the timeout instead of failing the call at once.
+  // kReply follows exactly once, unless cancel_call() comes before it. With `wait_for_shard` a
+  // shard that is away is waited for within the timeout instead of failing the call at once.
   virtual void call(uint64_t id, CallMethod method, WireMessage request, int64_t timeout_ns,
                     bool wait_for_shard) = 0;
+
+  // Nobody waits for the call any more; its kReply may still come.
+  virtual void cancel_call(uint64_t id) = 0;
 
   // Whether take() would find something; cheap.
   [[nodiscard]] virtual bool has_events() const noexcept = 0;

@@ -116,10 +116,14 @@ class StreamWire final : public Wire {
     int64_t progress_ns = 0;
   };
 
-  size_t sent_max() const noexcept { return established_ ? kStreamWindowMax : 1; }
+  // How many requests the lane may have unanswered.
+  size_t sent_max(const Lane& lane) const noexcept {
+    return established_ && !travels_alone(lane.waiting.front()) ? kStreamWindowMax : 1;
+  }
 
   bool may_write(const Lane& lane) const noexcept {
-    return !lane.writing && !lane.ended && !lane.waiting.empty() && lane.sent.size() < sent_max();
+    return !lane.writing && !lane.ended && !lane.waiting.empty() &&
+           lane.sent.size() < sent_max(lane);
   }
 
   static int64_t lane_deadline_ns(const Lane& lane) noexcept {
@@ -129,7 +133,7 @@ class StreamWire final : public Wire {
   void write(Lane& lane, Now now) {
     if (lane.sent.empty()) lane.progress_ns = now.mono_ns;
     const size_t count =
-        std::min({lane.waiting.size(), sent_max() - lane.sent.size(), kBatchMessagesMax});
+        std::min({lane.waiting.size(), sent_max(lane) - lane.sent.size(), kBatchMessagesMax});
     // One chunk holds the wrappers of all messages of this write.
     const ChunkRef wrappers = ChunkRef::make(count * kWrapperBytesMax);
     size_t used = 0;
@@ -198,7 +202,10 @@ class StreamWire final : public Wire {
   WireState on_ended(Lane& lane, const LinkEvent& event, Now now) {
     lane.ended = true;
     if (event.status == kStatusUnimplemented && !established_) return WireState::kUnsupported;
-    link_.end_status = event.status;
+    if (!lane.sent.empty()) {
+      link_.last_break = {event.status, lane.sent.front().entry,
+                          link_.window.serial(lane.sent.back().entry)};
+    }
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
   }

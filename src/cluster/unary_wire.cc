@@ -27,6 +27,10 @@ class UnaryWire final : public Wire {
     }
   }
 
+  ~UnaryWire() override {
+    for (const auto& [id, key] : calls_) link_.channel->cancel_call(id);
+  }
+
   std::string_view name() const noexcept override { return "unary"; }
   bool established() const noexcept override { return established_; }
 
@@ -73,7 +77,7 @@ class UnaryWire final : public Wire {
   struct Line {
     std::deque<uint32_t> waiting;  // the front one is the call's
     int64_t pause_ns = 0;
-    int exhausted = 0;  // refusals of the front one as too much to take
+    int objections = 0;  // to the front one
   };
 
   void start_call(int64_t key) {
@@ -100,12 +104,15 @@ class UnaryWire final : public Wire {
     }
     const auto found = lines_.find(key);
     Line& line = found->second;
-    const bool too_large = event.status == kStatusResourceExhausted &&
-                           link_.window.body_size(line.waiting.front()) > kBatchBytesMax &&
-                           ++line.exhausted >= kExhaustedTriesMax;
-    if (too_large) link_.counters.add(Counter::kMessagesLost);
-    if (!too_large && is_retryable(event.status) &&
-        !is_key_unregistered(event.status, event.text)) {
+    const bool retryable =
+        is_retryable(event.status) && !is_key_unregistered(event.status, event.text);
+    const bool indigestible =
+        retryable && is_objection(event.status, link_.window.body_size(line.waiting.front())) &&
+        ++line.objections >= kSuspectBreaksMax;
+    if (indigestible) {
+      link_.counters.add(Counter::kMessagesLost);
+      link_.errors.note(Trouble::kLost, event.status, event.text, now);
+    } else if (retryable) {
       link_.counters.add(Counter::kShardErrors);
       link_.errors.note(Trouble::kRefused, event.status, event.text, now);
       line.pause_ns = std::clamp(line.pause_ns * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
@@ -116,7 +123,7 @@ class UnaryWire final : public Wire {
     settle_front(line, event, now);
     line.waiting.pop_front();
     line.pause_ns = 0;
-    line.exhausted = 0;
+    line.objections = 0;
     if (line.waiting.empty()) {
       lines_.erase(found);
     } else {

@@ -16,7 +16,7 @@ void Wire::refused(int64_t auth_key_id, int32_t code, std::string_view text, Now
     link_.output.unregistered.push_back(auth_key_id);
     return;
   }
-  link_.counters.add(Counter::kShardErrors);
+  link_.counters.add(Counter::kMessagesRejected);
   link_.errors.note(Trouble::kRefused, code, text, now);
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/limits.h"
 #include "cluster/dispatcher.h"
 #include "cluster/error_log.h"
 #include "cluster/send_window.h"
@@ -54,14 +55,27 @@ struct LinkContext {
   LinkOutput& output;
   ShardChannel* channel = nullptr;  // replaced when the link opens a new one
   uint64_t last_id = 0;             // of streams and calls on the link
-  int32_t end_status = 0;           // of the stream that ended last
+  // What the stream that ended last leaves behind: its status, and the entries that had no answer.
+  struct Break {
+    int32_t status = kStatusOk;
+    uint32_t oldest = kNoEntry;
+    uint64_t newest_serial = 0;
+  };
+  Break last_break;
+  // Entries up to this serial travel alone, each answered before the next one goes: one of them
+  // has made the shard end a stream, and this finds out which.
+  uint64_t careful_until = 0;
 
   [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
 };
 
-// A message that a shard is not willing to take for its size breaks a stream each time; this many
-// times it is tried.
-inline constexpr int kExhaustedTriesMax = 3;
+// The shard itself objects to a message of `size` bytes, again at each attempt perhaps. A shard
+// that goes away, hangs or has too much to do says nothing about a message.
+[[nodiscard]] constexpr bool is_objection(int32_t status, size_t size) noexcept {
+  if (status == kStatusResourceExhausted) return size > kBatchBytesMax;
+  return status != kStatusOk && status != kStatusUnavailable && status != kStatusCancelled &&
+         status != kStatusDeadlineExceeded;
+}
 
 enum class WireState : uint8_t {
   kGoing,
@@ -94,6 +108,9 @@ class Wire {
  protected:
   // The shard's last word on an entry: served, or refused with `code`.
   void settle(uint32_t entry, int32_t code, std::string_view text, Now now);
+  [[nodiscard]] bool travels_alone(uint32_t entry) const noexcept {
+    return link_.window.serial(entry) <= link_.careful_until;
+  }
   void refused(int64_t auth_key_id, int32_t code, std::string_view text, Now now);
 
   LinkContext& link_;

@@ -69,33 +69,8 @@ struct Held {
   bool waits_for_key = false;        // frames.front() asked for its key
   bool waits_for_move = false;       // the connection is on its way to another worker
   bool waits_for_turn = false;       // looked at again when its ref comes up in `ready_`
-  bool waits_for_remote = false;     // frames are being worked off at another home
-};
-
-struct Inlet {
-  ConnectionRef ref;
-  net::PeerAddress peer;
-  std::string client_ip;
-  const bool remote = false;
-  bool failed = false;    // takes no further frame; closing is under way
-  bool poisoned = false;  // a message did not open: those behind it count for nothing
-  bool gone = false;      // the connection has ended
-  uint32_t in_batch = 0;  // its frames in the turn's open batch
-  std::vector<KeyUse> keys;
-  std::vector<SessionUse> sessions;  // oldest first
-  std::unique_ptr<Held> held;
-
-  explicit Inlet(bool is_remote) : remote(is_remote) {}
-  virtual ~Inlet() = default;
-  Inlet(const Inlet&) = delete;
-  Inlet& operator=(const Inlet&) = delete;
-
-  [[nodiscard]] KeyUse* key_use(int64_t auth_key_id) noexcept {
-    for (KeyUse& use : keys) {
-      if (use.auth_key_id == auth_key_id) return &use;
-    }
-    return nullptr;
-  }
+  bool waits_for_remote = false;     // a frame is being worked off at another home
+  size_t remote_bytes = 0;           // of that frame
 };
 
 // A message for the client above kLargeMessageBytes, sealed a slice per turn, and what queues
@@ -112,6 +87,38 @@ struct LargeSeal {
   std::unique_ptr<cluster::PushReply> reply;
   std::deque<Waiting> waiting;
   size_t waiting_bytes = 0;
+
+  void wait(KeyEntry* entry, Bytes plaintext, std::unique_ptr<cluster::PushReply> push_reply) {
+    waiting_bytes += plaintext.size();
+    waiting.push_back({entry, std::move(plaintext), std::move(push_reply)});
+  }
+};
+
+struct Inlet {
+  ConnectionRef ref;
+  net::PeerAddress peer;
+  std::string client_ip;
+  const bool remote = false;
+  bool failed = false;    // takes no further frame; closing is under way
+  bool poisoned = false;  // a message did not open: those behind it count for nothing
+  bool gone = false;      // the connection has ended
+  uint32_t in_batch = 0;  // its frames in the turn's open batch
+  std::vector<KeyUse> keys;
+  std::vector<SessionUse> sessions;  // oldest first
+  std::unique_ptr<Held> held;
+  std::unique_ptr<LargeSeal> large_seal;
+
+  explicit Inlet(bool is_remote) : remote(is_remote) {}
+  virtual ~Inlet() = default;
+  Inlet(const Inlet&) = delete;
+  Inlet& operator=(const Inlet&) = delete;
+
+  [[nodiscard]] KeyUse* key_use(int64_t auth_key_id) noexcept {
+    for (KeyUse& use : keys) {
+      if (use.auth_key_id == auth_key_id) return &use;
+    }
+    return nullptr;
+  }
 };
 
 struct Client final : Inlet {
@@ -122,7 +129,6 @@ struct Client final : Inlet {
   mtproto::ServerTransport transport;
   mtproto::ServerMsgId msg_id;
   std::unique_ptr<mtproto::HandshakeSet> handshake;  // from the first req_pq on
-  std::unique_ptr<LargeSeal> large_seal;
   int64_t accepted_ns = 0;
   int64_t last_input_ns = 0;
   int64_t handshake_window_ns = 0;  // start of the window that `handshakes` counts

@@ -177,6 +177,7 @@ void Flow::park_input(Client& client) {
 void Flow::count_input(Client& client) {
   size_t bytes = client.transport.buffered_bytes();
   if (client.held != nullptr) {
+    bytes += client.held->remote_bytes;
     for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
     for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
     if (client.held->large != nullptr) bytes += client.held->large->frame.frame.size();
@@ -373,6 +374,7 @@ void Flow::take_apart(Client& client) {
 void Flow::release_inlet(Inlet& inlet) {
   while (!inlet.sessions.empty()) leave_session(inlet, inlet.sessions.front().key);
   inlet.held.reset();
+  inlet.large_seal.reset();
   for (KeyUse& use : inlet.keys) {
     if (use.entry != nullptr) keys_.unpin(*use.entry, inlet.ref);
   }

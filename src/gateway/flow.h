@@ -56,8 +56,9 @@ struct SharedContext {
   AddressBudget* budget = nullptr;
   // Hands a job to the crypto pool (see CryptoPool::submit).
   std::function<PoolAnswer(CryptoTask&)> submit_crypto;
-  // Puts a message into another worker's inbox; false when that is full.
-  std::function<bool(uint32_t worker, WorkerMessage&&)> post;
+  // Puts a message into another worker's inbox. False when that is full: `message` is then
+  // untouched.
+  std::function<bool(uint32_t worker, WorkerMessage& message)> post;
   // Connections, frames and keys on their way from one worker to another: while there are any, no
   // worker's word that it is drained counts.
   mutable std::atomic<int64_t> posts_in_flight{0};
@@ -180,11 +181,16 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   // flow_push.cc
   void deliver(cluster::PushRequest push);
   [[nodiscard]] bool send_to(Client& client, KeyEntry& entry, cluster::PushRequest& push);
-  void start_large_seal(Client& client, KeyEntry& entry, Bytes plaintext,
-                        std::unique_ptr<cluster::PushReply> reply);
   void finish_large_seal(Client& client);
-  [[nodiscard]] bool send_remote(const ConnectionRef& ref, const KeyEntry& entry,
+  [[nodiscard]] bool send_remote(const ConnectionRef& ref, KeyEntry& entry,
                                  cluster::PushRequest& push);
+  [[nodiscard]] bool post_sealed(const ConnectionRef& ref, Bytes sealed,
+                                 std::unique_ptr<cluster::PushReply>& reply);
+  void finish_remote_seal(RemoteInlet& inlet);
+  [[nodiscard]] std::unique_ptr<LargeSeal> make_large_seal(
+      const ConnectionRef& ref, const KeyEntry& entry, Bytes plaintext,
+      std::unique_ptr<cluster::PushReply> reply);
+  void refuse_push(std::unique_ptr<cluster::PushReply> reply);
 
   // flow_remote.cc
   void post(uint32_t worker, WorkerMessage&& message);

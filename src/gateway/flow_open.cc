@@ -230,12 +230,14 @@ void Flow::run_large() {
   const LargeTurn turn = large_.front();
   large_.pop_front();
   if (turn.seal) {
-    Client* client = client_of(turn.ref);
-    if (client == nullptr || client->large_seal == nullptr) return;
-    if (!client->large_seal->work->step(kCryptoSliceBytes)) {
+    Inlet* inlet = inlet_of(turn.ref);
+    if (inlet == nullptr || inlet->large_seal == nullptr) return;
+    if (!inlet->large_seal->work->step(kCryptoSliceBytes)) {
       large_.push_back(turn);
+    } else if (inlet->remote) {
+      finish_remote_seal(static_cast<RemoteInlet&>(*inlet));
     } else {
-      finish_large_seal(*client);
+      finish_large_seal(static_cast<Client&>(*inlet));
     }
     return;
   }

@@ -25,12 +25,14 @@ void Flow::on_push(cluster::PushRequest push) {
   }
   // A push that finds no room is refused, not kept: its shard decides what to do with it.
   WorkerMessage message(std::move(push));
-  if (!backlog_[home].empty() || !shared_.post(home, std::move(message))) {
-    counters_.add(Counter::kInboxOverflows);
-    counters_.add(Counter::kPushesRefused);
-    auto& refused = std::get<cluster::PushRequest>(message);
-    if (refused.reply != nullptr) refused.reply->done(false);
-  }
+  if (backlog_[home].empty() && shared_.post(home, message)) return;
+  counters_.add(Counter::kInboxOverflows);
+  refuse_push(std::move(std::get<cluster::PushRequest>(message).reply));
+}
+
+void Flow::refuse_push(std::unique_ptr<cluster::PushReply> reply) {
+  counters_.add(Counter::kPushesRefused);
+  if (reply != nullptr) reply->done(false);
 }
 
 void Flow::deliver(cluster::PushRequest push) {
@@ -49,9 +51,7 @@ void Flow::deliver(cluster::PushRequest push) {
       }
     }
   }
-  if (sent) return;
-  counters_.add(Counter::kPushesRefused);
-  if (push.reply != nullptr) push.reply->done(false);
+  if (!sent) refuse_push(std::move(push.reply));
 }
 
 bool Flow::send_to(Client& client, KeyEntry& entry, cluster::PushRequest& push) {
@@ -64,12 +64,12 @@ bool Flow::send_to(Client& client, KeyEntry& entry, cluster::PushRequest& push) 
     return false;
   }
   if (client.large_seal != nullptr) {
-    client.large_seal->waiting_bytes += push.payload.size();
-    client.large_seal->waiting.push_back({&entry, std::move(push.payload), std::move(push.reply)});
+    client.large_seal->wait(&entry, std::move(push.payload), std::move(push.reply));
     return true;
   }
   if (push.payload.size() > kLargeMessageBytes) {
-    start_large_seal(client, entry, std::move(push.payload), std::move(push.reply));
+    client.large_seal =
+        make_large_seal(client.ref, entry, std::move(push.payload), std::move(push.reply));
     return true;
   }
   if (!outbox_->message(client, entry, push.payload, push.reply)) return false;
@@ -77,22 +77,25 @@ bool Flow::send_to(Client& client, KeyEntry& entry, cluster::PushRequest& push) 
   return true;
 }
 
-void Flow::start_large_seal(Client& client, KeyEntry& entry, Bytes plaintext,
-                            std::unique_ptr<cluster::PushReply> reply) {
+// --- large messages
+
+std::unique_ptr<LargeSeal> Flow::make_large_seal(const ConnectionRef& ref, const KeyEntry& entry,
+                                                 Bytes plaintext,
+                                                 std::unique_ptr<cluster::PushReply> reply) {
   counters_.add(Counter::kLargeMessages);
-  if (client.large_seal == nullptr) client.large_seal = std::make_unique<LargeSeal>();
-  LargeSeal& seal = *client.large_seal;
-  seal.auth_key = entry.record.key;
-  seal.sealed.assign(mtproto::sealed_bytes(plaintext.size()), 0);
-  std::memcpy(seal.sealed.data() + kMessageHeaderBytes, plaintext.data(), plaintext.size());
-  seal.reply = std::move(reply);
+  auto seal = std::make_unique<LargeSeal>();
+  seal->auth_key = entry.record.key;
+  seal->sealed.assign(mtproto::sealed_bytes(plaintext.size()), 0);
+  std::memcpy(seal->sealed.data() + kMessageHeaderBytes, plaintext.data(), plaintext.size());
+  seal->reply = std::move(reply);
   mtproto::SealJob job;
-  job.key = &seal.auth_key;
+  job.key = &seal->auth_key;
   job.auth_key_id = entry.record.auth_key_id;
-  job.out = seal.sealed;
+  job.out = seal->sealed;
   job.plaintext_bytes = plaintext.size();
-  seal.work = std::make_unique<mtproto::SlicedSeal>(job);
-  large_.push_back({client.ref, true});
+  seal->work = std::make_unique<mtproto::SlicedSeal>(job);
+  large_.push_back({ref, true});
+  return seal;
 }
 
 // The large message goes out, then what has queued behind it, up to the next large one.
@@ -100,46 +103,78 @@ void Flow::finish_large_seal(Client& client) {
   const std::unique_ptr<LargeSeal> done = std::move(client.large_seal);
   if (client.failed) return;
   if (!outbox_->payload(client, done->sealed, done->reply)) {
-    if (done->reply != nullptr) done->reply->done(false);
+    refuse_push(std::move(done->reply));
     fail(client, 0);
     return;
   }
   counters_.add(Counter::kMessagesSealed);
   counters_.add(Counter::kPushesDelivered);
-  while (!done->waiting.empty()) {
-    LargeSeal::Waiting next = std::move(done->waiting.front());
-    done->waiting.pop_front();
+  for (LargeSeal::Waiting& next : done->waiting) {
     cluster::PushRequest push;
     push.payload = std::move(next.plaintext);
     push.reply = std::move(next.reply);
-    if (!send_to(client, *next.entry, push)) {
-      counters_.add(Counter::kPushesRefused);
-      if (push.reply != nullptr) push.reply->done(false);
-    }
+    if (!send_to(client, *next.entry, push)) refuse_push(std::move(push.reply));
   }
 }
 
+// --- connections of other workers
+
 // The session's connection lives on another worker: it is sealed here, where the key is.
-bool Flow::send_remote(const ConnectionRef& ref, const KeyEntry& entry,
-                       cluster::PushRequest& push) {
-  if (!backlog_[ref.worker].empty()) return false;
-  RemoteOutput output;
-  output.to = ref;
-  output.sealed.assign(mtproto::sealed_bytes(push.payload.size()), 0);
-  std::memcpy(output.sealed.data() + kMessageHeaderBytes, push.payload.data(), push.payload.size());
+bool Flow::send_remote(const ConnectionRef& ref, KeyEntry& entry, cluster::PushRequest& push) {
+  Inlet* inlet = inlet_of(ref);
+  if (inlet == nullptr || inlet->failed) return false;
+  if (inlet->large_seal != nullptr) {
+    const size_t queued = inlet->large_seal->waiting_bytes + push.payload.size();
+    if (queued > shared_.config.limits.output_bytes_per_connection) {
+      counters_.add(Counter::kSendQueueOverflows);
+      return false;
+    }
+    inlet->large_seal->wait(&entry, std::move(push.payload), std::move(push.reply));
+    return true;
+  }
+  if (push.payload.size() > kLargeMessageBytes) {
+    inlet->large_seal = make_large_seal(ref, entry, std::move(push.payload), std::move(push.reply));
+    return true;
+  }
+  Bytes sealed(mtproto::sealed_bytes(push.payload.size()));
+  std::memcpy(sealed.data() + kMessageHeaderBytes, push.payload.data(), push.payload.size());
   mtproto::SealJob job;
   job.key = &entry.record.key;
   job.auth_key_id = entry.record.auth_key_id;
-  job.out = output.sealed;
+  job.out = sealed;
   job.plaintext_bytes = push.payload.size();
   mtproto::seal_many({&job, 1});
-  counters_.add(Counter::kMessagesSealed);
-  output.reply = std::move(push.reply);
+  return post_sealed(ref, std::move(sealed), push.reply);
+}
+
+// Takes the reply only when it returns true.
+bool Flow::post_sealed(const ConnectionRef& ref, Bytes sealed,
+                       std::unique_ptr<cluster::PushReply>& reply) {
+  RemoteOutput output;
+  output.to = ref;
+  output.sealed = std::move(sealed);
+  output.reply = std::move(reply);
   WorkerMessage message(std::move(output));
-  if (shared_.post(ref.worker, std::move(message))) return true;
+  if (backlog_[ref.worker].empty() && shared_.post(ref.worker, message)) {
+    counters_.add(Counter::kMessagesSealed);
+    return true;
+  }
   counters_.add(Counter::kInboxOverflows);
-  push.reply = std::move(std::get<RemoteOutput>(message).reply);
+  reply = std::move(std::get<RemoteOutput>(message).reply);
   return false;
+}
+
+void Flow::finish_remote_seal(RemoteInlet& inlet) {
+  const std::unique_ptr<LargeSeal> done = std::move(inlet.large_seal);
+  if (!post_sealed(inlet.ref, std::move(done->sealed), done->reply)) {
+    refuse_push(std::move(done->reply));
+  }
+  for (LargeSeal::Waiting& next : done->waiting) {
+    cluster::PushRequest push;
+    push.payload = std::move(next.plaintext);
+    push.reply = std::move(next.reply);
+    if (!send_remote(inlet.ref, *next.entry, push)) refuse_push(std::move(push.reply));
+  }
 }
 
 }  // namespace ringway::gateway

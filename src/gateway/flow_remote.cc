@@ -18,7 +18,7 @@ namespace ringway::gateway {
 void Flow::post(uint32_t worker, WorkerMessage&& message) {
   RW_ASSERT(worker < shared_.workers);
   shared_.posts_in_flight.fetch_add(1, std::memory_order_acq_rel);
-  if (backlog_[worker].empty() && shared_.post(worker, std::move(message))) return;
+  if (backlog_[worker].empty() && shared_.post(worker, message)) return;
   counters_.add(Counter::kInboxOverflows);
   backlog_[worker].push_back(std::move(message));
 }
@@ -26,8 +26,7 @@ void Flow::post(uint32_t worker, WorkerMessage&& message) {
 void Flow::retry_posts() {
   for (uint32_t worker = 0; worker < shared_.workers; ++worker) {
     auto& waiting = backlog_[worker];
-    while (!waiting.empty() && shared_.post(worker, std::move(waiting.front())))
-      waiting.pop_front();
+    while (!waiting.empty() && shared_.post(worker, waiting.front())) waiting.pop_front();
   }
 }
 
@@ -178,7 +177,9 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
 
 void Flow::send_to_home(Client& client, int64_t auth_key_id, ParkedFrame frame) {
   counters_.add(Counter::kRemoteFrames);
-  held(client).waits_for_remote = true;
+  Held& wait = held(client);
+  wait.waits_for_remote = true;
+  wait.remote_bytes = frame.frame.size();
   auto remote = std::make_unique<RemoteFrame>();
   remote->from = client.ref;
   remote->peer = client.peer;
@@ -198,6 +199,7 @@ void Flow::take_remote_done(RemoteDone&& done) {
   if (done.quick_ack) (void)outbox_->quick_ack(*client, done.quick_ack_token);
   if (client->held == nullptr || !client->held->waits_for_remote) return;
   client->held->waits_for_remote = false;
+  client->held->remote_bytes = 0;
   ready_.push_back(client->ref);
 }
 

@@ -128,7 +128,7 @@ std::string GatewayImpl::make_shared_context() {
           ? 0
           : config.limits.unknown_keys_per_address_per_second);
   shared_.budget = budget_.get();
-  shared_.post = [this](uint32_t worker, WorkerMessage&& message) {
+  shared_.post = [this](uint32_t worker, WorkerMessage& message) {
     return seats_[worker]->worker->post(std::move(message));
   };
   shared_.submit_crypto = [this](CryptoTask& task) { return pool_->submit(task); };

@@ -47,6 +47,17 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
   return "";
 }
 
+bool Worker::post(WorkerMessage&& message) {
+  const size_t bytes = bytes_for_clients(message);
+  if (bytes == 0) return inbox_.post(std::move(message));
+  if (inbox_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes <= kInboxBytes &&
+      inbox_.post(std::move(message))) {
+    return true;
+  }
+  inbox_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  return false;
+}
+
 int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
   if (flow_->has_work() || inbox_.has_message()) return 0;
   if (flow_->has_backlog()) return std::min(wait_ns_max, kBacklogWaitNs);
@@ -65,8 +76,12 @@ void Worker::work(std::span<const net::Completion> completions, Now now) {
   flow_->open_and_route();
   table_->release_received();
 
-  (void)inbox_.drain(kInboxDrainMax,
-                     [&](WorkerMessage&& message) { flow_->take_message(std::move(message)); });
+  (void)inbox_.drain(kInboxDrainMax, [&](WorkerMessage&& message) {
+    if (const size_t bytes = bytes_for_clients(message); bytes != 0) {
+      inbox_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    }
+    flow_->take_message(std::move(message));
+  });
   dispatcher_->poll(now);
   flow_->run_large();
   flow_->resume_waiting();

@@ -59,8 +59,9 @@ class Worker {
     work({completions_.data(), count}, read_now());
   }
 
-  // Any thread: a message for this worker; false when its inbox is full.
-  [[nodiscard]] bool post(WorkerMessage&& message) { return inbox_.post(std::move(message)); }
+  // Any thread: a message for this worker. False when its inbox is full, in number or in the bytes
+  // of messages for clients; `message` is then untouched.
+  [[nodiscard]] bool post(WorkerMessage&& message);
 
   // The owner's thread, after a turn: whether nothing is left here. Then, once that is published,
   // settle_posts().
@@ -82,6 +83,7 @@ class Worker {
   CounterBlock counters_;
   std::unique_ptr<net::Ring> ring_;
   net::Inbox<WorkerMessage> inbox_;
+  std::atomic<size_t> inbox_bytes_{0};  // of messages for clients in it
   std::unique_ptr<Flow> flow_;
   std::unique_ptr<net::ConnectionTable> table_;
   std::unique_ptr<cluster::Dispatcher> dispatcher_;

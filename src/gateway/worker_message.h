@@ -71,4 +71,12 @@ using WorkerMessage = std::variant<std::monostate, AdoptConnection, std::unique_
                                    RemoteDone, RemoteOutput, RemoteClosed, KeyCreated,
                                    cluster::PushRequest, CryptoTask, SetShards, Drain>;
 
+// Other kinds are bounded by the connections, which have few of them under way; messages for
+// clients come as fast as shards send them.
+[[nodiscard]] inline size_t bytes_for_clients(const WorkerMessage& message) noexcept {
+  if (const auto* push = std::get_if<cluster::PushRequest>(&message)) return push->payload.size();
+  if (const auto* output = std::get_if<RemoteOutput>(&message)) return output->sealed.size();
+  return 0;
+}
+
 }  // namespace ringway::gateway

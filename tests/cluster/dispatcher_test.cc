@@ -229,6 +229,49 @@ TEST_P(WireTest, WhatABreakLeftUnacknowledgedIsSentAgainInOrder) {
   }
 }
 
+// One message makes the shard end the stream each time it comes: that one is found among those that
+// were on their way with it and given up; no other is.
+TEST_P(WireTest, AMessageThatTheShardChokesOnIsFoundAndGivenUp) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    start_wire({}, seed);
+    const uint64_t lost = counters_.read(Counter::kMessagesLost);
+    shard().choke_on(77, kStatusInternal);
+    for (uint32_t i = 0; i < 40; ++i) {
+      for (int64_t key = 1; key <= 3; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
+      if (i == 20) {
+        ASSERT_EQ(send(77, 0), Submit::kAccepted);
+      }
+      if (i % 8 == 0) turn();
+    }
+    reconnect();
+    for (int64_t key = 1; key <= 3; ++key) EXPECT_EQ(numbers(key), counting(40)) << seed;
+    EXPECT_TRUE(numbers(77).empty());
+    EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+    EXPECT_EQ(counters_.read(Counter::kMessagesLost), lost + 1);
+    for (int64_t key = 1; key <= 3; ++key) ASSERT_EQ(send(key, 40), Submit::kAccepted);
+    settle();
+    for (int64_t key = 1; key <= 3; ++key) EXPECT_EQ(numbers(key), counting(41)) << seed;
+  }
+}
+
+// A shard that goes away, or ends streams for reasons of its own, costs no message.
+TEST_P(WireTest, StreamsThatDieWithAnErrorLoseNothing) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    start_wire({}, seed);
+    std::mt19937_64 random(seed);
+    for (uint32_t i = 0; i < 120; ++i) {
+      for (int64_t key = 1; key <= 3; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
+      turn();
+      for (uint64_t n = random() % 4; n > 0; --n) (void)transport_->step();
+      if (random() % 20 == 0) shard().break_streams(kStatusInternal);
+      if (random() % 20 == 0) now_.mono_ns += kNsPerSecond;
+    }
+    reconnect();
+    for (int64_t key = 1; key <= 3; ++key) EXPECT_EQ(numbers(key), counting(120)) << seed;
+    EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+  }
+}
+
 TEST_P(WireTest, UnregisteredKeysAreTold) {
   start_wire();
   shard().set_checks_keys(true);
@@ -248,7 +291,7 @@ TEST_P(WireTest, RefusalsAreFinalAndCounted) {
   for (uint32_t i = 0; i < 5; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
   settle();
   EXPECT_EQ(numbers(1), (std::vector<uint32_t>{2, 3, 4}));
-  EXPECT_EQ(counters_.read(Counter::kShardErrors), 2U);
+  EXPECT_EQ(counters_.read(Counter::kMessagesRejected), 2U);
   EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
   EXPECT_TRUE(events_.unregistered.empty());
 }

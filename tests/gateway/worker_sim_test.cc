@@ -184,7 +184,7 @@ class Simulation {
     shared_.budget = &budget_;
     shared_.config.limits.keys_per_connection = 4;
     shared_.submit_crypto = [](CryptoTask&) { return PoolAnswer::kFull; };
-    shared_.post = [this](uint32_t worker, WorkerMessage&& message) {
+    shared_.post = [this](uint32_t worker, WorkerMessage& message) {
       // A full inbox is met now and then.
       if (network_.random().chance(5)) return false;
       return workers_[worker]->post(std::move(message));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <set>
@@ -12,9 +13,12 @@
 
 #include "base/log.h"
 #include "client/blocking_client.h"
+#include "client/handshake_steps.h"
 #include "crypto/random.h"
 #include "gateway/crypto_pool.h"
 #include "gateway/worker.h"
+#include "mtproto/handshake_wire.h"
+#include "mtproto/unencrypted.h"
 #include "net/listener.h"
 #include "net/uring_ring.h"
 #include "support/memory_transport.h"
@@ -34,7 +38,7 @@ class Cluster {
     shared_.budget = &budget_;
     shared_.config.limits.handshakes_per_connection = 1000;
     shared_.handshake.keys.push_back({key_, key_->fingerprint()});
-    shared_.post = [this](uint32_t worker, WorkerMessage&& message) {
+    shared_.post = [this](uint32_t worker, WorkerMessage& message) {
       return seats_[worker]->worker->post(std::move(message));
     };
     shared_.submit_crypto = [this](CryptoTask& task) { return pool_->submit(task); };
@@ -90,17 +94,17 @@ class Cluster {
 
   // As the gRPC service does it: on a thread of its own, into the home worker's inbox.
   void push(int64_t auth_key_id, int64_t session_id, int64_t msg_id,
-            std::unique_ptr<cluster::PushReply> reply) {
+            std::unique_ptr<cluster::PushReply> reply, uint32_t body_bytes = 12) {
     cluster::PushRequest request;
     request.auth_key_id = auth_key_id;
     request.session_id = session_id;
-    request.payload.resize(kMessagePrefixBytes + 12);
+    request.payload.resize(kMessagePrefixBytes + body_bytes);
     ByteWriter out(request.payload);
     out.i64(1);
     out.i64(session_id);
     out.i64(msg_id);
     out.i32(0);
-    out.u32(12);
+    out.u32(body_bytes);
     request.reply = std::move(reply);
     ASSERT_TRUE(seats_[home_of(auth_key_id, shared_.workers)]->worker->post(std::move(request)));
   }
@@ -291,6 +295,21 @@ TEST_P(WorkerThreads, FurtherKeysOfAConnectionWorkWhereverTheirHomeIs) {
     } while (arrival.kind == client::Arrival::Kind::kEvent &&
              arrival.event.kind != client::SessionEvent::Kind::kPush);
     EXPECT_EQ(arrival.kind, client::Arrival::Kind::kEvent) << arrival.to_string();
+
+    // A push that is sealed slice by slice does not let those behind it overtake.
+    std::array<WaitableReply, 4> replies;
+    const std::array<uint32_t, 4> sizes = {300 * 1024, 16, 100 * 1024, 20};
+    for (uint32_t p = 0; p < replies.size(); ++p) {
+      cluster.push(id, client.session().session_id(), 0x6500001000000001 + i * 64 + p * 4,
+                   replies[p].make(), sizes[p]);
+    }
+    for (uint32_t p = 0; p < replies.size(); ++p) {
+      EXPECT_EQ(replies[p].wait(), 1) << "key " << i << ", push " << p;
+      const client::Arrival pushed = client.wait();
+      ASSERT_EQ(pushed.kind, client::Arrival::Kind::kEvent) << pushed.to_string();
+      EXPECT_EQ(pushed.event.kind, client::SessionEvent::Kind::kPush);
+      EXPECT_EQ(pushed.event.body.size(), sizes[p]);
+    }
   }
   if (homes.size() > 1) {
     EXPECT_GT(cluster.counter(Counter::kRemoteFrames), 0U);
@@ -308,6 +327,67 @@ TEST_P(WorkerThreads, FurtherKeysOfAConnectionWorkWhereverTheirHomeIs) {
   EXPECT_EQ(first_messages.size(), 4U);
   for (const auto& [id, count] : first_messages) EXPECT_EQ(count, 1) << id;
   EXPECT_TRUE(cluster.drain());
+}
+
+// A client may send behind its last key-exchange message a frame of a key that lives elsewhere. The
+// connection moves there once the exchange is over, and both are answered.
+TEST_P(WorkerThreads, AFrameForAnotherHomeBehindAKeyExchangeWaitsForIt) {
+  Cluster cluster(GetParam());
+  uint64_t moved = 0;
+  for (int round = 0; round < 12; ++round) {
+    client::BlockingClient owner(transport("intermediate"));
+    ASSERT_TRUE(owner.connect(cluster.address()).ok());
+    auto key = owner.exchange(cluster.handshake());
+    ASSERT_TRUE(key.ok()) << owner.problem();
+    client::Session session(client::SessionKey::from(*key), {});
+    client::RequestOptions acked;
+    acked.quick_ack = true;
+    acked.expect_reply = false;
+    ASSERT_TRUE(session.send(body(7), acked, read_clocks()).ok());
+    const auto frames = session.seal(read_clocks());
+    ASSERT_EQ(frames.size(), 1U);
+
+    client::BlockingClient client(transport("intermediate"));
+    ASSERT_TRUE(client.connect(cluster.address()).ok());
+    const uint64_t moved_before = cluster.counter(Counter::kConnectionsMovedOut);
+    client::ExchangeValues values;
+    client::make_nonces(values, &crypto::random_bytes);
+    const client::ServerKey server = cluster.handshake().keys.front();
+    ASSERT_TRUE(client.send_unencrypted(client::make_req_pq(values)).ok());
+    ASSERT_TRUE(client::take_res_pq(client.wait().payload, {&server, 1}, values).ok());
+    ASSERT_TRUE(client::solve_pq(values).ok());
+    const auto encrypted = client::rsa_pad_encrypt(
+        *server.key, mtproto::write_pq_inner_data(client::make_inner_data(values)).view(),
+        &crypto::random_bytes);
+    ASSERT_TRUE(client.send_unencrypted(client::make_req_dh_params(values, *encrypted)).ok());
+    ASSERT_TRUE(client::take_server_dh_params(client.wait().payload, values).ok());
+    ASSERT_TRUE(client::compute_key(values, &crypto::random_bytes).ok());
+    const Bytes last_step = client::make_set_client_dh_params(
+        values, mtproto::write_client_dh_inner_data(client::make_client_dh_inner(values)),
+        &crypto::random_bytes);
+
+    client::ClientMsgId msg_ids;
+    Bytes both = client.frame_bytes(
+        mtproto::write_unencrypted(msg_ids.next(read_clocks().unix_ns), last_step));
+    const Bytes second = client.frame_bytes(frames[0].bytes, true);
+    both.insert(both.end(), second.begin(), second.end());
+    ASSERT_TRUE(client.send_bytes(both).ok());
+    int exchange_answers = 0;
+    int quick_acks = 0;
+    for (int i = 0; i < 2; ++i) {
+      const client::Arrival arrival = client.wait();
+      exchange_answers += arrival.kind == client::Arrival::Kind::kUnencrypted ? 1 : 0;
+      quick_acks += arrival.kind == client::Arrival::Kind::kQuickAck ? 1 : 0;
+    }
+    EXPECT_EQ(exchange_answers, 1);
+    EXPECT_EQ(quick_acks, 1);
+    moved += cluster.counter(Counter::kConnectionsMovedOut) - moved_before;
+    if (HasFailure()) return;
+  }
+  // Twelve keys and connections: that all of them meet at home by chance is one in 4^6.
+  if (GetParam() > 1) {
+    EXPECT_GT(moved, 0U);
+  }
 }
 
 TEST_P(WorkerThreads, APushForNobodyIsRefused) {

@@ -183,6 +183,12 @@ void MemoryShard::set_payload_max(size_t bytes) {
   payload_max_ = bytes;
 }
 
+void MemoryShard::choke_on(int64_t auth_key_id, int32_t status) {
+  const std::lock_guard lock(transport_.mutex_);
+  choking_key_ = auth_key_id;
+  choking_status_ = status;
+}
+
 void MemoryShard::refuse_stores(size_t count) {
   const std::lock_guard lock(transport_.mutex_);
   store_refusals_ = count;
@@ -305,6 +311,11 @@ class MemoryChannel final : public ShardChannel {
                     [this_transport = &transport_, number = number_, id, method, shared] {
                       this_transport->receive_call(number, id, method, flatten(*shared));
                     });
+  }
+
+  void cancel_call(uint64_t id) override {
+    const std::lock_guard lock(transport_.mutex_);
+    transport_.cancel_call(number_, id);
   }
 
   bool has_events() const noexcept override { return queue_->has_events(); }
@@ -477,6 +488,7 @@ void MemoryTransport::receive_link_up(ChannelState& channel, uint64_t id, Stream
       RW_ASSERT(stream.welcomed && sequence == stream.taken + 1);
       for_each_field(f.bytes, [&](const ProtoField& item) {
         ShardMessage message = parse_client(item.bytes, item.number == 2, "batch");
+        if (stream.ended || chokes_on(channel, id, stream, message)) return;
         shard.key_streams_[message.auth_key_id] = {channel.number, id};
         const auto [status, text] = take_message(shard, std::move(message));
         if (status == kStatusOk) return;
@@ -499,6 +511,7 @@ void MemoryTransport::receive_link_up(ChannelState& channel, uint64_t id, Stream
       shard.push_results_[push_id] = delivered;
     }
   });
+  if (stream.ended) return;
   if (items) down.number(2, static_cast<int64_t>(stream.taken));
   Bytes answer = down.take();
   if (!answer.empty()) send_down(channel, id, stream, std::move(answer));
@@ -513,6 +526,7 @@ void MemoryTransport::receive_request(ChannelState& channel, StreamState& stream
     if (f.is_bytes(10)) message = parse_wrapped(f.bytes, false, "stream");
     if (f.is_bytes(12)) message = parse_wrapped(f.bytes, true, "stream");
   });
+  if (chokes_on(channel, id, stream, message)) return;
   const auto [status, text] = take_message(*channel.shard, std::move(message));
   Builder response;
   response.text(1, request_id);
@@ -545,6 +559,17 @@ void MemoryTransport::receive_call(uint64_t channel_number, uint64_t call, CallM
     (void)channel->queue->put(std::move(event));
   } else {
     channel->held.push_back(std::move(event));
+  }
+}
+
+// A call that has not arrived never does; one that is being worked on goes on, and its answer
+// counts for nothing.
+void MemoryTransport::cancel_call(uint64_t channel_number, uint64_t call) {
+  std::erase_if(operations_, [&](const Operation& operation) {
+    return operation.channel == channel_number && operation.lane == call;
+  });
+  if (ChannelState* channel = find(channel_number)) {
+    std::erase_if(channel->held, [call](const LinkEvent& event) { return event.id == call; });
   }
 }
 
@@ -584,13 +609,24 @@ LinkEvent MemoryTransport::answer_call(MemoryShard& shard, CallMethod method, By
         event.status = kStatusResourceExhausted;
         return event;
       }
-      std::tie(event.status, event.text) =
-          take_message(shard, parse_wrapped(request, method == CallMethod::kCloseSession, "unary"));
+      ShardMessage message = parse_wrapped(request, method == CallMethod::kCloseSession, "unary");
+      if (shard.choking_key_ == message.auth_key_id) {
+        event.status = shard.choking_status_;
+        return event;
+      }
+      std::tie(event.status, event.text) = take_message(shard, std::move(message));
       event.bytes = encode_bool(true);
       return event;
     }
   }
   return event;
+}
+
+bool MemoryTransport::chokes_on(ChannelState& channel, uint64_t id, StreamState& stream,
+                                const ShardMessage& message) {
+  if (channel.shard->choking_key_ != message.auth_key_id) return false;
+  end_stream(channel, id, stream, channel.shard->choking_status_, "choked");
+  return true;
 }
 
 std::pair<int32_t, std::string> MemoryTransport::take_message(MemoryShard& shard,

@@ -73,6 +73,8 @@ class MemoryShard {
   void refuse_messages(size_t count, int32_t status, std::string text);
   // Messages of more bytes on the wire end the stream, or fail the call, with RESOURCE_EXHAUSTED.
   void set_payload_max(size_t bytes);
+  // A message of this key ends the stream it comes on, or fails its call, with `status`.
+  void choke_on(int64_t auth_key_id, int32_t status);
   // The next `count` stores of keys are answered false.
   void refuse_stores(size_t count);
   // Called for each message on the shard's thread, without locks: may push.
@@ -111,6 +113,8 @@ class MemoryShard {
   std::string refusal_text_;
   size_t store_refusals_ = 0;
   size_t payload_max_ = SIZE_MAX;
+  std::optional<int64_t> choking_key_;
+  int32_t choking_status_ = 0;
   std::function<void(MemoryShard&, const ShardMessage&)> listener_;
   std::map<int64_t, StoredKey> keys_;
   std::map<int64_t, std::pair<uint64_t, uint64_t>> key_streams_;  // key -> channel, stream
@@ -185,7 +189,10 @@ class MemoryTransport final : public ShardTransport {
   void receive_link_up(ChannelState& channel, uint64_t id, StreamState& stream, ByteView bytes);
   void receive_request(ChannelState& channel, StreamState& stream, uint64_t id, ByteView bytes);
   void receive_call(uint64_t channel, uint64_t call, CallMethod method, const Bytes& request);
+  void cancel_call(uint64_t channel, uint64_t call);
   LinkEvent answer_call(MemoryShard& shard, CallMethod method, ByteView request);
+  bool chokes_on(ChannelState& channel, uint64_t id, StreamState& stream,
+                 const ShardMessage& message);
   // Status and text that a message is answered with.
   std::pair<int32_t, std::string> take_message(MemoryShard& shard, ShardMessage message);
   void send_down(ChannelState& channel, uint64_t id, StreamState& stream, Bytes bytes);
