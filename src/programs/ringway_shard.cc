@@ -29,8 +29,9 @@ void describe(CLI::App& app, CommandLine& line) {
   app.description(
       "The reference session shard: it keeps authorization keys, speaks MTProto's service layer "
       "and\n"
-      "answers help.getConfig and help.getNearestDc. It exists to run the gateway for real on one\n"
-      "machine, in tests, demonstrations and load runs. It is not a messenger's backend.");
+      "answers help.getConfig and help.getNearestDc. It knows no users, and refuses all other\n"
+      "methods by name. It exists to run the gateway for real on one machine, in tests,\n"
+      "demonstrations and load runs. It is not a messenger's backend.");
   app.set_version_flag("--version", "ringway-shard " RINGWAY_VERSION);
   line.shard.listen = "127.0.0.1:20120";
   app.add_option("--listen", line.shard.listen,

@@ -53,6 +53,7 @@ inline constexpr uint32_t kJsonObjectValue = 0xc0de1bd9;
 // Queries and answers.
 inline constexpr uint32_t kHelpGetConfig = 0xc4f9186b;
 inline constexpr uint32_t kHelpGetNearestDc = 0x1fb33026;
+inline constexpr uint32_t kUsersGetUsers = 0x0d91a548;
 inline constexpr uint32_t kConfigLayer144 = 0x330b4067;
 inline constexpr uint32_t kConfigLayer146 = 0x232566ac;
 inline constexpr uint32_t kConfigLayer154 = 0xcc1a241e;

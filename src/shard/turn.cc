@@ -15,6 +15,7 @@ namespace ringway::shard {
 namespace {
 
 constexpr int32_t kBadRequest = 400;
+constexpr int32_t kUnauthorized = 401;
 
 [[nodiscard]] uint32_t constructor_of(ByteView body) noexcept {
   return body.size() < 4 ? 0 : load_le<uint32_t>(body.data());
@@ -207,6 +208,10 @@ void Turn::serve_query(const InnerMessage& message, ByteView body, bool was_pack
     out.i64(message.msg_id);
     write_nearest_dc(out, options_.dc);
     outbox_.close();
+  } else if (query->constructor == constructor::kUsersGetUsers) {
+    // Client libraries ask for the user behind a key when they connect. Nobody is logged in here, and
+    // this is the error by which they understand it.
+    answer_rpc_error(message.msg_id, kUnauthorized, "AUTH_KEY_UNREGISTERED");
   } else {
     const std::string_view name = method_name(query->constructor);
     answer_rpc_error(message.msg_id, kBadRequest,

@@ -291,6 +291,14 @@ TEST(Unknown, MethodsAreRefusedByNameOrNumber) {
   EXPECT_EQ(rpc_error_text(bench.query(Tl(0x0badf00d))[0]), "METHOD_NOT_IMPLEMENTED: #0badf00d");
 }
 
+// users.getUsers of inputUserSelf, as client libraries send it: nobody is logged in.
+TEST(Unknown, NobodyIsLoggedIn) {
+  ServiceBench bench;
+  bench.settle();
+  const Bytes who_am_i = Tl(constructor::kUsersGetUsers).u32(mt::kVector).u32(1).u32(0xf7c1b13f);
+  EXPECT_EQ(rpc_error_text(bench.query(who_am_i)[0]), "AUTH_KEY_UNREGISTERED");
+}
+
 TEST(Unknown, BrokenServiceMessagesAreAcknowledgedAndIgnored) {
   ServiceBench bench;
   bench.settle();
