@@ -103,7 +103,7 @@ inline constexpr size_t kWindowWakesPerTurn = 256;
 
 // Sessions.
 inline constexpr size_t kKeysPerConnection = 4;
-inline constexpr size_t kConnectionsPerKey = 256;  // a further one closes the oldest
+inline constexpr size_t kConnectionsPerKey = 4096;  // a further one closes an older one
 inline constexpr size_t kSessionsPerConnection = 16;
 inline constexpr size_t kSessionsPerKey = 256;
 inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;

@@ -119,6 +119,7 @@ void describe_limits(const Config& config, Description& out) {
   out.limit("Ringway.Limits.InputBytesPerConnection", limits.input_bytes_per_connection);
   out.limit("Ringway.Limits.OutputBytesPerConnection", limits.output_bytes_per_connection);
   out.limit("Ringway.Limits.KeysPerConnection", limits.keys_per_connection);
+  out.limit("Ringway.Limits.ConnectionsPerKey", limits.connections_per_key);
   out.limit("Ringway.Limits.SessionsPerConnection", limits.sessions_per_connection);
   out.limit("Ringway.Limits.HandshakesPerConnection", limits.handshakes_per_connection);
   out.limit("Ringway.Limits.HandshakesPerAddressPerSecond",

@@ -119,6 +119,7 @@ struct Limits {
   uint32_t input_bytes_per_connection = kInputBytesPerConnection;    // >= frame_bytes
   uint32_t output_bytes_per_connection = kOutputBytesPerConnection;  // >= kServerFrameBytesMax
   uint32_t keys_per_connection = kKeysPerConnection;
+  uint32_t connections_per_key = kConnectionsPerKey;  // a further one closes an older one
   uint32_t sessions_per_connection = kSessionsPerConnection;
   uint32_t handshakes_per_connection = 8;
   uint32_t handshakes_per_address_per_second = 50;

@@ -75,6 +75,7 @@ void read_limits(Document& document, Section& ringway, Limits& limits) {
   read_byte_limit(section, "OutputBytesPerConnection", limits.output_bytes_per_connection,
                   {kServerFrameBytesMax, kConnectionBytesCeiling});
   read_count_limit(section, "KeysPerConnection", limits.keys_per_connection);
+  read_count_limit(section, "ConnectionsPerKey", limits.connections_per_key);
   read_count_limit(section, "SessionsPerConnection", limits.sessions_per_connection);
   read_count_limit(section, "HandshakesPerConnection", limits.handshakes_per_connection);
   read_count_limit(section, "HandshakesPerAddressPerSecond",

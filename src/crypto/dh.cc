@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/assert.h"
+#include "crypto/dh_fixed_base.h"
 #include "crypto/openssl_ptr.h"
 
 namespace ringway::crypto {
@@ -49,12 +50,14 @@ struct Group {
   BIGNUM* prime = BN_bin2bn(kPrime.data(), kDhBytes, nullptr);
   BIGNUM* generator = BN_new();
   BN_MONT_CTX* mont = BN_MONT_CTX_new();
+  const FixedBase* powers = nullptr;  // of the generator
 
   Group() noexcept {
     const BnCtxPtr scratch(BN_CTX_new());
     RW_ASSERT(prime != nullptr && generator != nullptr && mont != nullptr && scratch != nullptr);
     RW_ASSERT(BN_set_word(generator, static_cast<BN_ULONG>(kDhG)) == 1);
     RW_ASSERT(BN_MONT_CTX_set(mont, prime, scratch.get()) == 1);
+    powers = new FixedBase(generator, mont, scratch.get());
   }
 };
 
@@ -95,7 +98,7 @@ bool dh_value_in_range(ByteView value) noexcept {
 
 void dh_public(std::span<const uint8_t, kDhBytes> exponent,
                std::span<uint8_t, kDhBytes> out) noexcept {
-  power(group().generator, exponent, out);
+  group().powers->power(exponent, out, scratch());
 }
 
 Result<void> dh_power(ByteView base, std::span<const uint8_t, kDhBytes> exponent,

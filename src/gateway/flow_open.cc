@@ -75,9 +75,9 @@ KeyUse* Flow::use_key(Inlet& inlet, int64_t auth_key_id) {
     return nullptr;
   }
   counters_.add(Counter::kKeyCacheHits);
-  if (entry->users.size() >= kConnectionsPerKey) {
+  if (entry->users.size() >= shared_.config.limits.connections_per_key) {
     counters_.add(Counter::kConnectionsPerKeyLimited);
-    if (Inlet* oldest = inlet_of(entry->users.front())) fail(*oldest, 0);
+    if (Inlet* older = inlet_of(entry->users.front())) fail(*older, 0);
   }
   keys_.pin(*entry, inlet.ref);
   inlet.keys.push_back({auth_key_id, entry});

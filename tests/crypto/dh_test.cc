@@ -57,6 +57,29 @@ TEST(Dh, PrimeIsSafe) {
   EXPECT_EQ(BN_mod_word(p.get(), 3), 2u);
 }
 
+// g^a goes by precomputed powers: the same as by the long way, for every bit and for bits together.
+TEST(Dh, PowersOfTheGeneratorAgreeWithOpenssl) {
+  const BnPtr p = prime();
+  const BnPtr g = number(std::array<uint8_t, 1>{kDhG});
+  const BnCtxPtr scratch(BN_CTX_new());
+  std::vector<DhArray> exponents(2);
+  exponents[1].fill(0xff);
+  for (size_t bit = 0; bit < kDhBytes * 8; bit += 7) {
+    exponents.emplace_back();
+    exponents.back()[bit / 8] = static_cast<uint8_t>(1U << bit % 8);
+  }
+  for (int i = 0; i < 50; ++i) random_bytes(exponents.emplace_back());
+  for (const DhArray& exponent : exponents) {
+    DhArray got{};
+    dh_public(exponent, got);
+    const BnPtr wanted(BN_new());
+    ASSERT_EQ(BN_mod_exp(wanted.get(), g.get(), number(exponent).get(), p.get(), scratch.get()), 1);
+    DhArray wanted_bytes{};
+    BN_bn2binpad(wanted.get(), wanted_bytes.data(), kDhBytes);
+    ASSERT_EQ(got, wanted_bytes);
+  }
+}
+
 TEST(Dh, OfficialRun) {
   const auto b = hex_array<kDhBytes>(kOfficialB);
   DhArray out{};
