@@ -2,9 +2,10 @@
 //
 // One thread, multishot accept, multishot receive into provided buffers, one send per received
 // piece, and nothing else: no connection state, no limits, no deadlines. Prints nothing; ends on
-// SIGTERM or SIGINT.
+// SIGTERM or SIGINT. Clients that send many messages at once want larger buffers, so that a piece
+// is all that has come.
 //
-//   echo_server --port PORT
+//   echo_server --port PORT [--buffer-bytes 2048]
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,7 +24,7 @@ namespace {
 
 constexpr unsigned kEntries = 4096;
 constexpr unsigned kBuffers = 4096;
-constexpr unsigned kBufferBytes = 2048;
+constexpr unsigned kBufferBytesMax = 65'536;
 constexpr int kGroup = 0;
 
 enum Op : uint64_t { kAccept, kReceive, kSend, kClose };
@@ -61,7 +62,7 @@ int open_listener(uint16_t port) {
 
 class Echo {
  public:
-  explicit Echo(int listener) : listener_(listener) {
+  Echo(int listener, unsigned buffer_bytes) : listener_(listener), buffer_bytes_(buffer_bytes) {
     io_uring_params params{};
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
     params.cq_entries = kEntries * 4;
@@ -69,7 +70,7 @@ class Echo {
       die("io_uring", -error);
     }
     io_uring_register_ring_fd(&ring_);
-    buffers_ = map(size_t{kBuffers} * kBufferBytes);
+    buffers_ = map(size_t{kBuffers} * buffer_bytes_);
     io_uring_buf_reg registration{};
     buffer_ring_ = reinterpret_cast<io_uring_buf_ring*>(map(kBuffers * sizeof(io_uring_buf)));
     registration.ring_addr = reinterpret_cast<uintptr_t>(buffer_ring_);
@@ -116,7 +117,7 @@ class Echo {
     return sqe;
   }
   void give_back(unsigned id) {
-    io_uring_buf_ring_add(buffer_ring_, buffers_ + size_t{id} * kBufferBytes, kBufferBytes,
+    io_uring_buf_ring_add(buffer_ring_, buffers_ + size_t{id} * buffer_bytes_, buffer_bytes_,
                           static_cast<uint16_t>(id), io_uring_buf_ring_mask(kBuffers), 0);
     io_uring_buf_ring_advance(buffer_ring_, 1);
   }
@@ -150,7 +151,7 @@ class Echo {
           const unsigned id = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
           io_uring_sqe* sqe = next();
           // MSG_WAITALL: the kernel itself goes on after a short write.
-          io_uring_prep_send(sqe, fd, buffers_ + size_t{id} * kBufferBytes,
+          io_uring_prep_send(sqe, fd, buffers_ + size_t{id} * buffer_bytes_,
                              static_cast<size_t>(cqe.res), MSG_NOSIGNAL | MSG_WAITALL);
           io_uring_sqe_set_data64(sqe, pack(kSend, id, fd));
           if (!more) arm_receive(fd);
@@ -169,6 +170,7 @@ class Echo {
   }
 
   const int listener_;
+  const unsigned buffer_bytes_;
   io_uring ring_{};
   uint8_t* buffers_ = nullptr;
   io_uring_buf_ring* buffer_ring_ = nullptr;
@@ -177,14 +179,21 @@ class Echo {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3 || std::strcmp(argv[1], "--port") != 0) {
-    std::fprintf(stderr, "usage: echo_server --port PORT\n");
+  int port = 0;
+  int buffer_bytes = 2048;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (std::strcmp(argv[i], "--port") == 0) port = std::atoi(argv[i + 1]);
+    if (std::strcmp(argv[i], "--buffer-bytes") == 0) buffer_bytes = std::atoi(argv[i + 1]);
+  }
+  if (argc % 2 == 0 || port <= 0 || port > UINT16_MAX || buffer_bytes <= 0 ||
+      static_cast<unsigned>(buffer_bytes) > kBufferBytesMax) {
+    std::fprintf(stderr, "usage: echo_server --port PORT [--buffer-bytes N]\n");
     return 2;
   }
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
-  Echo(open_listener(static_cast<uint16_t>(std::atoi(argv[2])))).run();
+  Echo(open_listener(static_cast<uint16_t>(port)), static_cast<unsigned>(buffer_bytes)).run();
   return 0;
 }
