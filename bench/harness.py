@@ -291,7 +291,7 @@ class Stack(Runner):
     def address(self):
         return f"127.0.0.1:{self.clients_port}"
 
-    def start_load(self, connections, mode="quick-ack", size=128, window=1, rate=0, keys=8, warmup=0.5,
+    def start_load(self, connections, mode="quick-ack", size=128, window=1, rate=0, keys=8, warmup=0.1,
                    seconds=600, transport="intermediate", threads=1):
         return self.start(
             "src/programs/ringway-load", "--addr", self.address, "--key", self.directory / "server_pub.pem",
@@ -320,8 +320,8 @@ class Stack(Runner):
         grown = {name: last[name] - first[name] for name in last}
         return grown, cpu_end - cpu_begin, end - begin
 
-    def measure(self, connections, seconds, settle=0.5, **load_options):
-        """What a message costs under a load, from a window within its steady traffic."""
+    def measure(self, connections, seconds, settle=0.5, per="messages_opened", **load_options):
+        """What a message costs under a load, from a window within its steady traffic; `per` counts messages."""
         before = self.counters()["messages_opened"]
         load = self.start_load(connections, **load_options)
         self.wait_growth("messages_opened", before, 3 * connections, load)
@@ -329,9 +329,9 @@ class Stack(Runner):
         grown, cpu, elapsed = self.watch(seconds)
         load.check_running()
         report = check_report(load.interrupt())
-        messages = grown["messages_opened"]
+        messages = grown[per]
         if messages == 0:
-            raise Failure("no message was opened within the window")
+            raise Failure(f"{per} did not grow within the window")
         return {
             "cpu_us_per_message": cpu * 1e6 / messages,
             "messages_per_second": messages / elapsed,
