@@ -47,7 +47,7 @@ class Settings:
     crowd_first: int = 2_000
     crowd_keys: int = 80  # so that no key has more connections than a gateway lets it have
     settle_memory: float = 2
-    idle_seconds: float = 5
+    idle_seconds: float = 8
     seconds_overload: float = 4
 
 
