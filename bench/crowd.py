@@ -9,6 +9,7 @@ from table import Case
 OBFUSCATED = "obfuscated-intermediate"
 FILES_BESIDE = 1500  # open files that the gateway and a load need beside the crowd
 IDLE_SHARE_MAX = 0.001
+CROWD_SECONDS = 120  # to connect them all
 NEARLY_NEVER = 0.001  # messages per second of a whole idle crowd
 
 
@@ -21,7 +22,7 @@ def start_crowd(stack, connections, keys):
     """Connections that have made or taken their key, sent one message, and wait. Returns once all do."""
     before = stack.counters()["messages_opened"]
     load = stack.start_load(connections, rate=NEARLY_NEVER, keys=keys, transport=OBFUSCATED, warmup=0)
-    stack.wait_growth("messages_opened", before, connections, load)
+    stack.wait_growth("messages_opened", before, connections, load, CROWD_SECONDS)
     return load
 
 
@@ -32,7 +33,7 @@ def alive(stack):
 
 def wait_complete(stack, count):
     """A connection whose first message took too long is made anew by the load."""
-    harness.wait_until(lambda: alive(stack) >= count, f"all {count} connections", pause=0.2)
+    harness.wait_until(lambda: alive(stack) >= count, f"all {count} connections", CROWD_SECONDS, pause=0.2)
 
 
 def check_crowd(stack, count):

@@ -292,12 +292,12 @@ class Stack(Runner):
         return f"127.0.0.1:{self.clients_port}"
 
     def start_load(self, connections, mode="quick-ack", size=128, window=1, rate=0, keys=8, warmup=0.1,
-                   seconds=600, transport="intermediate", threads=1):
+                   seconds=600, transport="intermediate", threads=1, setup_seconds=2 * START_SECONDS):
         return self.start(
             "src/programs/ringway-load", "--addr", self.address, "--key", self.directory / "server_pub.pem",
             "--mode", mode, "--transport", transport, "--connections", connections, "--keys",
             min(connections, keys), "--size", size, "--window", window, "--rate", rate, "--threads", threads,
-            "--warmup", f"{warmup}s", "--duration", f"{seconds}s", "--setup-timeout", f"{START_SECONDS}s",
+            "--warmup", f"{warmup}s", "--duration", f"{seconds}s", "--setup-timeout", f"{setup_seconds}s",
             "--json", read_output=True)
 
     def start_flood(self, mode, threads=16):
@@ -305,12 +305,12 @@ class Stack(Runner):
         return self.start("bench/flood", "--mode", mode, "--addr", self.address, "--key",
                           self.directory / "server_pub.pem", "--threads", threads, read_output=True, idle=True)
 
-    def wait_growth(self, name, before, amount, program):
+    def wait_growth(self, name, before, amount, program, seconds=START_SECONDS):
         """Until the gateway's counter has grown by `amount`."""
         def grown():
             program.check_running()
             return self.counters()[name] - before >= amount
-        wait_until(grown, f"{name} of {program.name}", pause=0.05)
+        wait_until(grown, f"{name} of {program.name}", seconds, pause=0.05)
 
     def watch(self, seconds):
         """What the gateway does within a time: how its counters grow, and the processor time it takes."""

@@ -35,7 +35,7 @@ ROWS = (cost.window_one, cost.pipelined, cost.other_wires, cost.push_echo, crowd
 @dataclasses.dataclass(frozen=True)
 class Settings:
     quick: bool = False
-    seconds: float = 2.5  # of one measurement
+    seconds: float = 2  # of one measurement
     settle: float = 0.7  # steady traffic before it
     rounds: int = 3
     rounds_few: int = 2  # where a run takes long or swings little
