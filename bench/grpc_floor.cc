@@ -46,7 +46,11 @@ class Answerer final : public grpc::ServerGenericBidiReactor {
     StartWrite(&answer_);
   }
   void OnWriteDone(bool ok) override {
-    if (ok) StartRead(&request_);
+    if (ok) {
+      StartRead(&request_);
+    } else {
+      Finish(grpc::Status::CANCELLED);
+    }
   }
   void OnDone() override { delete this; }
 
