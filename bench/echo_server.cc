@@ -2,9 +2,10 @@
 //
 // One thread, multishot accept, multishot receive into provided buffers, one send per received
 // piece, and nothing else: no connection state, no limits, no deadlines. Prints nothing; ends on
-// SIGTERM or SIGINT.
+// SIGTERM or SIGINT. Clients that send many messages at once want larger buffers, so that a piece
+// is all that has come.
 //
-//   echo_server --port PORT
+//   echo_server --port PORT [--buffer-bytes 2048]
 #include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -22,8 +24,10 @@
 namespace {
 
 constexpr unsigned kEntries = 4096;
-constexpr unsigned kBuffers = 4096;
-constexpr unsigned kBufferBytes = 2048;
+// As many buffers as this has room for: more memory would only push the ring out of the caches.
+constexpr unsigned kBufferMemoryBytes = 8 * 1024 * 1024;
+constexpr unsigned kBufferBytesMin = 256;  // a buffer ring has at most 32,768 buffers
+constexpr unsigned kBufferBytesMax = 65'536;
 constexpr int kGroup = 0;
 
 enum Op : uint64_t { kAccept, kReceive, kSend, kClose };
@@ -61,7 +65,10 @@ int open_listener(uint16_t port) {
 
 class Echo {
  public:
-  explicit Echo(int listener) : listener_(listener) {
+  Echo(int listener, unsigned buffer_bytes)
+      : listener_(listener),
+        buffer_bytes_(buffer_bytes),
+        buffers_count_(kBufferMemoryBytes / buffer_bytes) {
     io_uring_params params{};
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
     params.cq_entries = kEntries * 4;
@@ -69,17 +76,17 @@ class Echo {
       die("io_uring", -error);
     }
     io_uring_register_ring_fd(&ring_);
-    buffers_ = map(size_t{kBuffers} * kBufferBytes);
+    buffers_ = map(size_t{buffers_count_} * buffer_bytes_);
     io_uring_buf_reg registration{};
-    buffer_ring_ = reinterpret_cast<io_uring_buf_ring*>(map(kBuffers * sizeof(io_uring_buf)));
+    buffer_ring_ = reinterpret_cast<io_uring_buf_ring*>(map(buffers_count_ * sizeof(io_uring_buf)));
     registration.ring_addr = reinterpret_cast<uintptr_t>(buffer_ring_);
-    registration.ring_entries = kBuffers;
+    registration.ring_entries = buffers_count_;
     registration.bgid = kGroup;
     if (const int error = io_uring_register_buf_ring(&ring_, &registration, 0); error != 0) {
       die("buffers", -error);
     }
     io_uring_buf_ring_init(buffer_ring_);
-    for (unsigned id = 0; id < kBuffers; ++id) give_back(id);
+    for (unsigned id = 0; id < buffers_count_; ++id) give_back(id);
   }
 
   void run() {
@@ -116,8 +123,8 @@ class Echo {
     return sqe;
   }
   void give_back(unsigned id) {
-    io_uring_buf_ring_add(buffer_ring_, buffers_ + size_t{id} * kBufferBytes, kBufferBytes,
-                          static_cast<uint16_t>(id), io_uring_buf_ring_mask(kBuffers), 0);
+    io_uring_buf_ring_add(buffer_ring_, buffers_ + size_t{id} * buffer_bytes_, buffer_bytes_,
+                          static_cast<uint16_t>(id), io_uring_buf_ring_mask(buffers_count_), 0);
     io_uring_buf_ring_advance(buffer_ring_, 1);
   }
   void arm_accept() {
@@ -150,7 +157,7 @@ class Echo {
           const unsigned id = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
           io_uring_sqe* sqe = next();
           // MSG_WAITALL: the kernel itself goes on after a short write.
-          io_uring_prep_send(sqe, fd, buffers_ + size_t{id} * kBufferBytes,
+          io_uring_prep_send(sqe, fd, buffers_ + size_t{id} * buffer_bytes_,
                              static_cast<size_t>(cqe.res), MSG_NOSIGNAL | MSG_WAITALL);
           io_uring_sqe_set_data64(sqe, pack(kSend, id, fd));
           if (!more) arm_receive(fd);
@@ -169,6 +176,8 @@ class Echo {
   }
 
   const int listener_;
+  const unsigned buffer_bytes_;
+  const unsigned buffers_count_;
   io_uring ring_{};
   uint8_t* buffers_ = nullptr;
   io_uring_buf_ring* buffer_ring_ = nullptr;
@@ -177,14 +186,25 @@ class Echo {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3 || std::strcmp(argv[1], "--port") != 0) {
-    std::fprintf(stderr, "usage: echo_server --port PORT\n");
+  int port = 0;
+  int buffer_bytes = 2048;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (std::strcmp(argv[i], "--port") == 0) port = std::atoi(argv[i + 1]);
+    if (std::strcmp(argv[i], "--buffer-bytes") == 0) buffer_bytes = std::atoi(argv[i + 1]);
+  }
+  const auto bytes = static_cast<unsigned>(buffer_bytes);
+  if (argc % 2 == 0 || port <= 0 || port > UINT16_MAX || buffer_bytes <= 0 ||
+      bytes < kBufferBytesMin || bytes > kBufferBytesMax || !std::has_single_bit(bytes)) {
+    std::fprintf(stderr,
+                 "usage: echo_server --port PORT [--buffer-bytes N]\n"
+                 "N is a power of two from %u to %u\n",
+                 kBufferBytesMin, kBufferBytesMax);
     return 2;
   }
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
-  Echo(open_listener(static_cast<uint16_t>(std::atoi(argv[2])))).run();
+  Echo(open_listener(static_cast<uint16_t>(port)), bytes).run();
   return 0;
 }
