@@ -45,7 +45,7 @@ class Settings:
     sizes: tuple = (128, 512)
     crowd: int = 18_000
     crowd_first: int = 2_000
-    crowd_keys: int = 80  # so that no key has more connections than a gateway lets it have
+    crowd_keys: int = 16
     settle_memory: float = 2
     idle_seconds: float = 8
     seconds_overload: float = 4

@@ -2,8 +2,8 @@
 //
 // It exists to run the gateway for real on one machine: in demonstrations, tests and load runs. It
 // keeps authorization keys, speaks MTProto's service layer and answers help.getConfig and
-// help.getNearestDc, knows no users, and refuses every other method by name. It serves the three wires of a session
-// shard: Teamgram's unary calls, Teamgram's stream and the batched link of
+// help.getNearestDc, knows no users, and refuses every other method by name. It serves the three
+// wires of a session shard: Teamgram's unary calls, Teamgram's stream and the batched link of
 // proto/ringway_link.proto.
 //
 // start() and shutdown() belong to one thread; everything in between runs on gRPC's threads.

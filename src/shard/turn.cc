@@ -209,8 +209,8 @@ void Turn::serve_query(const InnerMessage& message, ByteView body, bool was_pack
     write_nearest_dc(out, options_.dc);
     outbox_.close();
   } else if (query->constructor == constructor::kUsersGetUsers) {
-    // Client libraries ask for the user behind a key when they connect. Nobody is logged in here, and
-    // this is the error by which they understand it.
+    // Client libraries ask for the user behind a key when they connect. Nobody is logged in here,
+    // and this is the error by which they understand it.
     answer_rpc_error(message.msg_id, kUnauthorized, "AUTH_KEY_UNREGISTERED");
   } else {
     const std::string_view name = method_name(query->constructor);

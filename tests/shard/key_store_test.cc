@@ -188,9 +188,10 @@ TEST(SessionTable, OneKeyCannotHoldTooManySessions) {
   ASSERT_TRUE(insert(*keys, record_of(1, 1)));
   SessionTable table(*keys);
   const auto none = [](KeyState&, Session&) { return std::vector<int64_t>(); };
-  for (int64_t id = 0; id < 1000; ++id) ASSERT_TRUE(table.visit(1, id, 0, none).ok());
+  constexpr auto kCount = static_cast<int64_t>(2 * kSessionsPerKey);
+  for (int64_t id = 0; id < kCount; ++id) ASSERT_TRUE(table.visit(1, id, 0, none).ok());
   EXPECT_EQ(table.session_count(), kSessionsPerKey);
-  EXPECT_TRUE(table.visit_known(1, 999, [](KeyState&, Session&) {}));
+  EXPECT_TRUE(table.visit_known(1, kCount - 1, [](KeyState&, Session&) {}));
   EXPECT_FALSE(table.visit_known(1, 0, [](KeyState&, Session&) {}));
 }
 
