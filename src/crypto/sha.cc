@@ -5,6 +5,8 @@
 
 #include "crypto/sha.h"
 
+#include "crypto/sha_kernel.h"
+
 namespace ringway::crypto {
 
 Sha1Digest sha1(std::initializer_list<ByteView> parts) noexcept {
@@ -37,8 +39,14 @@ Sha256Digest Sha256::finish() noexcept {
   return digest;
 }
 
-void sha256_many(std::span<Sha256Job> jobs) noexcept {
-  for (Sha256Job& job : jobs) job.digest = sha256({job.prefix, job.body});
+void sha256_many(std::span<Sha256Job> jobs) noexcept { sha_kernel().sha256_many(jobs); }
+
+const ShaKernel& sha_kernel_openssl() noexcept {
+  static constexpr ShaKernel kKernel{"openssl", [](std::span<Sha256Job> jobs) noexcept {
+                                       for (Sha256Job& job : jobs)
+                                         job.digest = sha256({job.prefix, job.body});
+                                     }};
+  return kKernel;
 }
 
 }  // namespace ringway::crypto
