@@ -13,6 +13,8 @@ namespace ringway::crypto {
 struct ShaKernel {
   const char* name;
   void (*sha256_many)(std::span<Sha256Job> jobs) noexcept;
+  // Of 64 bytes each, padding included.
+  void (*sha256_padded_blocks)(const uint8_t* blocks, Sha256Digest* digests, size_t count) noexcept;
 };
 
 // Works everywhere: OpenSSL, one job after the other.

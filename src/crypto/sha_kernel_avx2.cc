@@ -164,7 +164,28 @@ struct Lanes {
 
 void sha256_many_avx2(std::span<Sha256Job> jobs) noexcept { ShaLanes<Lanes>(jobs).run(); }
 
-constexpr ShaKernel kKernel{"avx2", sha256_many_avx2};
+void sha256_padded_blocks_avx2(const uint8_t* blocks, Sha256Digest* digests,
+                               size_t count) noexcept {
+  LaneWords words;
+  while (count != 0) {
+    const size_t taken = std::min(count, kLanesMax);
+    std::array<const uint8_t*, kLanesMax> data;
+    std::array<size_t, kLanesMax> lanes;
+    for (size_t lane = 0; lane < taken; ++lane) {
+      Lanes::reset(words, lane);
+      data[lane] = blocks + lane * kSha256BlockBytes;
+      lanes[lane] = lane;
+    }
+    Lanes::compress(words, data, std::span(lanes).first(taken), 1);
+    for (size_t lane = 0; lane < taken; ++lane) Lanes::digest(words, lane, digests[lane]);
+    blocks += taken * kSha256BlockBytes;
+    digests += taken;
+    count -= taken;
+  }
+  cleanse(&words, sizeof words);
+}
+
+constexpr ShaKernel kKernel{"avx2", sha256_many_avx2, sha256_padded_blocks_avx2};
 
 }  // namespace
 

@@ -119,7 +119,29 @@ struct Lanes {
 
 void sha256_many_shani(std::span<Sha256Job> jobs) noexcept { ShaLanes<Lanes>(jobs).run(); }
 
-constexpr ShaKernel kKernel{"shani", sha256_many_shani};
+RW_SHANI void sha256_padded_blocks_shani(const uint8_t* blocks, Sha256Digest* digests,
+                                         size_t count) noexcept {
+  LaneState states[2];
+  size_t i = 0;
+  for (; i + 1 < count; i += 2) {
+    reset_words(states[0]);
+    reset_words(states[1]);
+    const uint8_t* const data[2] = {blocks + i * kSha256BlockBytes,
+                                    blocks + (i + 1) * kSha256BlockBytes};
+    compress_lanes<2>(states, data, 1);
+    write_digest(states[0], digests[i]);
+    write_digest(states[1], digests[i + 1]);
+  }
+  if (i != count) {
+    reset_words(states[0]);
+    const uint8_t* const data = blocks + i * kSha256BlockBytes;
+    compress_lanes<1>(states, &data, 1);
+    write_digest(states[0], digests[i]);
+  }
+  cleanse(states, sizeof states);
+}
+
+constexpr ShaKernel kKernel{"shani", sha256_many_shani, sha256_padded_blocks_shani};
 
 }  // namespace
 

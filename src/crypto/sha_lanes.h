@@ -37,8 +37,12 @@ class ShaCursor {
     prefix_ = job.prefix;
     body_ = job.body;
     position_ = 0;
-    padded_ = false;
-    next_segment();
+    if (total() <= kWholeBytesMax) {
+      pad_from_position();
+    } else {
+      padded_ = false;
+      next_segment();
+    }
   }
   [[nodiscard]] bool done() const noexcept { return blocks_ == 0; }
   [[nodiscard]] size_t blocks() const noexcept { return blocks_; }
@@ -48,11 +52,13 @@ class ShaCursor {
     blocks_ -= blocks;
     if (blocks_ == 0 && !padded_) next_segment();
   }
-  void forget() noexcept { cleanse(scratch_, sizeof scratch_); }
+  void forget() noexcept { cleanse(scratch_, scratch_used_); }
 
  private:
   // The length stands in the last 8 bytes, behind at least one byte of padding.
-  static constexpr size_t kTailBytesMax = kSha256BlockBytes - 9;
+  static constexpr size_t kPaddingBytesMin = 9;
+  // Up to this size, copying the whole job costs less than working it off in pieces.
+  static constexpr size_t kWholeBytesMax = 1280;
 
   // memcpy with a length that is not known costs more than these few bytes do.
   static void copy(uint8_t* to, const uint8_t* from, size_t size) noexcept {
@@ -62,41 +68,43 @@ class ShaCursor {
     for (size &= 3; size != 0; --size) *to++ = *from++;
   }
 
-  // Copies from the position on into the scratch; returns how many bytes, at most one block.
-  size_t gather() noexcept {
-    size_t count = 0;
+  // Copies `count` bytes from the position on into the scratch.
+  void gather(size_t count) noexcept {
+    size_t copied = 0;
     size_t at = position_;
     if (at < prefix_.size()) {
-      count = std::min(prefix_.size() - at, kSha256BlockBytes);
-      copy(scratch_, prefix_.data() + at, count);
-      at += count;
+      copied = std::min(prefix_.size() - at, count);
+      copy(scratch_, prefix_.data() + at, copied);
+      at += copied;
     }
-    const size_t more = std::min(total() - at, kSha256BlockBytes - count);
-    copy(scratch_ + count, body_.data() + (at - prefix_.size()), more);
-    return count + more;
+    copy(scratch_ + copied, body_.data() + (at - prefix_.size()), count - copied);
   }
 
   void next_segment() noexcept {
     const size_t left = total() - position_;
-    if (left >= kSha256BlockBytes) {
-      if (position_ >= prefix_.size()) {
-        data_ = body_.data() + (position_ - prefix_.size());
-        blocks_ = left / kSha256BlockBytes;
-      } else {
-        data_ = scratch_;
-        blocks_ = 1;
-        gather();
-      }
-      position_ += blocks_ * kSha256BlockBytes;
-      return;
+    if (left < kSha256BlockBytes) return pad_from_position();
+    if (position_ >= prefix_.size()) {
+      data_ = body_.data() + (position_ - prefix_.size());
+      blocks_ = left / kSha256BlockBytes;
+    } else {
+      data_ = scratch_;
+      blocks_ = 1;
+      scratch_used_ = std::max(scratch_used_, kSha256BlockBytes);
+      gather(kSha256BlockBytes);
     }
-    // The scratch may still be read by nobody: a segment ends before the next one is made.
-    std::memset(scratch_, 0, sizeof scratch_);
-    const size_t count = left == 0 ? 0 : gather();
-    scratch_[count] = 0x80;
-    blocks_ = count <= kTailBytesMax ? 1 : 2;
+    position_ += blocks_ * kSha256BlockBytes;
+  }
+
+  // The last segment: what is left, and the padding.
+  void pad_from_position() noexcept {
+    const size_t left = total() - position_;
+    blocks_ = (left + kPaddingBytesMin + kSha256BlockBytes - 1) / kSha256BlockBytes;
+    std::memset(scratch_ + left / kSha256BlockBytes * kSha256BlockBytes, 0, 2 * kSha256BlockBytes);
+    if (left != 0) gather(left);
+    scratch_[left] = 0x80;
     const uint64_t bits = __builtin_bswap64(uint64_t{total()} * 8);
     store_le(scratch_ + blocks_ * kSha256BlockBytes - 8, bits);
+    scratch_used_ = std::max(scratch_used_, blocks_ * kSha256BlockBytes);
     data_ = scratch_;
     position_ = total();
     padded_ = true;
@@ -110,7 +118,8 @@ class ShaCursor {
   size_t blocks_ = 0;
   size_t position_ = 0;  // of the first byte that no segment has covered
   bool padded_ = false;
-  alignas(32) uint8_t scratch_[2 * kSha256BlockBytes];
+  size_t scratch_used_ = 0;
+  alignas(32) uint8_t scratch_[kWholeBytesMax + 2 * kSha256BlockBytes];
 };
 
 // `Kernel` has

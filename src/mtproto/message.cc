@@ -38,37 +38,50 @@ bool has_lawful_size(ByteView frame) noexcept {
   return (frame.size() - kMessageHeaderBytes) % crypto::kAesBlockBytes == 0;
 }
 
-// The two hashes that a message's key and iv are cut from.
-struct KeyHashes {
-  crypto::Sha256Job jobs[2];
+// The two hashes that a message's key and iv are cut from: SHA-256 of msg_key and 36 bytes of the
+// key, and of 36 other bytes of the key and msg_key.
+constexpr size_t kKeyPartBytes = 36;
+using KeyHashBlock = crypto::Sha256Block<kMsgKeyBytes + kKeyPartBytes>;
 
-  KeyHashes() = default;
-  KeyHashes(const KeyHashes&) = delete;
-  KeyHashes& operator=(const KeyHashes&) = delete;
-  ~KeyHashes() { cleanse(jobs, sizeof jobs); }
+struct KeyHashInput {
+  KeyHashBlock a;
+  KeyHashBlock b;
+
+  void set(const AuthKeyBytes& key, ByteView msg_key, Sender sender) noexcept {
+    const uint8_t* from = key.data() + key_shift(sender);
+    std::memcpy(a.bytes.data(), msg_key.data(), kMsgKeyBytes);
+    std::memcpy(a.bytes.data() + kMsgKeyBytes, from, kKeyPartBytes);
+    std::memcpy(b.bytes.data(), from + 40, kKeyPartBytes);
+    std::memcpy(b.bytes.data() + kKeyPartBytes, msg_key.data(), kMsgKeyBytes);
+  }
+  void forget() noexcept {
+    a.forget();
+    b.forget();
+  }
 };
+static_assert(sizeof(KeyHashInput) == 2 * sizeof(KeyHashBlock));
 
-// Fills in what is to be hashed; `msg_key` is borrowed until the hashes are made.
-void set_key_hash_inputs(const AuthKeyBytes& key, ByteView msg_key, Sender sender,
-                         std::span<crypto::Sha256Job, 2> jobs) noexcept {
-  const size_t x = key_shift(sender);
-  jobs[0].prefix = msg_key;
-  jobs[0].body = key.view().subspan(x, 36);
-  jobs[1].prefix = key.view().subspan(40 + x, 36);
-  jobs[1].body = msg_key;
+struct KeyHashes {
+  crypto::Sha256Digest a;
+  crypto::Sha256Digest b;
+};
+static_assert(sizeof(KeyHashes) == 2 * sizeof(crypto::Sha256Digest));
+
+void hash_keys(const KeyHashInput* inputs, KeyHashes* hashes, size_t count) noexcept {
+  crypto::sha256_blocks(std::span(&inputs->a, 2 * count), &hashes->a);
 }
 
-void cut_key_iv(std::span<const crypto::Sha256Job, 2> hashes, crypto::IgeKeyIv& out) noexcept {
-  const uint8_t* a = hashes[0].digest.data();
-  const uint8_t* b = hashes[1].digest.data();
-  ByteWriter key(out.key.span());
-  key.bytes({a, 8});
-  key.bytes({b + 8, 16});
-  key.bytes({a + 24, 8});
-  ByteWriter iv(out.iv.span());
-  iv.bytes({b, 8});
-  iv.bytes({a + 8, 16});
-  iv.bytes({b + 24, 8});
+void cut_key_iv(const KeyHashes& hashes, crypto::IgeKeyIv& out) noexcept {
+  const uint8_t* a = hashes.a.data();
+  const uint8_t* b = hashes.b.data();
+  uint8_t* key = out.key.data();
+  std::memcpy(key, a, 8);
+  std::memcpy(key + 8, b + 8, 16);
+  std::memcpy(key + 24, a + 24, 8);
+  uint8_t* iv = out.iv.data();
+  std::memcpy(iv, b, 8);
+  std::memcpy(iv + 8, a + 8, 16);
+  std::memcpy(iv + 24, b + 24, 8);
 }
 
 uint32_t quick_ack_token_of(const crypto::Sha256Digest& msg_key_large) noexcept {
@@ -125,14 +138,13 @@ class Chunk {
     ige_jobs_[count_].data = encrypted;
     ++count_;
   }
-  // `msg_key` is borrowed until derive_keys().
   void set_msg_key(size_t i, const AuthKeyBytes& key, Sender sender, ByteView msg_key) noexcept {
-    set_key_hash_inputs(key, msg_key, sender, key_hash_pair(i));
+    key_inputs_[i].set(key, msg_key, sender);
   }
   void derive_keys() noexcept {
-    crypto::sha256_many(std::span(key_hashes_).first(2 * count_));
+    hash_keys(key_inputs_.data(), key_hashes_.data(), count_);
     for (size_t i = 0; i < count_; ++i) {
-      cut_key_iv(key_hash_pair(i), key_ivs_[i]);
+      cut_key_iv(key_hashes_[i], key_ivs_[i]);
       ige_jobs_[i].key_iv = &key_ivs_[i];
     }
   }
@@ -145,19 +157,17 @@ class Chunk {
   }
   // Ready for other messages.
   void clear() noexcept {
-    cleanse(key_hashes_.data(), 2 * count_ * sizeof key_hashes_[0]);
+    for (size_t i = 0; i < count_; ++i) key_inputs_[i].forget();
+    cleanse(key_hashes_.data(), count_ * sizeof key_hashes_[0]);
     cleanse(key_ivs_.data(), count_ * sizeof key_ivs_[0]);
     count_ = 0;
   }
 
  private:
-  std::span<crypto::Sha256Job, 2> key_hash_pair(size_t i) noexcept {
-    return std::span<crypto::Sha256Job, 2>(key_hashes_.data() + 2 * i, 2);
-  }
-
   std::array<crypto::IgeKeyIv, kChunkMessages> key_ivs_;
   std::array<crypto::IgeJob, kChunkMessages> ige_jobs_;
-  std::array<crypto::Sha256Job, 2 * kChunkMessages> key_hashes_;
+  std::array<KeyHashInput, kChunkMessages> key_inputs_;
+  std::array<KeyHashes, kChunkMessages> key_hashes_;
   std::array<crypto::Sha256Job, kChunkMessages> body_hashes_;
   size_t count_ = 0;
 };
@@ -251,10 +261,13 @@ int64_t auth_key_aux_hash(const AuthKeyBytes& key) noexcept {
 
 void derive_key_iv(const AuthKeyBytes& key, std::span<const uint8_t, 16> msg_key, Sender sender,
                    crypto::IgeKeyIv& out) noexcept {
+  KeyHashInput input;
   KeyHashes hashes;
-  set_key_hash_inputs(key, msg_key, sender, hashes.jobs);
-  crypto::sha256_many(hashes.jobs);
-  cut_key_iv(hashes.jobs, out);
+  input.set(key, msg_key, sender);
+  hash_keys(&input, &hashes, 1);
+  cut_key_iv(hashes, out);
+  input.forget();
+  cleanse(&hashes, sizeof hashes);
 }
 
 void open_many(std::span<OpenJob> jobs) noexcept {
