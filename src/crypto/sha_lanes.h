@@ -38,7 +38,11 @@ class ShaCursor {
     body_ = job.body;
     position_ = 0;
     if (total() <= kWholeBytesMax) {
-      pad_from_position();
+      position_ = total();
+      clear_for_padding(total());
+      copy(scratch_, prefix_.data(), prefix_.size());
+      copy(scratch_ + prefix_.size(), body_.data(), body_.size());
+      pad(total());
     } else {
       padded_ = false;
       next_segment();
@@ -62,7 +66,9 @@ class ShaCursor {
 
   // memcpy with a length that is not known costs more than these few bytes do.
   static void copy(uint8_t* to, const uint8_t* from, size_t size) noexcept {
-    for (; size >= 16; size -= 16, to += 16, from += 16) std::memcpy(to, from, 16);
+    for (; size >= 32; size -= 32, to += 32, from += 32) std::memcpy(to, from, 32);
+    if ((size & 16) != 0) std::memcpy(to, from, 16), to += 16, from += 16;
+    if ((size & 15) == 0) return;
     if ((size & 8) != 0) std::memcpy(to, from, 8), to += 8, from += 8;
     if ((size & 4) != 0) std::memcpy(to, from, 4), to += 4, from += 4;
     for (size &= 3; size != 0; --size) *to++ = *from++;
@@ -98,15 +104,25 @@ class ShaCursor {
   // The last segment: what is left, and the padding.
   void pad_from_position() noexcept {
     const size_t left = total() - position_;
-    blocks_ = (left + kPaddingBytesMin + kSha256BlockBytes - 1) / kSha256BlockBytes;
-    std::memset(scratch_ + left / kSha256BlockBytes * kSha256BlockBytes, 0, 2 * kSha256BlockBytes);
+    clear_for_padding(left);
     if (left != 0) gather(left);
-    scratch_[left] = 0x80;
+    position_ = total();
+    pad(left);
+  }
+
+  // All bytes behind the first `count` that can be padding, in whole blocks.
+  void clear_for_padding(size_t count) noexcept {
+    std::memset(scratch_ + count / kSha256BlockBytes * kSha256BlockBytes, 0, 2 * kSha256BlockBytes);
+  }
+
+  // Ends the message with the first `count` bytes of the scratch.
+  void pad(size_t count) noexcept {
+    scratch_[count] = 0x80;
+    blocks_ = (count + kPaddingBytesMin + kSha256BlockBytes - 1) / kSha256BlockBytes;
     const uint64_t bits = __builtin_bswap64(uint64_t{total()} * 8);
     store_le(scratch_ + blocks_ * kSha256BlockBytes - 8, bits);
     scratch_used_ = std::max(scratch_used_, blocks_ * kSha256BlockBytes);
     data_ = scratch_;
-    position_ = total();
     padded_ = true;
   }
 

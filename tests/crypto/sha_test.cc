@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 
@@ -121,6 +122,56 @@ TEST_P(ShaKernelTest, BatchesOfEverySize) {
     ASSERT_NO_FATAL_FAILURE(check(alike));
     ASSERT_NO_FATAL_FAILURE(check(mixed));
   }
+}
+
+// Blocks with their padding ready, at the lengths with one and two bytes of bit count.
+template <size_t kBytes>
+void check_blocks(const ShaKernel& kernel) {
+  for (size_t count = 0; count <= 40; ++count) {
+    std::vector<Sha256Block<kBytes>> blocks(count);
+    std::vector<Bytes> inputs;
+    for (uint32_t i = 0; i < count; ++i) {
+      inputs.push_back(seeded_bytes(kBytes, i));
+      std::copy(inputs[i].begin(), inputs[i].end(), blocks[i].bytes.begin());
+    }
+    std::vector<Sha256Digest> digests(count);
+    if (count == 0) continue;
+    kernel.sha256_padded_blocks(blocks[0].bytes.data(), digests.data(), count);
+    for (size_t i = 0; i < count; ++i) {
+      ASSERT_EQ(to_hex(digests[i]), to_hex(oracle(EVP_sha256(), inputs[i]))) << i;
+    }
+  }
+}
+
+TEST_P(ShaKernelTest, PaddedBlocks) {
+  check_blocks<0>(*GetParam());
+  check_blocks<31>(*GetParam());
+  check_blocks<32>(*GetParam());
+  check_blocks<52>(*GetParam());
+  check_blocks<55>(*GetParam());
+}
+
+TEST(Sha, ForgottenBlocksKeepTheirPadding) {
+  const Bytes input = seeded_bytes(52, 1);
+  std::array<Sha256Block<52>, 1> block;
+  std::copy(input.begin(), input.end(), block[0].bytes.begin());
+  block[0].forget();
+  EXPECT_TRUE(std::all_of(block[0].bytes.begin(), block[0].bytes.begin() + 52,
+                          [](uint8_t byte) { return byte == 0; }));
+  std::copy(input.begin(), input.end(), block[0].bytes.begin());
+  Sha256Digest digest;
+  sha256_blocks<52>(block, &digest);
+  EXPECT_EQ(to_hex(digest), to_hex(oracle(EVP_sha256(), input)));
+}
+
+// Around the size up to which a job is hashed in one piece, and far beyond.
+TEST_P(ShaKernelTest, LongJobs) {
+  std::vector<Input> inputs;
+  for (uint32_t size = 1150; size <= 1420; ++size) {
+    inputs.push_back({seeded_bytes(size, size), 32});
+    if (size % 10 == 0) inputs.push_back({seeded_bytes(size * 5, size), size});
+  }
+  ASSERT_NO_FATAL_FAILURE(check(inputs));
 }
 
 TEST(Sha, ManyUsesTheChosenKernel) {
