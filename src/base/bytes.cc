@@ -4,9 +4,12 @@ namespace ringway {
 
 bool equal_constant_time(ByteView a, ByteView b) noexcept {
   if (a.size() != b.size()) return false;
-  uint8_t difference = 0;
-  for (size_t i = 0; i < a.size(); ++i)
-    difference = static_cast<uint8_t>(difference | (a[i] ^ b[i]));
+  uint64_t difference = 0;
+  size_t at = 0;
+  for (; a.size() - at >= sizeof difference; at += sizeof difference) {
+    difference |= load_le<uint64_t>(a.data() + at) ^ load_le<uint64_t>(b.data() + at);
+  }
+  for (; at < a.size(); ++at) difference |= static_cast<uint64_t>(a[at] ^ b[at]);
   return difference == 0;
 }
 

@@ -148,6 +148,10 @@ void describe_transports(const Transports& transports, Description& out) {
   out.add("Ringway.Transports.Secrets", transports.secrets.size());
 }
 
+void describe_crypto(const Crypto& crypto, Description& out) {
+  out.add("Ringway.Crypto.Kernel", to_string(crypto.kernel));
+}
+
 }  // namespace
 
 bool operator==(const Transports& a, const Transports& b) noexcept {
@@ -175,6 +179,20 @@ std::string_view to_string(Protocol protocol) noexcept {
       return "http";
   }
   return "tcp";
+}
+
+std::string_view to_string(CryptoKernel kernel) noexcept {
+  switch (kernel) {
+    case CryptoKernel::kAuto:
+      return "auto";
+    case CryptoKernel::kOpenssl:
+      return "openssl";
+    case CryptoKernel::kAesni:
+      return "aesni";
+    case CryptoKernel::kVaes:
+      return "vaes";
+  }
+  return "auto";
 }
 
 Config defaults() { return {}; }
@@ -220,6 +238,7 @@ std::string describe(const Config& config) {
   describe_workers(config.workers, out);
   describe_limits(config, out);
   describe_transports(config.transports, out);
+  describe_crypto(config.crypto, out);
   return out.take();
 }
 

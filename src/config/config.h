@@ -155,6 +155,16 @@ struct Transports {
   friend bool operator==(const Transports& a, const Transports& b) noexcept;
 };
 
+// Which code does the work of AES; what this processor cannot run is refused at start-up.
+enum class CryptoKernel : uint8_t { kAuto, kOpenssl, kAesni, kVaes };
+[[nodiscard]] std::string_view to_string(CryptoKernel kernel) noexcept;
+
+struct Crypto {
+  CryptoKernel kernel = CryptoKernel::kAuto;
+
+  friend bool operator==(const Crypto&, const Crypto&) = default;
+};
+
 struct Config {
   std::string name = "ringway";
   Endpoint listen_on{"127.0.0.1", 20110};  // the gateway's own gRPC service
@@ -170,6 +180,7 @@ struct Config {
   Limits limits;
   Timeouts timeouts;
   Transports transports;
+  Crypto crypto;
 
   // For the start-up log: keys that the file has and that change nothing (yet), and listeners whose
   // protocol is not served yet, such as "websocket 0.0.0.0:11443".

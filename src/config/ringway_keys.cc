@@ -142,6 +142,16 @@ void read_transports(Document& document, Section& ringway, Transports& transport
   }
 }
 
+void read_crypto(Section& ringway, Crypto& crypto) {
+  Section section = ringway.child("Crypto");
+  read_word<CryptoKernel>(section, "Kernel", crypto.kernel,
+                          {{"auto", CryptoKernel::kAuto},
+                           {"openssl", CryptoKernel::kOpenssl},
+                           {"aesni", CryptoKernel::kAesni},
+                           {"vaes", CryptoKernel::kVaes}});
+  section.close();
+}
+
 }  // namespace
 
 void read_ringway_keys(Document& document, Section& root, Config& config) {
@@ -150,6 +160,7 @@ void read_ringway_keys(Document& document, Section& root, Config& config) {
   read_limits(document, ringway, config.limits);
   read_timeouts(ringway, config.timeouts);
   read_transports(document, ringway, config.transports);
+  read_crypto(ringway, config.crypto);
   ringway.close();
 }
 

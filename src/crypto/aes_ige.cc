@@ -31,6 +31,4 @@ void IgeStream::update(ByteSpan data) noexcept {
   }
 }
 
-const char* ige_kernel_name() noexcept { return aes_kernel().name; }
-
 }  // namespace ringway::crypto

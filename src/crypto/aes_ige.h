@@ -41,7 +41,4 @@ class IgeStream {
   IgeDirection direction_;
 };
 
-// The kernel in use on this processor, for the start-up log: "aesni" or "openssl".
-[[nodiscard]] const char* ige_kernel_name() noexcept;
-
 }  // namespace ringway::crypto

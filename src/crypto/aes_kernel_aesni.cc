@@ -1,8 +1,7 @@
-// The AES-NI kernel: one message at a time, eight counter blocks at a time.
+// The AES-NI kernel: eight messages side by side, eight counter blocks at a time.
 //
-// Each function carries its own target attribute, so the file needs no compiler flags and nothing
-// of it can leak into code that runs before the processor was asked. Key expansion costs about as
-// much as two blocks, so schedules live on the stack for one call and are cleansed at its end.
+// Key expansion costs about as much as two blocks, so schedules live on the stack for one call and
+// are cleansed at its end.
 
 #include "crypto/aes_kernel.h"
 
@@ -10,18 +9,23 @@
 
 #include <immintrin.h>
 
-#include <bit>
+#include <algorithm>
+
+#include "crypto/ctr_counter.h"
+#include "crypto/ige_lanes.h"
+#include "crypto/simd.h"
 
 #define RW_AESNI __attribute__((target("aes,sse4.1")))
 
 namespace ringway::crypto {
 namespace {
 
-constexpr size_t kRounds = 14;  // of AES-256
-constexpr size_t kCtrLanes = 8;
+constexpr size_t kLanesMax = 8;
+constexpr size_t kGroupKeys = 4;
+constexpr size_t kCtrBlocksMax = 8;
 
 struct Schedule {
-  __m128i keys[kRounds + 1];
+  __m128i keys[kAesRoundKeys];
 };
 
 RW_AESNI inline __m128i load(const uint8_t* from) noexcept {
@@ -44,7 +48,7 @@ RW_AESNI inline void expand_pair(Schedule& schedule, size_t at) noexcept {
   const __m128i* keys = schedule.keys;
   const __m128i rotated = _mm_aeskeygenassist_si128(keys[at - 1], kRoundConstant);
   schedule.keys[at] = expand(keys[at - 2], _mm_shuffle_epi32(rotated, 0xff));
-  if (at == kRounds) return;
+  if (at == kAesRounds) return;
   const __m128i substituted = _mm_aeskeygenassist_si128(keys[at], 0);
   schedule.keys[at + 1] = expand(keys[at - 1], _mm_shuffle_epi32(substituted, 0xaa));
 }
@@ -65,24 +69,24 @@ RW_AESNI void expand_encrypt(const uint8_t* key, Schedule& schedule) noexcept {
 RW_AESNI void expand_decrypt(const uint8_t* key, Schedule& schedule) noexcept {
   Schedule forward;
   expand_encrypt(key, forward);
-  schedule.keys[0] = forward.keys[kRounds];
-  for (size_t i = 1; i < kRounds; ++i) {
-    schedule.keys[i] = _mm_aesimc_si128(forward.keys[kRounds - i]);
+  schedule.keys[0] = forward.keys[kAesRounds];
+  for (size_t i = 1; i < kAesRounds; ++i) {
+    schedule.keys[i] = _mm_aesimc_si128(forward.keys[kAesRounds - i]);
   }
-  schedule.keys[kRounds] = forward.keys[0];
+  schedule.keys[kAesRounds] = forward.keys[0];
   cleanse(&forward, sizeof forward);
 }
 
 RW_AESNI inline __m128i encrypt_block(const Schedule& schedule, __m128i block) noexcept {
   block = _mm_xor_si128(block, schedule.keys[0]);
-  for (size_t i = 1; i < kRounds; ++i) block = _mm_aesenc_si128(block, schedule.keys[i]);
-  return _mm_aesenclast_si128(block, schedule.keys[kRounds]);
+  for (size_t i = 1; i < kAesRounds; ++i) block = _mm_aesenc_si128(block, schedule.keys[i]);
+  return _mm_aesenclast_si128(block, schedule.keys[kAesRounds]);
 }
 
 RW_AESNI inline __m128i decrypt_block(const Schedule& schedule, __m128i block) noexcept {
   block = _mm_xor_si128(block, schedule.keys[0]);
-  for (size_t i = 1; i < kRounds; ++i) block = _mm_aesdec_si128(block, schedule.keys[i]);
-  return _mm_aesdeclast_si128(block, schedule.keys[kRounds]);
+  for (size_t i = 1; i < kAesRounds; ++i) block = _mm_aesdec_si128(block, schedule.keys[i]);
+  return _mm_aesdeclast_si128(block, schedule.keys[kAesRounds]);
 }
 
 // The two blocks that IGE looks back on.
@@ -119,23 +123,19 @@ RW_AESNI inline void decrypt_run(const Schedule& schedule, Previous& previous,
   previous = {cipher, plain};
 }
 
-RW_AESNI void encrypt_many(std::span<const IgeJob> jobs) noexcept {
+RW_AESNI void encrypt_one(const IgeJob& job) noexcept {
   Schedule schedule;
-  for (const IgeJob& job : jobs) {
-    expand_encrypt(job.key_iv->key.data(), schedule);
-    Previous previous{load(job.key_iv->iv.data()), load(job.key_iv->iv.data() + 16)};
-    encrypt_run(schedule, previous, job.data);
-  }
+  expand_encrypt(job.key_iv->key.data(), schedule);
+  Previous previous{load(job.key_iv->iv.data()), load(job.key_iv->iv.data() + 16)};
+  encrypt_run(schedule, previous, job.data);
   cleanse(&schedule, sizeof schedule);
 }
 
-RW_AESNI void decrypt_many(std::span<const IgeJob> jobs) noexcept {
+RW_AESNI void decrypt_one(const IgeJob& job) noexcept {
   Schedule schedule;
-  for (const IgeJob& job : jobs) {
-    expand_decrypt(job.key_iv->key.data(), schedule);
-    Previous previous{load(job.key_iv->iv.data()), load(job.key_iv->iv.data() + 16)};
-    decrypt_run(schedule, previous, job.data);
-  }
+  expand_decrypt(job.key_iv->key.data(), schedule);
+  Previous previous{load(job.key_iv->iv.data()), load(job.key_iv->iv.data() + 16)};
+  decrypt_run(schedule, previous, job.data);
   cleanse(&schedule, sizeof schedule);
 }
 
@@ -159,84 +159,201 @@ RW_AESNI void decrypt_piece(IgeKeyIv& state, ByteSpan data) noexcept {
   cleanse(&schedule, sizeof schedule);
 }
 
-// The 128-bit big-endian counter as two native halves.
-struct CtrCounter {
-  uint64_t high;
-  uint64_t low;
+// Several schedules side by side. The last round of encryption, given one word four times over,
+// shifts nothing and substitutes: SubWord and the round constant in one instruction that pipelines.
+template <bool kRotate>
+RW_AESNI inline __m128i next_round_key(__m128i before_last, __m128i last, int constant) noexcept {
+  const __m128i word = _mm_shuffle_epi8(last, _mm_set1_epi32(kRotate ? 0x0c0f0e0d : 0x0f0e0d0c));
+  return expand(before_last, _mm_aesenclast_si128(word, _mm_set1_epi32(constant)));
+}
 
-  explicit CtrCounter(const std::array<uint8_t, 16>& bytes) noexcept
-      : high(__builtin_bswap64(load_le<uint64_t>(bytes.data()))),
-        low(__builtin_bswap64(load_le<uint64_t>(bytes.data() + 8))) {}
-  void save(std::array<uint8_t, 16>& bytes) const noexcept {
-    store_le(bytes.data(), __builtin_bswap64(high));
-    store_le(bytes.data() + 8, __builtin_bswap64(low));
+template <bool kDecrypt>
+RW_AESNI inline void put_round_key(uint8_t* out, size_t stride, size_t round,
+                                   __m128i key) noexcept {
+  if constexpr (kDecrypt) {
+    if (round != 0 && round != kAesRounds) key = _mm_aesimc_si128(key);
+    round = kAesRounds - round;
   }
-  void count_up() noexcept {
-    if (++low == 0) ++high;
+  store(out + round * stride * kAesBlockBytes, key);
+}
+
+template <bool kDecrypt>
+RW_AESNI void expand_group(const uint8_t* const* keys, uint8_t* out, size_t stride) noexcept {
+  __m128i even[kGroupKeys];
+  __m128i odd[kGroupKeys];
+  RW_UNROLL
+  for (size_t i = 0; i < kGroupKeys; ++i) {
+    even[i] = load(keys[i]);
+    odd[i] = load(keys[i] + kAesBlockBytes);
+    put_round_key<kDecrypt>(out + i * kAesBlockBytes, stride, 0, even[i]);
+    put_round_key<kDecrypt>(out + i * kAesBlockBytes, stride, 1, odd[i]);
+  }
+  int constant = 1;
+  for (size_t round = 2; round < kAesRounds; round += 2, constant <<= 1) {
+    RW_UNROLL
+    for (size_t i = 0; i < kGroupKeys; ++i) {
+      even[i] = next_round_key<true>(even[i], odd[i], constant);
+      put_round_key<kDecrypt>(out + i * kAesBlockBytes, stride, round, even[i]);
+    }
+    RW_UNROLL
+    for (size_t i = 0; i < kGroupKeys; ++i) {
+      odd[i] = next_round_key<false>(odd[i], even[i], 0);
+      put_round_key<kDecrypt>(out + i * kAesBlockBytes, stride, round + 1, odd[i]);
+    }
+  }
+  RW_UNROLL
+  for (size_t i = 0; i < kGroupKeys; ++i) {
+    even[i] = next_round_key<true>(even[i], odd[i], constant);
+    put_round_key<kDecrypt>(out + i * kAesBlockBytes, stride, kAesRounds, even[i]);
+  }
+}
+
+using State = IgeLaneState<kLanesMax>;
+
+// In both directions: out = cipher(in ^ a) ^ b, and then a is out and b is in. Encrypting, a is the
+// previous ciphertext; decrypting, the previous plaintext.
+template <bool kDecrypt, size_t kCount>
+RW_AESNI void run_lanes(State& state, size_t blocks) noexcept {
+  auto& a_from = kDecrypt ? state.previous_plain : state.previous_cipher;
+  auto& b_from = kDecrypt ? state.previous_cipher : state.previous_plain;
+  __m128i a[kCount];
+  __m128i b[kCount];
+  RW_UNROLL
+  for (size_t i = 0; i < kCount; ++i) {
+    a[i] = load(a_from[i]);
+    b[i] = load(b_from[i]);
+  }
+  for (size_t at = 0; at < blocks * kAesBlockBytes; at += kAesBlockBytes) {
+    __m128i in[kCount];
+    __m128i work[kCount];
+    RW_UNROLL
+    for (size_t i = 0; i < kCount; ++i) {
+      in[i] = load(state.data[i] + at);
+      work[i] = _mm_xor_si128(_mm_xor_si128(in[i], load(state.keys[0][i])), a[i]);
+    }
+    RW_UNROLL
+    for (size_t round = 1; round < kAesRounds; ++round) {
+      RW_UNROLL
+      for (size_t i = 0; i < kCount; ++i) {
+        const __m128i key = load(state.keys[round][i]);
+        work[i] = kDecrypt ? _mm_aesdec_si128(work[i], key) : _mm_aesenc_si128(work[i], key);
+      }
+    }
+    RW_UNROLL
+    for (size_t back = 0; back < kCount; ++back) {
+      const size_t i = kCount - 1 - back;  // lane 0 last: see ige_lanes.h
+      const __m128i key = _mm_xor_si128(load(state.keys[kAesRounds][i]), b[i]);
+      a[i] = kDecrypt ? _mm_aesdeclast_si128(work[i], key) : _mm_aesenclast_si128(work[i], key);
+      store(state.data[i] + at, a[i]);
+      b[i] = in[i];
+    }
+  }
+  RW_UNROLL
+  for (size_t i = 0; i < kCount; ++i) {
+    store(a_from[i], a[i]);
+    store(b_from[i], b[i]);
+  }
+}
+
+template <bool kDecrypt>
+struct Lanes {
+  static constexpr size_t kLanes = kLanesMax;
+  static constexpr size_t kGroup = kGroupKeys;
+
+  static void expand(const uint8_t* const* keys, size_t, uint8_t* out, size_t stride) noexcept {
+    expand_group<kDecrypt>(keys, out, stride);
+  }
+  static size_t width_for(size_t active) noexcept {
+    return active <= 2 ? active : active <= 4 ? 4 : kLanesMax;
+  }
+  static void run(State& state, size_t width, size_t blocks) noexcept {
+    switch (width) {
+      case 1:
+        return run_lanes<kDecrypt, 1>(state, blocks);
+      case 2:
+        return run_lanes<kDecrypt, 2>(state, blocks);
+      case 4:
+        return run_lanes<kDecrypt, 4>(state, blocks);
+      default:
+        return run_lanes<kDecrypt, kLanesMax>(state, blocks);
+    }
   }
 };
+
+// A lone message has no use for lanes: setting them up would only cost.
+void encrypt_many(std::span<const IgeJob> jobs) noexcept {
+  if (jobs.size() == 1) return encrypt_one(jobs.front());
+  run_ige_lanes<Lanes<false>>(jobs);
+}
+
+void decrypt_many(std::span<const IgeJob> jobs) noexcept {
+  if (jobs.size() == 1) return decrypt_one(jobs.front());
+  run_ige_lanes<Lanes<true>>(jobs);
+}
 
 RW_AESNI inline __m128i counter_block(const CtrCounter& counter) noexcept {
   return _mm_set_epi64x(static_cast<int64_t>(__builtin_bswap64(counter.low)),
                         static_cast<int64_t>(__builtin_bswap64(counter.high)));
 }
 
-// Whole blocks; returns how many bytes were done.
-RW_AESNI inline size_t ctr_blocks(const Schedule& schedule, CtrCounter& counter,
-                                  ByteSpan data) noexcept {
-  size_t at = 0;
-  for (; data.size() - at >= kCtrLanes * kAesBlockBytes; at += kCtrLanes * kAesBlockBytes) {
-    __m128i lanes[kCtrLanes];
-    for (__m128i& lane : lanes) {
-      lane = _mm_xor_si128(counter_block(counter), schedule.keys[0]);
-      counter.count_up();
-    }
-    for (size_t round = 1; round < kRounds; ++round) {
-      for (__m128i& lane : lanes) lane = _mm_aesenc_si128(lane, schedule.keys[round]);
-    }
-    for (size_t i = 0; i < kCtrLanes; ++i) {
-      uint8_t* block = data.data() + at + i * kAesBlockBytes;
-      const __m128i stream = _mm_aesenclast_si128(lanes[i], schedule.keys[kRounds]);
-      store(block, _mm_xor_si128(load(block), stream));
+// kBlocks blocks of the key stream from `counter` on.
+template <size_t kBlocks>
+RW_AESNI inline void key_stream(const Schedule& schedule, CtrCounter counter,
+                                uint8_t* out) noexcept {
+  __m128i work[kBlocks];
+  RW_UNROLL
+  for (size_t i = 0; i < kBlocks; ++i) {
+    work[i] = _mm_xor_si128(counter_block(counter), schedule.keys[0]);
+    counter.count_up(1);
+  }
+  RW_UNROLL
+  for (size_t round = 1; round < kAesRounds; ++round) {
+    RW_UNROLL
+    for (size_t i = 0; i < kBlocks; ++i) {
+      work[i] = _mm_aesenc_si128(work[i], schedule.keys[round]);
     }
   }
-  for (; data.size() - at >= kAesBlockBytes; at += kAesBlockBytes) {
-    uint8_t* block = data.data() + at;
-    store(block, _mm_xor_si128(load(block), encrypt_block(schedule, counter_block(counter))));
-    counter.count_up();
+  RW_UNROLL
+  for (size_t i = 0; i < kBlocks; ++i) {
+    store(out + i * kAesBlockBytes, _mm_aesenclast_si128(work[i], schedule.keys[kAesRounds]));
   }
-  return at;
 }
 
-// Up to the end of one block, from `offset` on; returns the new offset, 0 when the block is used
-// up.
-RW_AESNI inline uint8_t ctr_partial(const Schedule& schedule, CtrCounter& counter, size_t offset,
-                                    ByteSpan data) noexcept {
-  Secret<kAesBlockBytes> stream;
-  store(stream.data(), encrypt_block(schedule, counter_block(counter)));
-  for (size_t i = 0; i < data.size(); ++i) data[i] ^= stream.data()[offset + i];
-  offset += data.size();
-  if (offset < kAesBlockBytes) return static_cast<uint8_t>(offset);
-  counter.count_up();
-  return 0;
+RW_AESNI inline void xor_into(uint8_t* data, const uint8_t* stream, size_t size) noexcept {
+  for (; size >= kAesBlockBytes; size -= kAesBlockBytes) {
+    store(data, _mm_xor_si128(load(data), load(stream)));
+    data += kAesBlockBytes;
+    stream += kAesBlockBytes;
+  }
+  for (size_t i = 0; i < size; ++i) data[i] ^= stream[i];
 }
 
 RW_AESNI void ctr_apply(AesCtr::State& state, ByteSpan data) noexcept {
   Schedule schedule;
+  alignas(16) uint8_t stream[kCtrBlocksMax * kAesBlockBytes];
   expand_encrypt(state.key.data(), schedule);
   CtrCounter counter(state.counter);
-  if (state.offset != 0) {
-    const size_t left = kAesBlockBytes - state.offset;
-    const size_t count = data.size() < left ? data.size() : left;
-    state.offset = ctr_partial(schedule, counter, state.offset, data.first(count));
+  size_t offset = state.offset;
+  while (!data.empty()) {
+    // From the start of the block in use, so that a half used one is made again.
+    const size_t wanted = std::min(offset + data.size(), sizeof stream);
+    if (wanted > 4 * kAesBlockBytes) {
+      key_stream<8>(schedule, counter, stream);
+    } else if (wanted > 2 * kAesBlockBytes) {
+      key_stream<4>(schedule, counter, stream);
+    } else {
+      key_stream<2>(schedule, counter, stream);
+    }
+    const size_t count = wanted - offset;
+    xor_into(data.data(), stream + offset, count);
     data = data.subspan(count);
-  }
-  if (!data.empty()) {
-    data = data.subspan(ctr_blocks(schedule, counter, data));
-    if (!data.empty()) state.offset = ctr_partial(schedule, counter, 0, data);
+    counter.count_up(wanted / kAesBlockBytes);
+    offset = wanted % kAesBlockBytes;
   }
   counter.save(state.counter);
+  state.offset = static_cast<uint8_t>(offset);
   cleanse(&schedule, sizeof schedule);
+  cleanse(stream, sizeof stream);
 }
 
 constexpr AesKernel kKernel{"aesni",       decrypt_many,  encrypt_many,

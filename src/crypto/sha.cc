@@ -5,6 +5,8 @@
 
 #include "crypto/sha.h"
 
+#include "crypto/sha_kernel.h"
+
 namespace ringway::crypto {
 
 Sha1Digest sha1(std::initializer_list<ByteView> parts) noexcept {
@@ -37,8 +39,35 @@ Sha256Digest Sha256::finish() noexcept {
   return digest;
 }
 
-void sha256_many(std::span<Sha256Job> jobs) noexcept {
+void sha256_many(std::span<Sha256Job> jobs) noexcept { sha_kernel().sha256_many(jobs); }
+
+void sha256_padded_blocks(const uint8_t* blocks, Sha256Digest* digests, size_t count) noexcept {
+  sha_kernel().sha256_padded_blocks(blocks, digests, count);
+}
+
+namespace {
+
+void openssl_many(std::span<Sha256Job> jobs) noexcept {
   for (Sha256Job& job : jobs) job.digest = sha256({job.prefix, job.body});
+}
+
+void openssl_padded_blocks(const uint8_t* blocks, Sha256Digest* digests, size_t count) noexcept {
+  SHA256_CTX context;
+  for (size_t i = 0; i < count; ++i) {
+    SHA256_Init(&context);
+    SHA256_Transform(&context, blocks + i * SHA256_CBLOCK);
+    for (size_t word = 0; word < std::size(context.h); ++word) {
+      store_le(digests[i].data() + 4 * word, __builtin_bswap32(context.h[word]));
+    }
+  }
+  cleanse(&context, sizeof context);
+}
+
+}  // namespace
+
+const ShaKernel& sha_kernel_openssl() noexcept {
+  static constexpr ShaKernel kKernel{"openssl", openssl_many, openssl_padded_blocks};
+  return kKernel;
 }
 
 }  // namespace ringway::crypto

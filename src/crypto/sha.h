@@ -43,4 +43,28 @@ struct Sha256Job {
 };
 void sha256_many(std::span<Sha256Job> jobs) noexcept;
 
+// A message that fits one block together with its padding, which is there from the start: only the
+// first kBytes bytes are to be written. For many short messages of one length, which would pay more
+// for being put together than for being hashed.
+template <size_t kBytes>
+requires(kBytes < 56) struct Sha256Block {
+  Sha256Block() noexcept {
+    bytes[kBytes] = 0x80;
+    bytes[62] = static_cast<uint8_t>(kBytes * 8 >> 8);
+    bytes[63] = static_cast<uint8_t>(kBytes * 8);
+  }
+  // Overwrites what was written; the padding stays.
+  void forget() noexcept { cleanse(bytes.data(), kBytes); }
+
+  alignas(16) std::array<uint8_t, 64> bytes{};
+};
+
+// The hashes of `count` padded blocks, which stand one behind the other.
+void sha256_padded_blocks(const uint8_t* blocks, Sha256Digest* digests, size_t count) noexcept;
+template <size_t kBytes>
+void sha256_blocks(std::span<const Sha256Block<kBytes>> blocks, Sha256Digest* digests) noexcept {
+  static_assert(sizeof(Sha256Block<kBytes>) == 64);
+  sha256_padded_blocks(blocks.data()->bytes.data(), digests, blocks.size());
+}
+
 }  // namespace ringway::crypto

@@ -9,10 +9,9 @@
 namespace ringway::mtproto {
 namespace {
 
-// Messages worked off side by side: enough lanes for any kernel, few enough for the stack. A quiet
-// turn brings one or two, and would pay more for setting up a large chunk than for its messages.
-constexpr size_t kChunkLarge = 32;
-constexpr size_t kChunkSmall = 2;
+// Messages worked off side by side: enough to fill the lanes of any kernel twice, few enough to
+// stay in the first cache between decryption and hashing.
+constexpr size_t kChunkMessages = 32;
 constexpr size_t kMsgKeyOffset = 8;
 constexpr size_t kMsgKeyBytes = 16;
 constexpr size_t kLengthOffset = 28;   // of message_data_length in the plaintext
@@ -39,37 +38,50 @@ bool has_lawful_size(ByteView frame) noexcept {
   return (frame.size() - kMessageHeaderBytes) % crypto::kAesBlockBytes == 0;
 }
 
-// The two hashes that a message's key and iv are cut from.
-struct KeyHashes {
-  crypto::Sha256Job jobs[2];
+// The two hashes that a message's key and iv are cut from: SHA-256 of msg_key and 36 bytes of the
+// key, and of 36 other bytes of the key and msg_key.
+constexpr size_t kKeyPartBytes = 36;
+using KeyHashBlock = crypto::Sha256Block<kMsgKeyBytes + kKeyPartBytes>;
 
-  KeyHashes() = default;
-  KeyHashes(const KeyHashes&) = delete;
-  KeyHashes& operator=(const KeyHashes&) = delete;
-  ~KeyHashes() { cleanse(jobs, sizeof jobs); }
+struct KeyHashInput {
+  KeyHashBlock a;
+  KeyHashBlock b;
+
+  void set(const AuthKeyBytes& key, ByteView msg_key, Sender sender) noexcept {
+    const uint8_t* from = key.data() + key_shift(sender);
+    std::memcpy(a.bytes.data(), msg_key.data(), kMsgKeyBytes);
+    std::memcpy(a.bytes.data() + kMsgKeyBytes, from, kKeyPartBytes);
+    std::memcpy(b.bytes.data(), from + 40, kKeyPartBytes);
+    std::memcpy(b.bytes.data() + kKeyPartBytes, msg_key.data(), kMsgKeyBytes);
+  }
+  void forget() noexcept {
+    a.forget();
+    b.forget();
+  }
 };
+static_assert(sizeof(KeyHashInput) == 2 * sizeof(KeyHashBlock));
 
-// Fills in what is to be hashed; `msg_key` is borrowed until the hashes are made.
-void set_key_hash_inputs(const AuthKeyBytes& key, ByteView msg_key, Sender sender,
-                         std::span<crypto::Sha256Job, 2> jobs) noexcept {
-  const size_t x = key_shift(sender);
-  jobs[0].prefix = msg_key;
-  jobs[0].body = key.view().subspan(x, 36);
-  jobs[1].prefix = key.view().subspan(40 + x, 36);
-  jobs[1].body = msg_key;
+struct KeyHashes {
+  crypto::Sha256Digest a;
+  crypto::Sha256Digest b;
+};
+static_assert(sizeof(KeyHashes) == 2 * sizeof(crypto::Sha256Digest));
+
+void hash_keys(const KeyHashInput* inputs, KeyHashes* hashes, size_t count) noexcept {
+  crypto::sha256_blocks(std::span(&inputs->a, 2 * count), &hashes->a);
 }
 
-void cut_key_iv(std::span<const crypto::Sha256Job, 2> hashes, crypto::IgeKeyIv& out) noexcept {
-  const uint8_t* a = hashes[0].digest.data();
-  const uint8_t* b = hashes[1].digest.data();
-  ByteWriter key(out.key.span());
-  key.bytes({a, 8});
-  key.bytes({b + 8, 16});
-  key.bytes({a + 24, 8});
-  ByteWriter iv(out.iv.span());
-  iv.bytes({b, 8});
-  iv.bytes({a + 8, 16});
-  iv.bytes({b + 24, 8});
+void cut_key_iv(const KeyHashes& hashes, crypto::IgeKeyIv& out) noexcept {
+  const uint8_t* a = hashes.a.data();
+  const uint8_t* b = hashes.b.data();
+  uint8_t* key = out.key.data();
+  std::memcpy(key, a, 8);
+  std::memcpy(key + 8, b + 8, 16);
+  std::memcpy(key + 24, a + 24, 8);
+  uint8_t* iv = out.iv.data();
+  std::memcpy(iv, b, 8);
+  std::memcpy(iv + 8, a + 8, 16);
+  std::memcpy(iv + 24, b + 24, 8);
 }
 
 uint32_t quick_ack_token_of(const crypto::Sha256Digest& msg_key_large) noexcept {
@@ -105,51 +117,67 @@ void check_opened(const crypto::Sha256Digest& msg_key_large, OpenJob& job) noexc
       plaintext.subspan(kPayloadOffset, kMessagePrefixBytes - kPayloadOffset + body_bytes);
 }
 
-// What a chunk of messages shares on its way through the batch calls of the crypto room.
-template <size_t kChunk>
-struct Chunk {
-  std::array<crypto::IgeKeyIv, kChunk> key_ivs;
-  std::array<crypto::IgeJob, kChunk> ige_jobs;
-  std::array<crypto::Sha256Job, 2 * kChunk> key_hashes;
-  std::array<crypto::Sha256Job, kChunk> body_hashes;
-  size_t count = 0;
-
-  Chunk() = default;
-  Chunk(const Chunk&) = delete;
-  Chunk& operator=(const Chunk&) = delete;
-  ~Chunk() { cleanse(key_hashes.data(), sizeof key_hashes); }
-
-  std::span<crypto::Sha256Job, 2> key_hash_pair(size_t i) noexcept {
-    return std::span<crypto::Sha256Job, 2>(key_hashes.data() + 2 * i, 2);
+// What the messages of a chunk need on their way through the batch calls of the crypto room. Each
+// thread keeps one, so that a message costs no setting up; what is secret in it is overwritten
+// after each use.
+class Chunk {
+ public:
+  // The calling thread's. One at a time.
+  static Chunk& of_thread() noexcept {
+    thread_local Chunk chunk;
+    return chunk;
   }
-  void set_keys(const AuthKeyBytes& key, ByteView msg_key, Sender sender, size_t i) noexcept {
-    set_key_hash_inputs(key, msg_key, sender, key_hash_pair(i));
+
+  [[nodiscard]] size_t size() const noexcept { return count_; }
+  [[nodiscard]] bool full() const noexcept { return count_ == kChunkMessages; }
+
+  // A further message, whose `encrypted` part is decrypted or encrypted in place.
+  void add(const AuthKeyBytes& key, Sender sender, ByteSpan encrypted) noexcept {
+    body_hashes_[count_].prefix = msg_key_salt(key, sender);
+    body_hashes_[count_].body = encrypted;
+    ige_jobs_[count_].data = encrypted;
+    ++count_;
   }
-  void set_body_hash(const AuthKeyBytes& key, ByteView plaintext, Sender sender,
-                     size_t i) noexcept {
-    body_hashes[i].prefix = msg_key_salt(key, sender);
-    body_hashes[i].body = plaintext;
+  void set_msg_key(size_t i, const AuthKeyBytes& key, Sender sender, ByteView msg_key) noexcept {
+    key_inputs_[i].set(key, msg_key, sender);
   }
   void derive_keys() noexcept {
-    crypto::sha256_many(std::span(key_hashes).first(2 * count));
-    for (size_t i = 0; i < count; ++i) {
-      cut_key_iv(key_hash_pair(i), key_ivs[i]);
-      ige_jobs[i].key_iv = &key_ivs[i];
+    hash_keys(key_inputs_.data(), key_hashes_.data(), count_);
+    for (size_t i = 0; i < count_; ++i) {
+      cut_key_iv(key_hashes_[i], key_ivs_[i]);
+      ige_jobs_[i].key_iv = &key_ivs_[i];
     }
   }
-  void hash_bodies() noexcept { crypto::sha256_many(std::span(body_hashes).first(count)); }
-  [[nodiscard]] std::span<const crypto::IgeJob> ige() const noexcept {
-    return std::span(ige_jobs).first(count);
+  void hash_bodies() noexcept { crypto::sha256_many(std::span(body_hashes_).first(count_)); }
+  [[nodiscard]] const crypto::Sha256Digest& body_hash(size_t i) const noexcept {
+    return body_hashes_[i].digest;
   }
+  [[nodiscard]] std::span<const crypto::IgeJob> ige() const noexcept {
+    return std::span(ige_jobs_).first(count_);
+  }
+  // Ready for other messages.
+  void clear() noexcept {
+    for (size_t i = 0; i < count_; ++i) key_inputs_[i].forget();
+    cleanse(key_hashes_.data(), count_ * sizeof key_hashes_[0]);
+    cleanse(key_ivs_.data(), count_ * sizeof key_ivs_[0]);
+    count_ = 0;
+  }
+
+ private:
+  std::array<crypto::IgeKeyIv, kChunkMessages> key_ivs_;
+  std::array<crypto::IgeJob, kChunkMessages> ige_jobs_;
+  std::array<KeyHashInput, kChunkMessages> key_inputs_;
+  std::array<KeyHashes, kChunkMessages> key_hashes_;
+  std::array<crypto::Sha256Job, kChunkMessages> body_hashes_;
+  size_t count_ = 0;
 };
 
 // Takes jobs from `jobs` until the chunk is full; returns how many were looked at.
-template <size_t kChunk>
 size_t open_chunk(std::span<OpenJob> jobs) noexcept {
-  Chunk<kChunk> chunk;
-  std::array<OpenJob*, kChunk> taken{};
+  Chunk& chunk = Chunk::of_thread();
+  std::array<OpenJob*, kChunkMessages> taken;
   size_t seen = 0;
-  for (; seen < jobs.size() && chunk.count < kChunk; ++seen) {
+  for (; seen < jobs.size() && !chunk.full(); ++seen) {
     OpenJob& job = jobs[seen];
     if (!has_lawful_size(job.frame)) {
       job.error = Error::kBadLength;
@@ -157,17 +185,16 @@ size_t open_chunk(std::span<OpenJob> jobs) noexcept {
     }
     RW_ASSERT(job.key != nullptr);
     job.error = Error::kNone;
-    const size_t i = chunk.count++;
+    const size_t i = chunk.size();
     taken[i] = &job;
-    const ByteSpan encrypted = encrypted_part(job.frame);
-    chunk.set_keys(*job.key, msg_key_of(job.frame), job.sender, i);
-    chunk.set_body_hash(*job.key, encrypted, job.sender, i);
-    chunk.ige_jobs[i].data = encrypted;
+    chunk.add(*job.key, job.sender, encrypted_part(job.frame));
+    chunk.set_msg_key(i, *job.key, job.sender, msg_key_of(job.frame));
   }
   chunk.derive_keys();
   crypto::ige_decrypt_many(chunk.ige());
   chunk.hash_bodies();
-  for (size_t i = 0; i < chunk.count; ++i) check_opened(chunk.body_hashes[i].digest, *taken[i]);
+  for (size_t i = 0; i < chunk.size(); ++i) check_opened(chunk.body_hash(i), *taken[i]);
+  chunk.clear();
   return seen;
 }
 
@@ -192,27 +219,23 @@ void put_msg_key(const crypto::Sha256Digest& msg_key_large, SealJob& job) noexce
 }
 
 // Seals the first jobs, as many as the chunk takes; returns how many.
-template <size_t kChunk>
 size_t seal_chunk(std::span<SealJob> jobs) noexcept {
-  Chunk<kChunk> chunk;
-  chunk.count = std::min(jobs.size(), kChunk);
-  jobs = jobs.first(chunk.count);
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    const SealJob& job = jobs[i];
+  Chunk& chunk = Chunk::of_thread();
+  jobs = jobs.first(std::min(jobs.size(), kChunkMessages));
+  for (const SealJob& job : jobs) {
     assert_sealable(job);
     put_key_id_and_padding(job);
-    const ByteSpan plaintext = encrypted_part(job.out);
-    chunk.set_body_hash(*job.key, plaintext, job.sender, i);
-    chunk.ige_jobs[i].data = plaintext;
+    chunk.add(*job.key, job.sender, encrypted_part(job.out));
   }
   chunk.hash_bodies();
   for (size_t i = 0; i < jobs.size(); ++i) {
-    put_msg_key(chunk.body_hashes[i].digest, jobs[i]);
-    chunk.set_keys(*jobs[i].key, msg_key_of(jobs[i].out), jobs[i].sender, i);
+    put_msg_key(chunk.body_hash(i), jobs[i]);
+    chunk.set_msg_key(i, *jobs[i].key, jobs[i].sender, msg_key_of(jobs[i].out));
   }
   chunk.derive_keys();
   crypto::ige_encrypt_many(chunk.ige());
-  return chunk.count;
+  chunk.clear();
+  return jobs.size();
 }
 
 crypto::IgeKeyIv derived(const AuthKeyBytes& key, ByteView frame, Sender sender) noexcept {
@@ -238,17 +261,17 @@ int64_t auth_key_aux_hash(const AuthKeyBytes& key) noexcept {
 
 void derive_key_iv(const AuthKeyBytes& key, std::span<const uint8_t, 16> msg_key, Sender sender,
                    crypto::IgeKeyIv& out) noexcept {
+  KeyHashInput input;
   KeyHashes hashes;
-  set_key_hash_inputs(key, msg_key, sender, hashes.jobs);
-  crypto::sha256_many(hashes.jobs);
-  cut_key_iv(hashes.jobs, out);
+  input.set(key, msg_key, sender);
+  hash_keys(&input, &hashes, 1);
+  cut_key_iv(hashes, out);
+  input.forget();
+  cleanse(&hashes, sizeof hashes);
 }
 
 void open_many(std::span<OpenJob> jobs) noexcept {
-  while (!jobs.empty()) {
-    const bool small = jobs.size() <= kChunkSmall;
-    jobs = jobs.subspan(small ? open_chunk<kChunkSmall>(jobs) : open_chunk<kChunkLarge>(jobs));
-  }
+  while (!jobs.empty()) jobs = jobs.subspan(open_chunk(jobs));
 }
 
 size_t sealed_bytes(size_t plaintext_bytes, size_t extra_blocks) noexcept {
@@ -258,10 +281,7 @@ size_t sealed_bytes(size_t plaintext_bytes, size_t extra_blocks) noexcept {
 }
 
 void seal_many(std::span<SealJob> jobs) noexcept {
-  while (!jobs.empty()) {
-    const bool small = jobs.size() <= kChunkSmall;
-    jobs = jobs.subspan(small ? seal_chunk<kChunkSmall>(jobs) : seal_chunk<kChunkLarge>(jobs));
-  }
+  while (!jobs.empty()) jobs = jobs.subspan(seal_chunk(jobs));
 }
 
 SlicedOpen::SlicedOpen(const AuthKeyBytes& key, ByteSpan frame, Sender sender) noexcept

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/loader.h"
+#include "crypto/kernel.h"
 #include "gateway/gateway.h"
 #include "programs/server_key.h"
 #include "shard/shard.h"
@@ -70,6 +71,15 @@ void let_second_signal_kill() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+// The processor has the last word on what the file asks for. Prints what is wrong.
+bool use_crypto_kernel(const CommandLine& line, const config::Config& config) {
+  const std::string_view name = config::to_string(config.crypto.kernel);
+  if (crypto::use_kernel(name)) return true;
+  fmt::print(stderr, "error: {}: Ringway.Crypto.Kernel: this processor runs {}, and not {}\n",
+             line.config_file, crypto::kernels_here(), name);
+  return false;
+}
+
 bool load_config(const CommandLine& line, config::Config& config) {
   if (line.config_file.empty()) {
     config = config::defaults();
@@ -79,11 +89,13 @@ bool load_config(const CommandLine& line, config::Config& config) {
   for (const std::string& warning : outcome.warnings) fmt::print(stderr, "warning: {}\n", warning);
   for (const std::string& error : outcome.errors) fmt::print(stderr, "error: {}\n", error);
   config = std::move(outcome.config);
-  return outcome.ok();
+  return outcome.ok() && use_crypto_kernel(line, config);
 }
 
 void log_start(const config::Config& config) {
   log_info("main", "ringway {} starting", RINGWAY_VERSION);
+  log_info("main", "crypto kernels: {} for AES, {} for SHA-256", crypto::aes_kernel_name(),
+           crypto::sha_kernel_name());
   if (!config.without_effect.empty()) {
     log_warning("main", "these keys have no effect: {}", fmt::join(config.without_effect, ", "));
   }

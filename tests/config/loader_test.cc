@@ -332,6 +332,19 @@ TEST(Transports, AreSwitchesAndSecrets) {
   EXPECT_THAT(message, testing::Not(HasSubstr("c0ffee"))) << "a secret is never repeated";
 }
 
+TEST(Crypto, KernelIsOneOfTheKnownOnes) {
+  EXPECT_EQ(good("").crypto.kernel, CryptoKernel::kAuto);
+  for (const CryptoKernel kernel :
+       {CryptoKernel::kAuto, CryptoKernel::kOpenssl, CryptoKernel::kAesni, CryptoKernel::kVaes}) {
+    const std::string name(to_string(kernel));
+    const Config config = good("Ringway: {Crypto: {Kernel: " + name + "}}\n");
+    EXPECT_EQ(config.crypto.kernel, kernel);
+    EXPECT_THAT(describe(config), HasSubstr("Ringway.Crypto.Kernel: " + name + "\n"));
+  }
+  EXPECT_THAT(bad("Ringway: {Crypto: {Kernel: avx512}}\n"),
+              HasSubstr("expected one of auto openssl aesni vaes"));
+}
+
 TEST(KnownKeys, HaveNoDoubleAndNameEveryDepth) {
   const std::vector<std::string> keys = known_keys();
   EXPECT_THAT(keys, testing::IsSupersetOf({"Name", "RSAKey.KeyFile", "Gnetway.Server.Proto",
