@@ -9,8 +9,7 @@ std::unique_ptr<ShardChannel> RingTransport::open(const std::string& address, Wa
   return std::make_unique<Http2Channel>(address, pipes_, clock_, channels);
 }
 
-void RingTransport::begin_turn(Now now) {
-  clock_.now_ns = now.mono_ns;
+void RingTransport::look_around() {
   for (Http2Channel* channel : channels_) channel->look_around();
 }
 

@@ -3,7 +3,8 @@
 // The same services on the wire as with gRPC (grpc_transport.h), so any gRPC server can be the
 // other end, but no thread, lock or wake between the sockets and the worker: bytes come and go with
 // its turn. Each worker has one of its own, and calls in each turn
-//   begin_turn()   before the pipes' events and the dispatcher's poll()
+//   begin_turn()   before the pipes' events
+//   look_around()  after them, before the dispatcher's poll()
 //   flush()        after the dispatcher's flush(), before the sockets' sends
 #pragma once
 
@@ -26,9 +27,11 @@ class RingTransport final : public ShardTransport, private Http2Channels {
 
   [[nodiscard]] std::unique_ptr<ShardChannel> open(const std::string& address,
                                                    Waker& waker) override;
-  void begin_turn(Now now);
+  void begin_turn(Now now) noexcept { clock_.now_ns = now.mono_ns; }
+  // Deadlines, and connections to be made again.
+  void look_around();
   void flush();
-  // When begin_turn() has something to do even if nothing happens; INT64_MAX for never.
+  // When look_around() has something to do even if nothing happens; INT64_MAX for never.
   [[nodiscard]] int64_t next_deadline_ns() const noexcept;
 
  private:

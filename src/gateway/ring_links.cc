@@ -177,9 +177,10 @@ RingLinks::~RingLinks() = default;
 
 void RingLinks::begin_turn(std::span<const net::Completion> completions, Now now) {
   transport_.begin_turn(now);
-  settle_pending();
   table_.process(completions, now);
   table_.release_received();
+  settle_pending();
+  transport_.look_around();
 }
 
 void RingLinks::flush() {

@@ -125,6 +125,7 @@ class Http2ChannelTest : public ::testing::Test {
   void turn(int64_t later_ns = 0) {
     now_.mono_ns += later_ns;
     transport_.begin_turn(now_);
+    transport_.look_around();
     if (channel_ != nullptr && channel_->has_events()) take();
     transport_.flush();
     for (size_t i = 0; i < pipes_.ends.size(); ++i) {

@@ -109,6 +109,7 @@ class Gateway {
   void turn(int64_t later_ns) {
     now_.mono_ns += later_ns;
     transport_.begin_turn(now_);
+    transport_.look_around();
     if (channel_ != nullptr && choices_.below(3) != 0) take();
     transport_.flush();
     for (const auto& end : pipes_.ends) (void)end->take();
