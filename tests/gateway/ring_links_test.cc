@@ -196,10 +196,9 @@ TEST_F(RingLinksTest, APipeMayGoInsideItsEvents) {
       gone = true;
     };
     pipe = links_->connect("127.0.0.1:" + std::to_string(port_), events);
-    if (place == &Events::at_bytes) {
-      accept();
-      ASSERT_EQ(::write(peer_.get(), "x", 1), 1);
-    }
+    ASSERT_TRUE(run_until([&] { return events.opened == 1; }));
+    accept();
+    ASSERT_EQ(::write(peer_.get(), "x", 1), 1);
     ASSERT_TRUE(run_until([&] { return gone; }));
     for (int i = 0; i < 5; ++i) turn();
     EXPECT_TRUE(events.closed.empty());
