@@ -26,6 +26,11 @@ namespace ringway {
   X(kReceiveBuffersExhausted, "receive_buffers_exhausted")     \
   X(kBytesReceived, "bytes_received")                          \
   X(kBytesSent, "bytes_sent")                                  \
+  X(kConnects, "connects")                                     \
+  X(kConnectErrors, "connect_errors")                          \
+  X(kLinksClosed, "links_closed")                              \
+  X(kLinkBytesReceived, "link_bytes_received")                 \
+  X(kLinkBytesSent, "link_bytes_sent")                         \
   X(kSendErrors, "send_errors")                                \
   X(kSendQueueOverflows, "send_queue_overflows")               \
   X(kInboxOverflows, "inbox_overflows")                        \

@@ -94,6 +94,29 @@ inline constexpr int64_t kLinkRetireNs =
     30LL * 1'000'000'000;  // a removed shard's window may drain
 static_assert(kStreamWindowMax <= kWindowMessagesMax);
 
+// Links over the worker's own ring.
+inline constexpr int64_t kLinkConnectTimeoutNs = 3LL * 1'000'000'000;  // each address of a shard
+inline constexpr int64_t kLinkConnectPauseMinNs = 50LL * 1'000'000;  // between failed connections,
+inline constexpr int64_t kLinkConnectPauseMaxNs = 1'000'000'000;     // doubling
+inline constexpr int64_t kLinkPingNs = 310LL * 1'000'000'000;        // heard nothing: ask
+inline constexpr int64_t kLinkPingAnswerNs = 10LL * 1'000'000'000;
+// Sent and not acknowledged by the kernel of the other side for so long: the connection is dead.
+inline constexpr int64_t kLinkUserTimeoutNs = 10LL * 1'000'000'000;
+inline constexpr size_t kLinkQueueBytesMax = 1024 * 1024;  // bytes on their way, per connection
+inline constexpr size_t kLinkQueueLowBytes = 128 * 1024;   // below it a write counts as written
+inline constexpr int32_t kLinkStreamWindow = 1024 * 1024;  // received and not taken, per stream
+inline constexpr int32_t kLinkConnectionWindow = 16 * 1024 * 1024;
+inline constexpr uint32_t kLinkFrameBytesMax = 64 * 1024;  // of one HTTP/2 frame, either way
+inline constexpr size_t kLinkHeaderBytesMax = 16 * 1024;   // of one answer's headers
+inline constexpr size_t kLinkReserveBytesMax = 64 * 1024;  // on a length's word alone
+inline constexpr size_t kLinkDrainingMax =
+    4;  // connections that a shard closes after their streams
+inline constexpr uint32_t kLinkConnectionsMax = 8 * 1024;  // per worker
+static_assert(kLinkConnectTimeoutNs < kWelcomeTimeoutNs);
+static_assert(kLinkQueueLowBytes < kLinkQueueBytesMax);
+static_assert(kLinkFrameBytesMax + 9 <= kLinkQueueBytesMax - kLinkQueueLowBytes);
+static_assert(static_cast<size_t>(kLinkStreamWindow) <= kLinkEventBytesMax);
+
 // A connection that waits is read on until this much is parked; then reading stops.
 inline constexpr size_t kParkedBytesUnpaused = 16 * 1024;
 // Input of all connections of a worker that waits or is not complete.

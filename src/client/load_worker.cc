@@ -238,6 +238,7 @@ void LoadWorker::on_closed(net::ConnectionHandle handle, net::CloseReason reason
       return lose(*client, "the server does not read");
     case net::CloseReason::kNone:
     case net::CloseReason::kError:
+    case net::CloseReason::kNotReached:
       return lose(*client, "socket error");
   }
 }

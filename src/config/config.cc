@@ -96,6 +96,7 @@ void describe_general(const Config& config, Description& out) {
   out.add("Session.Target", config.session.target.empty() ? "none" : config.session.target);
   out.list("Session.Etcd.Hosts", config.session.etcd.hosts, "none", identity);
   out.add("Session.Timeout", fmt::format("{}ms", config.session.timeout_ms));
+  out.add("Ringway.Session.Link", config.session.link == LinkKind::kRing ? "ring" : "grpc");
   const LogOptions log = log_options(config);
   out.add("Log", fmt::format("{} to {}, {}", level_name(log.level),
                              log.file_path.empty() ? "standard error" : log.file_path,

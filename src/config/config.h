@@ -41,6 +41,9 @@ struct RsaKey {
   friend bool operator==(const RsaKey&, const RsaKey&) = default;
 };
 
+// What carries streams and calls to the shards.
+enum class LinkKind : uint8_t { kRing, kGrpc };
+
 enum class Protocol : uint8_t { kTcp, kWebsocket, kHttp };
 [[nodiscard]] std::string_view to_string(Protocol protocol) noexcept;
 
@@ -65,6 +68,7 @@ struct Session {
   std::string target;                                     // a gRPC target; one shard per address
   Etcd etcd;                                              // what it leaves out comes from the top
   int64_t timeout_ms = 2000;                              // one call to a shard
+  LinkKind link = LinkKind::kRing;                        // Ringway.Session.Link
 
   friend bool operator==(const Session&, const Session&) = default;
 };

@@ -66,6 +66,13 @@ void read_workers(Document& document, Section& ringway, Workers& workers) {
   section.close();
 }
 
+void read_link(Section& ringway, Session& session) {
+  Section section = ringway.child("Session");
+  read_word<LinkKind>(section, "Link", session.link,
+                      {{"ring", LinkKind::kRing}, {"grpc", LinkKind::kGrpc}});
+  section.close();
+}
+
 void read_limits(Document& document, Section& ringway, Limits& limits) {
   Section section = ringway.child("Limits");
   read_byte_limit(section, "FrameBytes", limits.frame_bytes,
@@ -157,6 +164,7 @@ void read_crypto(Section& ringway, Crypto& crypto) {
 void read_ringway_keys(Document& document, Section& root, Config& config) {
   Section ringway = root.child("Ringway");
   read_workers(document, ringway, config.workers);
+  read_link(ringway, config.session);
   read_limits(document, ringway, config.limits);
   read_timeouts(ringway, config.timeouts);
   read_transports(document, ringway, config.transports);

@@ -88,7 +88,8 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   const GatewayOptions options_;
   SharedContext shared_;
   std::unique_ptr<AddressBudget> budget_;
-  std::unique_ptr<cluster::ShardTransport> transport_;
+  std::unique_ptr<cluster::ShardTransport> transport_;  // null: each worker has its own
+  NameResolver resolver_;
   std::unique_ptr<cluster::Discovery> discovery_;
   cluster::NodeSet shards_;  // what was known before the workers started
   std::vector<std::unique_ptr<Seat>> seats_;
@@ -207,7 +208,10 @@ std::string GatewayImpl::make_workers() {
     options.dispatcher.worker = i;
     options.dispatcher.server_id = server_id_;
     options.dispatcher.call_timeout_ns = config.session.timeout_ms * kNsPerMs;
-    seat.worker = std::make_unique<Worker>(options, std::move(created.ring), shared_, *transport_);
+    seat.worker =
+        transport_ == nullptr
+            ? std::make_unique<Worker>(options, std::move(created.ring), shared_, resolver_)
+            : std::make_unique<Worker>(options, std::move(created.ring), shared_, *transport_);
   }
   for (const auto& seat : seats_) {
     if (std::string error = open_listeners(*seat); !error.empty()) return error;
@@ -330,7 +334,10 @@ void GatewayImpl::take_nodes(const cluster::NodeSet& nodes) {
 std::string GatewayImpl::bring_up() {
   if (std::string error = make_shared_context(); !error.empty()) return error;
   if (std::string error = find_shards(); !error.empty()) return error;
-  transport_ = cluster::make_grpc_transport();
+  const bool ring_links = options_.config.session.link == config::LinkKind::kRing;
+  if (!ring_links) transport_ = cluster::make_grpc_transport();
+  log_info("gateway", "links to the shards: {}",
+           ring_links ? "HTTP/2 on the workers' rings" : "the gRPC library");
   // First, because its port is part of the name that shards know us by.
   if (std::string error = start_service(); !error.empty()) return error;
   server_id_ = options_.server_id.empty()

@@ -15,9 +15,19 @@ constexpr int64_t kBacklogWaitNs = kNsPerMs;
 
 Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
                const SharedContext& shared, cluster::ShardTransport& transport)
+    : Worker(options, std::move(ring), shared, &transport, nullptr) {}
+
+Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
+               const SharedContext& shared, NameResolver& resolver)
+    : Worker(options, std::move(ring), shared, nullptr, &resolver) {}
+
+Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
+               const SharedContext& shared, cluster::ShardTransport* transport,
+               NameResolver* resolver)
     : options_(options),
       shared_(shared),
       transport_(transport),
+      resolver_(resolver),
       ring_(std::move(ring)),
       inbox_(kInboxMessages, ring_->waker()),
       completions_(kTurnCompletionsMax) {}
@@ -30,6 +40,7 @@ Worker::~Worker() {
   flow_->abandon();
   ring_->stop();
   table_.reset();
+  links_.reset();
 }
 
 std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
@@ -38,8 +49,12 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
   now_ = now;
   flow_ = std::make_unique<Flow>(options_.index, shared_, counters_);
   table_ = std::make_unique<net::ConnectionTable>(options_.table, *ring_, *flow_, counters_, now);
-  dispatcher_ = std::make_unique<cluster::Dispatcher>(options_.dispatcher, transport_, *flow_,
-                                                      ring_->waker(), counters_);
+  if (transport_ == nullptr) {
+    links_ = std::make_unique<RingLinks>(*ring_, *resolver_, counters_, now);
+  }
+  dispatcher_ = std::make_unique<cluster::Dispatcher>(
+      options_.dispatcher, links_ != nullptr ? links_->transport() : *transport_, *flow_,
+      ring_->waker(), counters_);
   flow_->attach(*table_, *dispatcher_);
   flow_->begin_turn(now);
   dispatcher_->set_shards(shards);
@@ -61,7 +76,8 @@ bool Worker::post(WorkerMessage&& message) {
 int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
   if (flow_->has_work() || inbox_.has_message()) return 0;
   if (flow_->has_backlog()) return std::min(wait_ns_max, kBacklogWaitNs);
-  const int64_t next_ns = std::min(table_->next_wake_ns(), dispatcher_->next_deadline_ns());
+  int64_t next_ns = std::min(table_->next_wake_ns(), dispatcher_->next_deadline_ns());
+  if (links_ != nullptr) next_ns = std::min(next_ns, links_->next_wake_ns());
   if (next_ns == net::kNoDeadline) return wait_ns_max;
   const int64_t until_ns = std::max<int64_t>(next_ns - now_.mono_ns, 0);
   return wait_ns_max == net::kWaitForever ? until_ns : std::min(until_ns, wait_ns_max);
@@ -73,6 +89,7 @@ void Worker::work(std::span<const net::Completion> completions, Now now) {
   flow_->begin_turn(now);
 
   table_->process(completions, now);
+  if (links_ != nullptr) links_->begin_turn(completions, now);
   flow_->open_and_route();
   table_->release_received();
 
@@ -88,9 +105,11 @@ void Worker::work(std::span<const net::Completion> completions, Now now) {
   flow_->open_and_route();
 
   flow_->finish_turn();
-  table_->flush_sends();
   dispatcher_->flush(now);
+  if (links_ != nullptr) links_->flush();
+  table_->flush_sends();
   table_->expire(now);
+  if (links_ != nullptr) links_->expire(now);
 }
 
 }  // namespace ringway::gateway

@@ -3,15 +3,15 @@
 //
 //   1  submit and wait     ring.turn()
 //   2  read the clock      once
-//   3  receive             table.process() -> flow
+//   3  receive             table.process() -> flow, links.begin_turn() -> shard links
 //   4  open                flow.open_and_route()
 //   5  route               (the same call)
 //   6  inbox               messages of other threads, events of the shards, a slice of large
 //   messages,
 //                          and what these let go on
 //   7  seal                flow.finish_turn()
-//   8  send                table.flush_sends(), dispatcher.flush()
-//   9  expire              table.expire()
+//   8  send                dispatcher.flush(), links.flush(), table.flush_sends()
+//   9  expire              table.expire(), links.expire()
 //
 // A Worker is made on any thread and then belongs to the one that calls start() and turn(). Only
 // post() and stop() may be called from elsewhere.
@@ -26,6 +26,8 @@
 #include "cluster/dispatcher.h"
 #include "cluster/shard_transport.h"
 #include "gateway/flow.h"
+#include "gateway/name_resolver.h"
+#include "gateway/ring_links.h"
 #include "gateway/worker_message.h"
 #include "net/connection_table.h"
 #include "net/inbox.h"
@@ -44,6 +46,9 @@ class Worker {
   // `shared` and `transport` outlive the worker.
   Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring, const SharedContext& shared,
          cluster::ShardTransport& transport);
+  // With links to the shards on its own ring.
+  Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring, const SharedContext& shared,
+         NameResolver& resolver);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -74,18 +79,22 @@ class Worker {
   [[nodiscard]] Flow& flow() noexcept { return *flow_; }
 
  private:
+  Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring, const SharedContext& shared,
+         cluster::ShardTransport* transport, NameResolver* resolver);
   [[nodiscard]] int64_t wait_ns(int64_t wait_ns_max) const noexcept;
   void work(std::span<const net::Completion> completions, Now now);
 
   const WorkerOptions options_;
   const SharedContext& shared_;
-  cluster::ShardTransport& transport_;
+  cluster::ShardTransport* const transport_;  // null: links_ has it
+  NameResolver* const resolver_;              // null: transport_ is given
   CounterBlock counters_;
   std::unique_ptr<net::Ring> ring_;
   net::Inbox<WorkerMessage> inbox_;
   std::atomic<size_t> inbox_bytes_{0};  // of messages for clients in it
   std::unique_ptr<Flow> flow_;
   std::unique_ptr<net::ConnectionTable> table_;
+  std::unique_ptr<RingLinks> links_;
   std::unique_ptr<cluster::Dispatcher> dispatcher_;
   std::vector<net::Completion> completions_;
   Now now_;  // of the last turn

@@ -49,6 +49,7 @@ Chunk* ChunkPool::take(size_t bytes) {
 
 void ChunkPool::give_back(Chunk* chunk) noexcept {
   bytes_in_use_ -= chunk->capacity;
+  if (cleanse_) cleanse(chunk->data(), chunk->end);
   if (chunk->size_class == kOwnSize || bytes_idle_ + chunk->capacity > kIdleBytesMax) {
     std::free(chunk);
     return;

@@ -31,7 +31,8 @@ class ChunkPool {
   static constexpr std::array<uint32_t, 3> kChunkBytes = {1024, 8 * 1024, 64 * 1024};
   static constexpr size_t kIdleBytesMax = 16 * 1024 * 1024;
 
-  ChunkPool() = default;
+  // `cleanse`: what a chunk held is overwritten when it is given back.
+  explicit ChunkPool(bool cleanse = false) noexcept : cleanse_(cleanse) {}
   ~ChunkPool();
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
@@ -46,6 +47,7 @@ class ChunkPool {
  private:
   static constexpr uint8_t kOwnSize = 3;
 
+  const bool cleanse_;
   std::array<Chunk*, 3> idle_{};
   size_t bytes_in_use_ = 0;
   size_t bytes_idle_ = 0;

@@ -8,7 +8,8 @@ constexpr unsigned bit(ConnectionState state) noexcept {
 }
 
 // By state: where it may go.
-constexpr std::array<unsigned, 7> kEdges = {
+constexpr std::array<unsigned, 8> kEdges = {
+    /* kConnecting */ bit(ConnectionState::kOpen) | bit(ConnectionState::kJoining),
     /* kOpen */ bit(ConnectionState::kFlushing) | bit(ConnectionState::kDetaching) |
         bit(ConnectionState::kJoining),
     /* kFlushing */ bit(ConnectionState::kLingering) | bit(ConnectionState::kJoining),

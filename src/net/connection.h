@@ -1,6 +1,8 @@
 // net/connection: the state of one socket in a ConnectionTable. Plain data; the table holds the
 // logic.
 //
+//   kConnecting --connected--> kOpen; --refused, timeout, close()--> kJoining
+//
 //   kOpen ----close(kFlush), end of stream---> kFlushing --all sent--> kLingering
 //     |  \                                        |  \                    |
 //     |   detach()                   kNow, error, |   \ peer finished     | peer finished,
@@ -28,6 +30,7 @@
 namespace ringway::net {
 
 enum class ConnectionState : uint8_t {
+  kConnecting,
   kOpen,
   kFlushing,
   kLingering,
@@ -44,6 +47,7 @@ enum class CloseReason : uint8_t {
   kPeerClosed,  // end of the stream
   kPeerReset,   // ECONNRESET, EPIPE, ETIMEDOUT ...
   kError,       // any other error of the socket
+  kNotReached,  // connect() failed or took too long
 };
 
 // Deadlines that a connection may have at the same time. net attaches no meaning to the first five.
@@ -53,11 +57,13 @@ enum class TimerKind : uint8_t {
   kFrame,
   kIdle,
   kKeyLookup,
-  kDrain,  // the table's own: bounds kFlushing and kLingering
+  kDrain,  // the table's own: bounds kConnecting, kFlushing and kLingering
 };
 inline constexpr size_t kTimerKinds = 6;
 
 struct Connection {
+  explicit Connection(ConnectionState start = ConnectionState::kOpen) noexcept : state_(start) {}
+
   SendQueue output;
   void* context = nullptr;                             // the owner's, untouched here
   std::array<uint32_t, kTimerKinds> deadline_ticks{};  // 0: none; see ConnectionTable::set_deadline
@@ -74,6 +80,8 @@ struct Connection {
   bool cancel_receive_in_kernel : 1 = false;
   bool cancel_send_in_kernel : 1 = false;
   bool close_in_kernel : 1 = false;
+  bool connect_in_kernel : 1 = false;
+  bool cancel_connect_in_kernel : 1 = false;
 
   bool want_receive : 1 = true;    // false: paused, or closing
   bool peer_finished : 1 = false;  // end of stream seen
@@ -88,11 +96,12 @@ struct Connection {
   void set_state(ConnectionState to) noexcept;
   [[nodiscard]] bool any_in_kernel() const noexcept {
     return receive_in_kernel || send_in_kernel || shutdown_in_kernel || cancel_receive_in_kernel ||
-           cancel_send_in_kernel || close_in_kernel;
+           cancel_send_in_kernel || close_in_kernel || connect_in_kernel ||
+           cancel_connect_in_kernel;
   }
 
  private:
-  ConnectionState state_ = ConnectionState::kOpen;
+  ConnectionState state_;
 };
 
 static_assert(sizeof(Connection) <= 128, "an idle connection stays small");

@@ -49,6 +49,7 @@ ConnectionTable::ConnectionTable(const ConnectionTableOptions& options, Ring& ri
       counters_(counters),
       now_(now),
       slab_(options.connections_max),
+      pool_(options.cleanse_output),
       wheel_(now.mono_ns) {}
 
 ConnectionTable::~ConnectionTable() {
@@ -67,7 +68,9 @@ void ConnectionTable::process(std::span<const Completion> completions, Now now) 
   now_ = now;
   retry_accepts();
   settle_pending();
-  for (const Completion& completion : completions) on_completion(completion);
+  for (const Completion& completion : completions) {
+    if (user_of(completion.user_data) == options_.user) on_completion(completion);
+  }
 }
 
 void ConnectionTable::on_completion(const Completion& completion) {
@@ -110,6 +113,14 @@ void ConnectionTable::on_completion(const Completion& completion) {
       connection.cancel_send_in_kernel = false;
       on_cancel_completion(handle, connection, connection.send_in_kernel, completion.result);
       break;
+    case RingOp::kConnect:
+      connection.connect_in_kernel = false;
+      on_connect_completion(handle, connection, completion.result);
+      break;
+    case RingOp::kCancelConnect:
+      connection.cancel_connect_in_kernel = false;
+      on_cancel_completion(handle, connection, connection.connect_in_kernel, completion.result);
+      break;
     case RingOp::kClose:
       connection.close_in_kernel = false;
       advance(handle, connection);
@@ -124,7 +135,7 @@ void ConnectionTable::on_receive_completion(ConnectionHandle handle, Connection&
   if (!completion.more) connection.receive_in_kernel = false;
   if (completion.result > 0) {
     const auto size = static_cast<size_t>(completion.result);
-    counters_.add(Counter::kBytesReceived, size);
+    counters_.add(of_user(Counter::kBytesReceived, Counter::kLinkBytesReceived), size);
     if (is_live(connection)) handler_.on_bytes(handle, ring_.buffer(completion.buffer_id, size));
   } else if (completion.result == 0) {
     connection.peer_finished = true;
@@ -151,7 +162,8 @@ void ConnectionTable::on_send_completion(ConnectionHandle handle, Connection& co
                                          int32_t result) {
   const ConnectionState state = connection.state();
   if (result > 0) {
-    counters_.add(Counter::kBytesSent, static_cast<uint64_t>(result));
+    counters_.add(of_user(Counter::kBytesSent, Counter::kLinkBytesSent),
+                  static_cast<uint64_t>(result));
     connection.output.consume(pool_, static_cast<size_t>(result));
     if (connection.output.committed_bytes() > 0) mark_dirty(handle, connection);
   } else if (result == -ECANCELED || is_retry(-result)) {
@@ -160,6 +172,21 @@ void ConnectionTable::on_send_completion(ConnectionHandle handle, Connection& co
     counters_.add(Counter::kSendErrors);
     if (is_live(connection) || state == ConnectionState::kFlushing) {
       begin_close(handle, connection, reason_of(-result), CloseMode::kNow);
+    }
+  }
+  advance(handle, connection);
+}
+
+void ConnectionTable::on_connect_completion(ConnectionHandle handle, Connection& connection,
+                                            int32_t result) {
+  if (connection.state() == ConnectionState::kConnecting) {
+    clear_timers(handle.slot, connection);
+    if (result == 0 || result == -EISCONN) {
+      connection.set_state(ConnectionState::kOpen);
+      handler_.on_connected(handle);
+    } else {
+      counters_.add(Counter::kConnectErrors);
+      begin_close(handle, connection, CloseReason::kNotReached, CloseMode::kNow);
     }
   }
   advance(handle, connection);
@@ -207,7 +234,7 @@ void ConnectionTable::start_send(ConnectionHandle handle, Connection& connection
   iovec pieces[kSendGatherMax];
   const size_t count = connection.output.gather(pieces);
   if (count == 0) return;
-  ring_.queue_send(connection.fd, std::span(pieces, count), make_user_data(RingOp::kSend, handle));
+  ring_.queue_send(connection.fd, std::span(pieces, count), user_data(RingOp::kSend, handle));
   connection.send_in_kernel = true;
 }
 
@@ -353,7 +380,12 @@ void ConnectionTable::fire_timers(uint32_t slot) {
 }
 
 void ConnectionTable::on_drain_timer(ConnectionHandle handle, Connection& connection) {
-  if (connection.state() != ConnectionState::kLingering) counters_.add(Counter::kTimeoutDrain);
+  if (connection.state() == ConnectionState::kConnecting) {
+    counters_.add(Counter::kConnectErrors);
+    connection.reason = CloseReason::kNotReached;
+  } else if (connection.state() != ConnectionState::kLingering) {
+    counters_.add(Counter::kTimeoutDrain);
+  }
   if (connection.reason == CloseReason::kNone) connection.reason = CloseReason::kLocal;
   begin_join(handle, connection);
 }

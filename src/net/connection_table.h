@@ -22,9 +22,9 @@
 // connection ends (on_closed) in a later process() than the one in which close() was called or its
 // last bytes were given.
 //
-// Life of a connection as the handler sees it: on_accept() or a successful adopt(); then any number
-// of events; then exactly one of on_closed() or on_detached(). In either of these the handle is
-// still good for context() and peer(); afterwards it is stale.
+// Life of a connection as the handler sees it: on_accept(), a successful adopt(), or connect() and
+// on_connected(); then any number of events; then exactly one of on_closed() or on_detached(). In
+// either of these the handle is still good for context() and peer(); afterwards it is stale.
 #pragma once
 
 #include <cstdint>
@@ -73,6 +73,9 @@ class ConnectionHandler {
   virtual void on_timer(ConnectionHandle handle, TimerKind kind) = 0;
   virtual void on_closed(ConnectionHandle handle, CloseReason reason) = 0;
   virtual void on_detached(ConnectionHandle handle, DetachedSocket&& socket) = 0;
+  // What connect() began is open; only a table that connects needs it. When it failed, on_closed()
+  // comes instead.
+  virtual void on_connected(ConnectionHandle handle) { (void)handle; }
 };
 
 struct ConnectionTableOptions {
@@ -82,6 +85,12 @@ struct ConnectionTableOptions {
   size_t output_low_bytes = kOutputBytesPerConnection / 4;
   int64_t drain_ns = 10 * kNsPerSecond;  // longest kFlushing
   int64_t linger_ns = kLingerNs;         // longest kLingering
+  int64_t connect_ns = kLinkConnectTimeoutNs;
+  int connect_user_timeout_ms = 0;  // TCP_USER_TIMEOUT of what connect() makes; 0: the system's
+  // Two tables may share a ring when they differ in this; each takes the completions of its own.
+  RingUser user = RingUser::kClients;
+  // Output is overwritten once it is sent: it may hold secrets.
+  bool cleanse_output = false;
 };
 
 class ConnectionTable {
@@ -137,6 +146,10 @@ class ConnectionTable {
   void close(ConnectionHandle handle, CloseMode mode);
   void close_all(CloseMode mode);
 
+  // Begins a connection; it takes output from on_connected() on. Before that close() gives it up.
+  // An invalid handle when the table is full or the process has no descriptor left (counted).
+  [[nodiscard]] ConnectionHandle connect(const SocketAddress& address);
+
   // Takes the connection out of this table: reading stops, what arrives meanwhile still comes by
   // on_bytes, then on_detached() hands the socket over (or on_closed(), when it was closed
   // meanwhile). Waits for commit() of what is reserved.
@@ -179,6 +192,7 @@ class ConnectionTable {
   void on_receive_completion(ConnectionHandle handle, Connection& connection,
                              const Completion& completion);
   void on_send_completion(ConnectionHandle handle, Connection& connection, int32_t result);
+  void on_connect_completion(ConnectionHandle handle, Connection& connection, int32_t result);
   void start_send(ConnectionHandle handle, Connection& connection);
   void mark_dirty(ConnectionHandle handle, Connection& connection);
   void tell_drained(ConnectionHandle handle, Connection& connection);
@@ -192,7 +206,8 @@ class ConnectionTable {
   void on_accept_error(Listener& listener, int error);
   void settle_listener(Listener& listener, uint16_t index);
   void retry_accepts();
-  ConnectionHandle admit(int fd, const PeerAddress& peer, uint16_t listener);
+  ConnectionHandle admit(int fd, const PeerAddress& peer, uint16_t listener,
+                         ConnectionState state = ConnectionState::kOpen);
 
   // connection_table_close.cc: how they go. settle_*() reconcile what the kernel does with what the
   // state wants, without events; only advance(), which process() alone calls, may lead to one.
@@ -201,6 +216,7 @@ class ConnectionTable {
   void settle_flush(ConnectionHandle handle, Connection& connection);
   void settle_join(ConnectionHandle handle, Connection& connection);
   void cancel_send(ConnectionHandle handle, Connection& connection);
+  void cancel_connect(ConnectionHandle handle, Connection& connection);
   void begin_close(ConnectionHandle handle, Connection& connection, CloseReason reason,
                    CloseMode mode);
   void begin_join(ConnectionHandle handle, Connection& connection);
@@ -211,6 +227,13 @@ class ConnectionTable {
   void finish_detach(ConnectionHandle handle, Connection& connection);
   void finish_close(ConnectionHandle handle, Connection& connection);
   void recycle(ConnectionHandle handle, Connection& connection);
+
+  [[nodiscard]] uint64_t user_data(RingOp op, ConnectionHandle handle) const noexcept {
+    return make_user_data(op, handle, options_.user);
+  }
+  [[nodiscard]] Counter of_user(Counter clients, Counter links) const noexcept {
+    return options_.user == RingUser::kLinks ? links : clients;
+  }
 
   const ConnectionTableOptions options_;
   Ring& ring_;

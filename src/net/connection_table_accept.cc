@@ -1,4 +1,4 @@
-// How connections come: accepting with back-off, and adopting from another table.
+// How connections come: accepting with back-off, connecting, and adopting from another table.
 #include <algorithm>
 #include <cerrno>
 
@@ -37,17 +37,17 @@ void ConnectionTable::settle_listener(Listener& listener, uint16_t index) {
   if (!listener.fd.valid()) return;
   if (accepting_) {
     if (listener.accept_in_kernel || listener.retry_at_ns != kNoDeadline) return;
-    ring_.queue_accept(listener.fd.get(), make_user_data(RingOp::kAccept, listener_handle(index)));
+    ring_.queue_accept(listener.fd.get(), user_data(RingOp::kAccept, listener_handle(index)));
     listener.accept_in_kernel = true;
     return;
   }
   if (listener.accept_in_kernel && !listener.cancel_in_kernel) {
-    ring_.queue_cancel(make_user_data(RingOp::kAccept, listener_handle(index)),
-                       make_user_data(RingOp::kCancelAccept, listener_handle(index)));
+    ring_.queue_cancel(user_data(RingOp::kAccept, listener_handle(index)),
+                       user_data(RingOp::kCancelAccept, listener_handle(index)));
     listener.cancel_in_kernel = true;
   }
   if (!listener.accept_in_kernel && !listener.cancel_in_kernel) {
-    ring_.queue_close(listener.fd.release(), make_user_data(RingOp::kClose, {}));
+    ring_.queue_close(listener.fd.release(), user_data(RingOp::kClose, {}));
   }
 }
 
@@ -63,7 +63,7 @@ void ConnectionTable::on_accept_completion(uint16_t index, const Completion& com
       // Refused at once rather than left in the backlog: the client learns it and tries again, and
       // with SO_REUSEPORT probably elsewhere.
       if (accepting_) counters_.add(Counter::kConnectionsRefusedFull);
-      ring_.queue_close(fd, make_user_data(RingOp::kClose, {}));
+      ring_.queue_close(fd, user_data(RingOp::kClose, {}));
     } else {
       const ConnectionHandle handle = admit(fd, ring_.peer_address(fd), index);
       counters_.add(Counter::kConnectionsAccepted);
@@ -94,8 +94,9 @@ void ConnectionTable::retry_accepts() {
   }
 }
 
-ConnectionHandle ConnectionTable::admit(int fd, const PeerAddress& peer, uint16_t listener) {
-  const ConnectionHandle handle = slab_.emplace();
+ConnectionHandle ConnectionTable::admit(int fd, const PeerAddress& peer, uint16_t listener,
+                                        ConnectionState state) {
+  const ConnectionHandle handle = slab_.emplace(state);
   RW_ASSERT(handle.valid());
   Connection& connection = *slab_.get(handle);
   connection.fd = fd;
@@ -103,6 +104,23 @@ ConnectionHandle ConnectionTable::admit(int fd, const PeerAddress& peer, uint16_
   connection.listener = listener;
   if (handle.slot >= generations_.size()) generations_.resize(handle.slot + 1);
   generations_[handle.slot] = handle.generation;
+  return handle;
+}
+
+ConnectionHandle ConnectionTable::connect(const SocketAddress& address) {
+  const int fd =
+      slab_.full() ? -EMFILE : ring_.open_socket(address, options_.connect_user_timeout_ms);
+  if (fd < 0) {
+    counters_.add(Counter::kConnectErrors);
+    return {};
+  }
+  const ConnectionHandle handle =
+      admit(fd, PeerAddress::from_sockaddr(address.get()), 0, ConnectionState::kConnecting);
+  Connection& connection = *slab_.get(handle);
+  counters_.add(Counter::kConnects);
+  set_timer(handle.slot, connection, TimerKind::kDrain, now_.mono_ns + options_.connect_ns);
+  ring_.queue_connect(fd, address, user_data(RingOp::kConnect, handle));
+  connection.connect_in_kernel = true;
   return handle;
 }
 

@@ -49,6 +49,9 @@ void ConnectionTable::close(ConnectionHandle handle, CloseMode mode) {
   Connection* connection = slab_.get(handle);
   if (connection == nullptr) return;
   switch (connection->state()) {
+    case ConnectionState::kConnecting:
+      begin_close(handle, *connection, CloseReason::kLocal, CloseMode::kNow);
+      break;
     case ConnectionState::kOpen:
     case ConnectionState::kDetaching:
       begin_close(handle, *connection, CloseReason::kLocal, mode);
@@ -118,12 +121,12 @@ void ConnectionTable::settle_receive(ConnectionHandle handle, Connection& connec
   // A cancel in the kernel names the receive it was meant for by user_data: a new receive must not
   // be queued before that cancel is over.
   if (connection.cancel_receive_in_kernel) return;
-  const uint64_t receive = make_user_data(RingOp::kReceive, handle);
+  const uint64_t receive = user_data(RingOp::kReceive, handle);
   if (wanted && !connection.receive_in_kernel && !connection.in_starved_list) {
     ring_.queue_receive(connection.fd, receive);
     connection.receive_in_kernel = true;
   } else if (!wanted && connection.receive_in_kernel) {
-    ring_.queue_cancel(receive, make_user_data(RingOp::kCancelReceive, handle));
+    ring_.queue_cancel(receive, user_data(RingOp::kCancelReceive, handle));
     connection.cancel_receive_in_kernel = true;
   }
 }
@@ -137,24 +140,31 @@ void ConnectionTable::settle_flush(ConnectionHandle handle, Connection& connecti
   }
   connection.set_state(ConnectionState::kLingering);
   set_timer(handle.slot, connection, TimerKind::kDrain, now_.mono_ns + options_.linger_ns);
-  ring_.queue_shutdown(connection.fd, SHUT_WR, make_user_data(RingOp::kShutdown, handle));
+  ring_.queue_shutdown(connection.fd, SHUT_WR, user_data(RingOp::kShutdown, handle));
   connection.shutdown_in_kernel = true;
 }
 
 void ConnectionTable::settle_join(ConnectionHandle handle, Connection& connection) {
   settle_receive(handle, connection);
   cancel_send(handle, connection);
+  cancel_connect(handle, connection);
   if (connection.any_in_kernel()) return;
   connection.set_state(ConnectionState::kClosing);
-  ring_.queue_close(connection.fd, make_user_data(RingOp::kClose, handle));
+  ring_.queue_close(connection.fd, user_data(RingOp::kClose, handle));
   connection.close_in_kernel = true;
 }
 
 void ConnectionTable::cancel_send(ConnectionHandle handle, Connection& connection) {
   if (!connection.send_in_kernel || connection.cancel_send_in_kernel) return;
-  ring_.queue_cancel(make_user_data(RingOp::kSend, handle),
-                     make_user_data(RingOp::kCancelSend, handle));
+  ring_.queue_cancel(user_data(RingOp::kSend, handle), user_data(RingOp::kCancelSend, handle));
   connection.cancel_send_in_kernel = true;
+}
+
+void ConnectionTable::cancel_connect(ConnectionHandle handle, Connection& connection) {
+  if (!connection.connect_in_kernel || connection.cancel_connect_in_kernel) return;
+  ring_.queue_cancel(user_data(RingOp::kConnect, handle),
+                     user_data(RingOp::kCancelConnect, handle));
+  connection.cancel_connect_in_kernel = true;
 }
 
 void ConnectionTable::on_cancel_completion(ConnectionHandle handle, Connection& connection,
@@ -171,13 +181,15 @@ void ConnectionTable::on_cancel_completion(ConnectionHandle handle, Connection& 
   if (connection.state() == ConnectionState::kJoining && !connection.was_aborted &&
       !connection.shutdown_in_kernel) {
     connection.was_aborted = true;
-    ring_.queue_shutdown(connection.fd, SHUT_RDWR, make_user_data(RingOp::kShutdown, handle));
+    ring_.queue_shutdown(connection.fd, SHUT_RDWR, user_data(RingOp::kShutdown, handle));
     connection.shutdown_in_kernel = true;
   }
 }
 
 void ConnectionTable::advance(ConnectionHandle handle, Connection& connection) {
   switch (connection.state()) {
+    case ConnectionState::kConnecting:
+      break;
     case ConnectionState::kOpen:
       tell_drained(handle, connection);
       settle_receive(handle, connection);
@@ -235,7 +247,7 @@ void ConnectionTable::finish_detach(ConnectionHandle handle, Connection& connect
 void ConnectionTable::finish_close(ConnectionHandle handle, Connection& connection) {
   connection.fd = -1;
   connection.set_state(ConnectionState::kGone);
-  counters_.add(Counter::kConnectionsClosed);
+  counters_.add(of_user(Counter::kConnectionsClosed, Counter::kLinksClosed));
   handler_.on_closed(handle, connection.reason);
   recycle(handle, connection);
 }

@@ -38,16 +38,25 @@ enum class RingOp : uint8_t {
   kCancelAccept,
   kCancelReceive,
   kCancelSend,
+  kConnect,
+  kCancelConnect,
   kWake,  // never seen outside the ring
 };
 
-// user_data of an operation: op (8 bits), generation (24), slot (32).
-[[nodiscard]] constexpr uint64_t make_user_data(RingOp op, SlabHandle handle) noexcept {
-  return static_cast<uint64_t>(op) << 56 |
+// Whose operation it is: a worker has one table for its clients and one for its links.
+enum class RingUser : uint8_t { kClients = 0, kLinks = 1 };
+
+// user_data of an operation: user (1 bit), op (7 bits), generation (24), slot (32).
+[[nodiscard]] constexpr uint64_t make_user_data(RingOp op, SlabHandle handle,
+                                                RingUser user = RingUser::kClients) noexcept {
+  return static_cast<uint64_t>(user) << 63 | static_cast<uint64_t>(op) << 56 |
          static_cast<uint64_t>(handle.generation & kGenerationMask) << 32 | handle.slot;
 }
+[[nodiscard]] constexpr RingUser user_of(uint64_t user_data) noexcept {
+  return static_cast<RingUser>(user_data >> 63);
+}
 [[nodiscard]] constexpr RingOp op_of(uint64_t user_data) noexcept {
-  return static_cast<RingOp>(user_data >> 56);
+  return static_cast<RingOp>(user_data >> 56 & 0x7f);
 }
 [[nodiscard]] constexpr SlabHandle handle_of(uint64_t user_data) noexcept {
   return {static_cast<uint32_t>(user_data),
@@ -76,6 +85,8 @@ class Ring {
   // Multishot receive into provided buffers. A result of 0 is the end of the stream; -ENOBUFS says
   // that no buffer was left, and ends the operation without losing bytes.
   virtual void queue_receive(int fd, uint64_t user_data) = 0;
+  // Connects a descriptor of open_socket(). The address is copied; the result is 0 or -errno.
+  virtual void queue_connect(int fd, const SocketAddress& address, uint64_t user_data) = 0;
   // One gathered send of at most kSendGatherMax pieces. The result may be short.
   virtual void queue_send(int fd, std::span<const iovec> pieces, uint64_t user_data) = 0;
   // Cancels the operation queued as `target`. The target's own completion still comes; the result
@@ -98,6 +109,10 @@ class Ring {
   // lost.
   virtual void stop() = 0;
 
+  // Synchronous, cheap: a socket of the address's family, to be given to queue_connect(). Small
+  // writes leave at once, and what the peer does not acknowledge for `user_timeout_ms` ends it.
+  // A descriptor, or -errno.
+  [[nodiscard]] virtual int open_socket(const SocketAddress& address, int user_timeout_ms) = 0;
   // Synchronous, cheap: the address of the peer of a connected descriptor.
   [[nodiscard]] virtual PeerAddress peer_address(int fd) = 0;
   // Closes at once, for descriptors whose operations are over because no turn follows any more.

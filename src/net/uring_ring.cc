@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <liburing.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -110,9 +112,10 @@ struct UringRing::Impl {
   io_uring_buf_ring* buffer_ring = nullptr;
   std::vector<bool> buffer_is_out;  // handed out by a completion, not yet given back
 
-  // Headers of gathered sends: the kernel reads them during the submission only.
+  // Headers of gathered sends and addresses: the kernel reads them during the submission only.
   std::deque<GatheredSend> gathered;
   size_t gathered_used = 0;
+  std::deque<sockaddr_storage> addresses;
 
   EventWaker waker;
 };
@@ -230,6 +233,13 @@ void UringRing::queue_receive(int fd, uint64_t user_data) {
   io_uring_sqe_set_data64(sqe, user_data);
 }
 
+void UringRing::queue_connect(int fd, const SocketAddress& address, uint64_t user_data) {
+  const sockaddr_storage& kept = impl_->addresses.emplace_back(address.storage);
+  io_uring_sqe* sqe = impl_->next_sqe();
+  io_uring_prep_connect(sqe, fd, reinterpret_cast<const sockaddr*>(&kept), address.length);
+  io_uring_sqe_set_data64(sqe, user_data);
+}
+
 void UringRing::queue_send(int fd, std::span<const iovec> pieces, uint64_t user_data) {
   RW_ASSERT(!pieces.empty());
   RW_ASSERT(pieces.size() <= kSendGatherMax);
@@ -279,7 +289,10 @@ size_t UringRing::turn(std::span<Completion> out, int64_t timeout_ns) {
   const bool may_wait = timeout_ns != 0 && !has_leftover && impl_->waker.begin_sleep();
   impl_->enter(may_wait ? timeout_ns : 0);
   impl_->waker.end_sleep();
-  if (io_uring_sq_ready(&impl_->ring) == 0) impl_->gathered_used = 0;
+  if (io_uring_sq_ready(&impl_->ring) == 0) {
+    impl_->gathered_used = 0;
+    impl_->addresses.clear();
+  }
   return impl_->reap(out);
 }
 
@@ -343,6 +356,19 @@ void UringRing::give_back(std::span<const uint16_t> buffer_ids) {
                           static_cast<unsigned>(impl_->buffer_bytes), id, mask, offset++);
   }
   io_uring_buf_ring_advance(impl_->buffer_ring, offset);
+}
+
+int UringRing::open_socket(const SocketAddress& address, int user_timeout_ms) {
+  OwnedFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return -errno;
+  if (address.family() == AF_UNIX) return fd.release();
+  const int on = 1;
+  if (setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+      setsockopt(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
+                 sizeof user_timeout_ms) != 0) {
+    return -errno;
+  }
+  return fd.release();
 }
 
 PeerAddress UringRing::peer_address(int fd) {

@@ -38,6 +38,7 @@ class UringRing final : public Ring {
   [[nodiscard]] std::string start() override;
   void queue_accept(int listener_fd, uint64_t user_data) override;
   void queue_receive(int fd, uint64_t user_data) override;
+  void queue_connect(int fd, const SocketAddress& address, uint64_t user_data) override;
   void queue_send(int fd, std::span<const iovec> pieces, uint64_t user_data) override;
   void queue_cancel(uint64_t target, uint64_t user_data) override;
   void queue_shutdown(int fd, int how, uint64_t user_data) override;
@@ -46,6 +47,7 @@ class UringRing final : public Ring {
   [[nodiscard]] ByteSpan buffer(uint16_t buffer_id, size_t length) override;
   void give_back(std::span<const uint16_t> buffer_ids) override;
   void stop() override;
+  [[nodiscard]] int open_socket(const SocketAddress& address, int user_timeout_ms) override;
   [[nodiscard]] PeerAddress peer_address(int fd) override;
   void close_now(int fd) override;
   [[nodiscard]] Waker& waker() override;

@@ -1,9 +1,9 @@
-// The dispatcher over real gRPC to a real server, on each wire.
+// The dispatcher over each transport to a real gRPC server, on each wire. Which transport it is the
+// binary says: see link_harness.h.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <map>
 #include <ostream>
 #include <set>
@@ -11,34 +11,13 @@
 
 #include "base/limits.h"
 #include "cluster/grpc_shard.h"
-#include "cluster/grpc_transport.h"
+#include "cluster/link_harness.h"
 #include "cluster/recorder.h"
 
 namespace ringway::cluster {
 namespace {
 
 constexpr int64_t kGiveUpNs = 30 * kNsPerSecond;
-
-class TestWaker final : public Waker {
- public:
-  void wake() noexcept override {
-    {
-      const std::lock_guard lock(mutex_);
-      woken_ = true;
-    }
-    condition_.notify_one();
-  }
-  void sleep() {
-    std::unique_lock lock(mutex_);
-    condition_.wait_for(lock, std::chrono::milliseconds(5), [this] { return woken_; });
-    woken_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable condition_;
-  bool woken_ = false;
-};
 
 class GrpcTest : public ::testing::Test {
  protected:
@@ -49,15 +28,18 @@ class GrpcTest : public ::testing::Test {
   }
   void connect(DispatcherOptions options = {}) {
     options.server_id = "127.0.0.1:1";
-    dispatcher_ = std::make_unique<Dispatcher>(options, *transport_, events_, waker_, counters_);
+    dispatcher_ = std::make_unique<Dispatcher>(options, harness_->transport(), events_,
+                                               harness_->waker(), counters_);
     dispatcher_->set_shards({shard_->address()});
   }
 
   // One turn of a worker; none may wait for anything.
   void turn() {
     const int64_t before = read_clocks().mono_ns;
+    harness_->begin_turn(read_clocks());
     dispatcher_->poll(read_clocks());
     dispatcher_->flush(read_clocks());
+    harness_->finish_turn(read_clocks());
     longest_turn_ns_ = std::max(longest_turn_ns_, read_clocks().mono_ns - before);
   }
   template <typename Done>
@@ -66,7 +48,7 @@ class GrpcTest : public ::testing::Test {
     while (read_clocks().mono_ns < end) {
       turn();
       if (done()) return true;
-      if (!dispatcher_->has_work()) waker_.sleep();
+      if (!dispatcher_->has_work()) harness_->sleep();
     }
     return done();
   }
@@ -101,11 +83,10 @@ class GrpcTest : public ::testing::Test {
   }
 
   CounterBlock counters_;
-  TestWaker waker_;
   Recorder events_;
   int64_t longest_turn_ns_ = 0;
   std::unique_ptr<GrpcShard> shard_;
-  std::unique_ptr<ShardTransport> transport_ = make_grpc_transport();
+  std::unique_ptr<LinkHarness> harness_ = make_link_harness();
   std::unique_ptr<Dispatcher> dispatcher_;
 };
 
@@ -335,7 +316,7 @@ TEST_F(GrpcTest, ALinkMayGoWithEverythingUnderWay) {
     shard_->hold(false);
     shard_ = nullptr;
   }
-  transport_ = nullptr;  // waits for what gRPC still holds
+  harness_ = nullptr;  // waits for what is still under way
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ LIBRARIES = {
     r"lmdb\.h": {"shard"},
     r"zlib\.h": {"mtproto", "client", "shard"},
     r"murmurhash\.h": {"cluster"},
+    r"nghttp2/": {"cluster"},
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.

@@ -199,6 +199,16 @@ void SimRing::queue_receive(int fd, uint64_t user_data) {
   queue(RingOp::kReceive, fd, user_data);
 }
 
+void SimRing::queue_connect(int fd, const net::SocketAddress&, uint64_t user_data) {
+  queue(RingOp::kConnect, fd, user_data);
+}
+
+int SimRing::open_socket(const net::SocketAddress&, int) {
+  if (network_.random_.chance(options_.faults.accept_error)) return -EMFILE;
+  ClientId peer = 0;
+  return network_.connect_directly(peer);
+}
+
 void SimRing::queue_send(int fd, std::span<const iovec> pieces, uint64_t user_data) {
   for (const auto& other : in_kernel_) {
     if (other->fd == fd && other->kind == RingOp::kSend) {
@@ -325,6 +335,9 @@ void SimRing::step(Operation& operation) {
     case RingOp::kReceive:
       step_receive(operation);
       break;
+    case RingOp::kConnect:
+      step_connect(operation);
+      break;
     case RingOp::kSend:
       step_send(operation);
       break;
@@ -364,6 +377,27 @@ void SimRing::step_accept(Operation& operation) {
     const bool more = !random.chance(options_.faults.multishot_end);
     complete(operation, network_.clients_.at(backlog.front()), more);
     backlog.pop_front();
+  }
+}
+
+void SimRing::step_connect(Operation& operation) {
+  auto& socket = *network_.sockets_.at(operation.fd);
+  if (operation.is_cancelled && network_.random_.chance(50)) {
+    complete(operation, -ECANCELED, false);
+    return;
+  }
+  switch (network_.reach_) {
+    case SimNetwork::Reach::kReached:
+      network_.connected_.push_back(socket.client);
+      complete(operation, 0, false);
+      break;
+    case SimNetwork::Reach::kRefused:
+      complete(operation, -ECONNREFUSED, false);
+      break;
+    case SimNetwork::Reach::kSilent:
+      // A cancel or a shutdown ends it.
+      if (operation.is_cancelled || socket.server_shut) complete(operation, -ECANCELED, false);
+      break;
   }
 }
 

@@ -79,6 +79,11 @@ class SimNetwork {
 
   // --- Clients. Writing to a connection that is gone is allowed and does nothing.
   ClientId connect(int listener_fd);
+  // What becomes of connections that the code under test makes: reached, refused, or never
+  // answered. Those that came through are the clients of connected().
+  enum class Reach : uint8_t { kReached, kRefused, kSilent };
+  void set_reach(Reach reach) { reach_ = reach; }
+  [[nodiscard]] const std::vector<ClientId>& connected() const { return connected_; }
   // A connected pair without a listener: the server's descriptor, for adopt().
   int connect_directly(ClientId& client);
   void write(ClientId client, ByteView bytes);
@@ -125,6 +130,8 @@ class SimNetwork {
   int next_fd_ = kSimFdBase;
   std::map<int, std::unique_ptr<Socket>> sockets_;
   std::map<int, Listener> listeners_;
+  Reach reach_ = Reach::kReached;
+  std::vector<ClientId> connected_;
   std::vector<int> clients_;  // by ClientId: the server's descriptor
   std::vector<SimRing*> rings_;
   std::vector<std::string> violations_;
@@ -150,6 +157,7 @@ class SimRing final : public net::Ring {
   [[nodiscard]] std::string start() override { return ""; }
   void queue_accept(int listener_fd, uint64_t user_data) override;
   void queue_receive(int fd, uint64_t user_data) override;
+  void queue_connect(int fd, const net::SocketAddress& address, uint64_t user_data) override;
   void queue_send(int fd, std::span<const iovec> pieces, uint64_t user_data) override;
   void queue_cancel(uint64_t target, uint64_t user_data) override;
   void queue_shutdown(int fd, int how, uint64_t user_data) override;
@@ -159,6 +167,7 @@ class SimRing final : public net::Ring {
   [[nodiscard]] ByteSpan buffer(uint16_t buffer_id, size_t length) override;
   void give_back(std::span<const uint16_t> buffer_ids) override;
   void stop() override;
+  [[nodiscard]] int open_socket(const net::SocketAddress& address, int user_timeout_ms) override;
   [[nodiscard]] net::PeerAddress peer_address(int fd) override;
   void close_now(int fd) override { network_.close(fd); }
   [[nodiscard]] Waker& waker() override { return waker_; }
@@ -192,6 +201,7 @@ class SimRing final : public net::Ring {
   void step_receive(Operation& operation);
   void step_send(Operation& operation);
   void step_cancel(Operation& operation);
+  void step_connect(Operation& operation);
   void check_send_bytes(const Operation& operation);
 
   SimNetwork& network_;

@@ -1,0 +1,81 @@
+#include "gateway/name_resolver.h"
+
+#include <netdb.h>
+#include <pthread.h>
+
+#include <cstring>
+#include <utility>
+
+namespace ringway::gateway {
+
+void NameLookup::resolve() {
+  addrinfo wanted{};
+  wanted.ai_family = AF_UNSPEC;
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int failure = getaddrinfo(host_.c_str(), nullptr, &wanted, &found);
+  std::vector<net::SocketAddress> addresses;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    if (each->ai_family != AF_INET && each->ai_family != AF_INET6) continue;
+    net::SocketAddress& address = addresses.emplace_back();
+    std::memcpy(&address.storage, each->ai_addr, each->ai_addrlen);
+    address.length = each->ai_addrlen;
+    address.set_port(port_);
+  }
+  if (found != nullptr) freeaddrinfo(found);
+
+  const std::lock_guard lock(mutex_);
+  addresses_ = std::move(addresses);
+  if (failure != 0) error_ = gai_strerror(failure);
+  if (failure == 0 && addresses_.empty()) error_ = "no address of a known family";
+  done_ = true;
+  // The lock keeps forget() from returning, and the waker from dying, during the wake.
+  if (waker_ != nullptr) waker_->wake();
+}
+
+bool NameLookup::take(std::vector<net::SocketAddress>& addresses, std::string& error) {
+  const std::lock_guard lock(mutex_);
+  if (!done_) return false;
+  addresses = std::move(addresses_);
+  error = std::move(error_);
+  return true;
+}
+
+void NameLookup::forget() {
+  const std::lock_guard lock(mutex_);
+  waker_ = nullptr;
+}
+
+NameResolver::~NameResolver() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  more_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+std::shared_ptr<NameLookup> NameResolver::look_up(std::string host, uint16_t port, Waker& waker) {
+  auto lookup = std::make_shared<NameLookup>(std::move(host), port, waker);
+  const std::lock_guard lock(mutex_);
+  waiting_.push_back(lookup);
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  more_.notify_one();
+  return lookup;
+}
+
+void NameResolver::run() {
+  pthread_setname_np(pthread_self(), "rw-names");
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    more_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (stopping_) return;
+    const std::shared_ptr<NameLookup> lookup = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    lookup->resolve();
+    lock.lock();
+  }
+}
+
+}  // namespace ringway::gateway
