@@ -102,9 +102,10 @@ std::string plot_script(const std::string& path, const LoadOptions& options,
                          options.connections, report.result.per_second())));
   out += "set grid\nset key left top\nset ylabel 'latency, ms'\n";
   out += "set xlabel 'percentile'\nset logscale x\n";
+  // The labels are formats.
   out +=
-      "set xtics ('0%' 1, '50%' 2, '90%' 10, '99%' 100, '99.9%' 1000, '99.99%' 10000, "
-      "'99.999%' 100000, '99.9999%' 1000000)\n";
+      "set xtics ('0%%' 1, '50%%' 2, '90%%' 10, '99%%' 100, '99.9%%' 1000, '99.99%%' 10000, "
+      "'99.999%%' 100000, '99.9999%%' 1000000)\n";
   out += "plot $percentiles using 1:2 with steps linewidth 2 notitle\n";
   out += "unset logscale x\nset xtics auto\nset xlabel 'seconds since the traffic began'\n";
   out += "set logscale y\n";

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <map>
 
 #include "crypto/rsa.h"
 #include "e2e/stack.h"
@@ -48,21 +49,16 @@ class LoadCases : public ::testing::Test {
 
   // The output of a run with the usual and these arguments; its exit status is in status_.
   std::string run(const std::vector<std::string>& arguments) {
-    std::vector<std::string> command = {std::getenv("RINGWAY_LOAD_BIN"),
-                                        "--addr",
-                                        "127.0.0.1:" + std::to_string(port_),
-                                        "--key",
-                                        directory_->file("server_pub.pem"),
-                                        "--keys-file",
-                                        directory_->file("keys"),
-                                        "--connections",
-                                        "8",
-                                        "--keys",
-                                        "4",
-                                        "--warmup",
-                                        "100ms",
-                                        "--duration",
-                                        "400ms"};
+    std::map<std::string, std::string> usual = {{"--addr", "127.0.0.1:" + std::to_string(port_)},
+                                                {"--key", directory_->file("server_pub.pem")},
+                                                {"--keys-file", directory_->file("keys")},
+                                                {"--connections", "8"},
+                                                {"--keys", "4"},
+                                                {"--warmup", "100ms"},
+                                                {"--duration", "400ms"}};
+    for (const std::string& argument : arguments) usual.erase(argument);
+    std::vector<std::string> command = {std::getenv("RINGWAY_LOAD_BIN")};
+    for (const auto& [name, value] : usual) command.insert(command.end(), {name, value});
     command.insert(command.end(), arguments.begin(), arguments.end());
     const std::string log = directory_->file("load." + std::to_string(++runs_));
     ChildProcess load(command, directory_->path(), log);
