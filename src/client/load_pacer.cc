@@ -34,7 +34,7 @@ int64_t LoadPacer::limited_due_ns(uint64_t message) const noexcept {
 // With rate(t) = r t/R during a ramp of R seconds, message k is due when its integral r t^2 / 2R
 // has reached k; after the ramp r R/2 messages have gone.
 int64_t LoadPacer::due_ns(uint64_t message) const noexcept {
-  const auto k = static_cast<double>(message / pace_.burst * pace_.burst);
+  const auto k = static_cast<double>(message - message % pace_.burst);
   const double ramp = static_cast<double>(pace_.ramp_ns) / static_cast<double>(kNsPerSecond);
   const double in_ramp = pace_.rate * ramp / 2;
   const double seconds =

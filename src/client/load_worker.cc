@@ -31,6 +31,7 @@ constexpr int64_t kPublishNs = 50 * kNsPerMs;
 template <typename Share>
 std::vector<uint32_t> weights_of(const std::vector<Share>& shares) {
   std::vector<uint32_t> weights;
+  weights.reserve(shares.size());
   for (const Share& share : shares) weights.push_back(share.weight);
   return weights;
 }
