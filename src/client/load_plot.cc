@@ -1,8 +1,8 @@
 #include "client/load_plot.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,7 +128,10 @@ std::string write_plot(const std::string& path, const LoadOptions& options,
                        const LoadReport& report) {
   if (std::string problem = plot_problem(); !problem.empty()) return problem;
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return fmt::format("no pipe: {}", std::strerror(errno));
+  // A socket and no pipe, because writing to it can be told not to raise SIGPIPE.
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return fmt::format("no socket: {}", std::strerror(errno));
+  }
   net::OwnedFd reader(ends[0]);
   net::OwnedFd writer(ends[1]);
   posix_spawn_file_actions_t actions;
@@ -143,7 +146,8 @@ std::string write_plot(const std::string& path, const LoadOptions& options,
   reader.reset();
   const std::string script = plot_script(path, options, report);
   for (size_t at = 0; at < script.size();) {
-    const ssize_t written = ::write(writer.get(), script.data() + at, script.size() - at);
+    const ssize_t written =
+        ::send(writer.get(), script.data() + at, script.size() - at, MSG_NOSIGNAL);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) break;  // gnuplot has ended; its status tells
     at += static_cast<size_t>(written);
