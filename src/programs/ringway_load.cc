@@ -111,7 +111,7 @@ int run_load(const LoadArguments& arguments) {
   view.clear();
   if (arguments.json) {
     std::fputs((client::to_json(options, report) + '\n').c_str(), stdout);
-  } else if (report.result.completed > 0) {
+  } else if (report.result.completed > 0 || !report.steps.empty()) {
     std::fputs(client::to_text(options, report).c_str(), stdout);
   }
   std::fflush(stdout);
