@@ -15,7 +15,7 @@ constexpr size_t kDemoMessageBytes = 128;
 class Demo {
  public:
   Demo(const LoadOptions& options, const std::function<void(std::string_view)>& say)
-      : options_(options), say_(say), client_(options.transport) {}
+      : options_(options), say_(say), client_(options.transports.front().transport) {}
 
   DemoReport run() {
     const bool done = connect() && make_key() && ping() && quick_ack() && get_config();
@@ -41,7 +41,7 @@ class Demo {
     begin();
     if (!client_.connect(options_.address).ok()) return fail("connect", client_.problem());
     return tell("connect", fmt::format("to {} over the {} transport", options_.address,
-                                       options_.transport_name));
+                                       options_.transports.front().name));
   }
 
   bool make_key() {
@@ -67,7 +67,7 @@ class Demo {
   }
 
   bool quick_ack() {
-    if (options_.transport.kind == mtproto::TransportKind::kFull) {
+    if (options_.transports.front().transport.kind == mtproto::TransportKind::kFull) {
       begin();
       return tell("quick ack", "left out: the full transport has none");
     }

@@ -132,7 +132,7 @@ Result<Bytes> Handshake::make_req_dh() {
 }
 
 Result<Bytes> Handshake::make_client_dh() {
-  RW_TRY(compute_key(values_, options_.random));
+  RW_TRY(compute_key(values_, options_.random, options_.exponent_bytes));
   const Bytes inner = mtproto::write_client_dh_inner_data(make_client_dh_inner(values_));
   return make_set_client_dh_params(values_, inner, options_.random);
 }

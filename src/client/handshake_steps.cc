@@ -164,10 +164,12 @@ Result<void> take_server_dh_params(ByteView answer, ExchangeValues& values) {
   return {};
 }
 
-Result<void> compute_key(ExchangeValues& values, RandomSource random) {
+Result<void> compute_key(ExchangeValues& values, RandomSource random, size_t exponent_bytes) {
+  RW_ASSERT(exponent_bytes > 0 && exponent_bytes <= crypto::kDhBytes);
   values.g_b.resize(crypto::kDhBytes);
   do {
-    random(values.b.span());
+    values.b = {};
+    random(values.b.span().last(exponent_bytes));
     crypto::dh_public(values.b.view(), std::span<uint8_t, crypto::kDhBytes>(values.g_b));
   } while (!crypto::dh_value_in_range(values.g_b));
   return crypto::dh_power(values.g_a, values.b.view(), values.auth_key.span());

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "crypto/dh.h"
 #include "crypto/factor.h"
 #include "crypto/random.h"
 #include "crypto/rsa.h"
@@ -80,7 +81,9 @@ Result<Bytes> legacy_encrypt(const crypto::RsaKey& key, ByteView data, RandomSou
 Result<void> take_server_dh_params(ByteView answer, ExchangeValues& values);
 
 // Step 3. Makes b, g_b and the auth key (milliseconds). The functions below it take what it made.
-Result<void> compute_key(ExchangeValues& values, RandomSource random);
+// b has `exponent_bytes` random bytes, its higher ones are zero.
+Result<void> compute_key(ExchangeValues& values, RandomSource random,
+                         size_t exponent_bytes = crypto::kDhBytes);
 [[nodiscard]] mtproto::ClientDhInnerData make_client_dh_inner(
     const ExchangeValues& values) noexcept;
 // set_client_DH_params around an inner object of any content.

@@ -9,10 +9,9 @@
 namespace ringway::client {
 namespace {
 
-// Each power of two above the exact range is cut into this many buckets.
-constexpr unsigned kSubBucketBits = 7;
-constexpr uint64_t kSubBuckets = uint64_t{1} << kSubBucketBits;
-constexpr uint64_t kBuckets = kSubBuckets * (64 - kSubBucketBits + 1);
+constexpr unsigned kSubBucketBits = Histogram::kSubBucketBits;
+constexpr uint64_t kSubBuckets = Histogram::kSubBuckets;
+constexpr uint64_t kBuckets = kSubBuckets * Histogram::kPowers;
 
 // Values in [2^(7+s), 2^(8+s)) share buckets 2^s wide; s = 0 also below 2^7.
 uint64_t bucket_of(uint64_t value) noexcept {
@@ -21,16 +20,16 @@ uint64_t bucket_of(uint64_t value) noexcept {
   return kSubBuckets * shift + (value >> shift);
 }
 
-uint64_t last_value_of(uint64_t bucket) noexcept {
+}  // namespace
+
+Histogram::Histogram() : buckets_(kBuckets) {}
+
+uint64_t Histogram::last_value_of(uint64_t bucket) noexcept {
   if (bucket < 2 * kSubBuckets) return bucket;
   const uint64_t shift = bucket / kSubBuckets - 1;
   const uint64_t mantissa = bucket - kSubBuckets * shift;
   return ((mantissa + 1) << shift) - 1;
 }
-
-}  // namespace
-
-Histogram::Histogram() : buckets_(kBuckets) {}
 
 void Histogram::record(int64_t value) noexcept {
   value = std::max<int64_t>(value, 0);
@@ -43,7 +42,17 @@ void Histogram::record(int64_t value) noexcept {
   sum_ += static_cast<double>(value);
 }
 
+void Histogram::reset() noexcept {
+  if (count_ == 0) return;
+  std::fill(buckets_.begin(), buckets_.end(), 0);
+  count_ = 0;
+  min_ = INT64_MAX;
+  max_ = 0;
+  sum_ = 0;
+}
+
 void Histogram::merge(const Histogram& other) noexcept {
+  if (other.count_ == 0) return;
   for (size_t i = 0; i < kBuckets; ++i) buckets_[i] += other.buckets_[i];
   count_ += other.count_;
   min_ = std::min(min_, other.min_);

@@ -2,17 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 
 #include "base/limits.h"
+#include "client/load_mix.h"
 
 namespace ringway::client {
 namespace {
 
-constexpr std::array<std::pair<LoadMode, std::string_view>, 4> kModes = {{
+constexpr std::array<std::pair<LoadMode, std::string_view>, 5> kModes = {{
     {LoadMode::kHandshake, "handshake"},
+    {LoadMode::kReconnect, "reconnect"},
     {LoadMode::kPing, "ping"},
     {LoadMode::kQuickAck, "quick-ack"},
     {LoadMode::kEcho, "echo"},
@@ -38,36 +41,122 @@ Result<LoadMode> load_mode_by_name(std::string_view name) noexcept {
   return Error::kInvalidArgument;
 }
 
-std::string check(const LoadOptions& options) {
-  if (options.address.empty()) return "no address was given";
-  if (options.server_keys.empty()) return "no public key of the server was given";
+namespace {
+
+std::string check_crowd(const LoadOptions& options) {
   if (options.connections == 0) return "at least one connection is needed";
-  if (options.threads == 0) return "at least one thread is needed";
-  if (options.threads > options.connections) {
-    return fmt::format("{} threads cannot share {} connections", options.threads,
+  if (options.active > options.connections) {
+    return fmt::format("{} active connections are more than {} connections", options.active,
                        options.connections);
+  }
+  if (options.threads == 0) return "at least one thread is needed";
+  if (options.threads > options.busy_connections()) {
+    return fmt::format("{} threads cannot share {} connections with traffic", options.threads,
+                       options.busy_connections());
   }
   if (options.keys > options.connections) {
     return fmt::format("{} keys are more than {} connections can use", options.keys,
                        options.connections);
   }
+  if (options.transports.empty()) return "no transport was given";
+  if (!(options.connect_rate >= 0) || !std::isfinite(options.connect_rate)) {
+    return "the connect rate must not be negative";
+  }
+  return {};
+}
+
+std::string check_pace(const LoadOptions& options) {
   if (options.window == 0 || options.window > kClientPendingMax / 2) {
     return fmt::format("the window must be between 1 and {}", kClientPendingMax / 2);
   }
-  if (options.message_bytes > kMessageBytesMax) {
-    return fmt::format("a message cannot have more than {} bytes", kMessageBytesMax);
-  }
   if (!(options.rate >= 0) || !std::isfinite(options.rate)) return "the rate must not be negative";
-  if (options.duration_ns <= 0) return "the duration must not be zero";
-  if (options.warmup_ns < 0) return "the warm-up must not be negative";
-  if (options.mode == LoadMode::kQuickAck &&
-      options.transport.kind == mtproto::TransportKind::kFull) {
-    return "the full transport has no quick acks; choose another transport or mode";
+  if (options.burst == 0) return "a burst has at least one message";
+  if (options.burst > 1 && !options.open_loop()) return "bursts need a rate";
+  if (!options.step_rates.empty() && (options.rate > 0 || options.find_rate)) {
+    return "steps name their rates; give no other rate, and no search, with them";
   }
-  if (options.mode == LoadMode::kHandshake && options.rate > 0) {
-    return "the handshake mode has no rate; use --connections";
+  if (options.find_rate && options.rate == 0) return "the search needs a rate to begin with";
+  if (options.find_rate && options.p99_max_ns == 0) {
+    return "the search needs the latency that is to be kept (p99)";
+  }
+  if (options.duration_ns <= 0) return "the duration must not be zero";
+  if (options.warmup_ns < 0 || options.ramp_ns < 0 || options.drain_ns < 0) {
+    return "warm-up, ramp and drain must not be negative";
   }
   return {};
+}
+
+std::string check_mode(const LoadOptions& options) {
+  if (options.sizes.empty()) return "no size was given";
+  for (const SizeShare& size : options.sizes) {
+    if (size.bytes > kMessageBytesMax) {
+      return fmt::format("a message cannot have more than {} bytes", kMessageBytesMax);
+    }
+  }
+  if (options.mode == LoadMode::kQuickAck) {
+    for (const TransportShare& share : options.transports) {
+      if (share.transport.kind == mtproto::TransportKind::kFull) {
+        return "the full transport has no quick acks; choose another transport or mode";
+      }
+    }
+  } else if (options.verify) {
+    return "only the quick-ack mode can be verified; the echo mode misses what is lost by itself";
+  }
+  if (options.mode == LoadMode::kHandshake) {
+    if (!options.keys_path.empty()) return "the handshake mode keeps no keys; give it no key file";
+    if (options.active > 0) return "the handshake mode has no idle connections";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string check(const LoadOptions& options) {
+  if (options.address.empty()) return "no address was given";
+  if (options.server_keys.empty()) return "no public key of the server was given";
+  std::string wrong = check_crowd(options);
+  if (wrong.empty()) wrong = check_pace(options);
+  if (wrong.empty()) wrong = check_mode(options);
+  return wrong;
+}
+
+Result<std::vector<TransportShare>> parse_transports(std::string_view text) {
+  RW_TRY_ASSIGN(const auto shares, parse_shares(text));
+  std::vector<TransportShare> transports;
+  for (const auto& [name, weight] : shares) {
+    RW_TRY_ASSIGN(auto transport, mtproto::client_transport_by_name(name));
+    transports.push_back({name, std::move(transport), weight});
+  }
+  return transports;
+}
+
+Result<std::vector<SizeShare>> parse_sizes(std::string_view text) {
+  RW_TRY_ASSIGN(const auto shares, parse_shares(text));
+  std::vector<SizeShare> sizes;
+  for (const auto& [name, weight] : shares) {
+    SizeShare share{0, weight};
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), share.bytes);
+    if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) {
+      return Error::kInvalidArgument;
+    }
+    sizes.push_back(share);
+  }
+  return sizes;
+}
+
+Result<std::vector<double>> parse_rates(std::string_view text) {
+  std::vector<double> rates;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    double rate = 0;
+    const auto parsed = std::from_chars(text.data() + begin, text.data() + end, rate);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + end || !(rate > 0) || rate > 1e9) {
+      return Error::kInvalidArgument;
+    }
+    rates.push_back(rate);
+    begin = end + 1;
+  }
+  return rates;
 }
 
 Result<int64_t> parse_duration(std::string_view text) noexcept {

@@ -19,6 +19,8 @@ namespace ringway::client {
 namespace {
 
 constexpr int64_t kSweepNs = 20 * kNsPerMs;
+// While there is traffic a sweep looks at this part of the clients only.
+constexpr size_t kSweepParts = 8;
 constexpr int64_t kConnectTimeoutNs = 10 * kNsPerSecond;
 constexpr int64_t kProofTimeoutNs = 10 * kNsPerSecond;
 constexpr int64_t kExchangeTimeoutNs = 30 * kNsPerSecond;
@@ -27,6 +29,9 @@ constexpr int64_t kRetryMaxNs = 2 * kNsPerSecond;
 // A failed set-up is tried again this often; a server that says "flood" is asked until the set-up's
 // time is over, because waiting is what it asks for.
 constexpr int kAttemptsMax = 5;
+// The client's half of an exchange would cost more than the gateway's; with short exponents it does
+// not, and the gateway cannot tell.
+constexpr size_t kExponentBytes = 32;
 
 }  // namespace
 
@@ -34,43 +39,56 @@ constexpr int kAttemptsMax = 5;
 void LoadWorker::sweep() {
   next_sweep_ns_ = now_.mono_ns + kSweepNs;
   start_connects();
-  for (const auto& owned : clients_) {
-    Client& client = *owned;
-    const int64_t age_ns = now_.mono_ns - client.step_since_ns;
-    switch (client.step) {
-      case Step::kAwaitingKey:
-        start_session(client);
-        break;
-      case Step::kKeying:
-        if (age_ns > kExchangeTimeoutNs) drop(client, "key exchange timed out");
-        break;
-      case Step::kProving:
-        if (age_ns > kProofTimeoutNs) drop(client, "first ping timed out");
-        break;
-      case Step::kReady:
-        if (client.handshake && age_ns > kExchangeTimeoutNs) drop(client, "key exchange timed out");
-        break;
-      case Step::kIdle:
-      case Step::kConnecting:
-      case Step::kFailed:
-        break;
-    }
-    expire_echoes(client);
-    if (client.session) {
-      client.session->expire(now_, events_);
-      for (SessionEvent& event : events_) on_event(client, event);
-      events_.clear();
-      if (client.session && client.session->wants_to_send(now_)) mark_dirty(client);
-    }
+  const size_t count = running_ ? clients_.size() / kSweepParts + 1 : clients_.size();
+  for (size_t i = 0; i < count; ++i) {
+    sweep_client(*clients_[sweep_next_]);
+    sweep_next_ = (sweep_next_ + 1) % clients_.size();
   }
 }
 
+void LoadWorker::sweep_client(Client& client) {
+  const int64_t age_ns = now_.mono_ns - client.step_since_ns;
+  switch (client.step) {
+    case Step::kAwaitingKey:
+      start_session(client);
+      break;
+    case Step::kKeying:
+      if (age_ns > kExchangeTimeoutNs) drop(client, "key exchange timed out");
+      break;
+    case Step::kProving:
+      if (age_ns > kProofTimeoutNs) drop(client, "first ping timed out");
+      break;
+    case Step::kReady:
+      if (client.handshake && age_ns > kExchangeTimeoutNs) drop(client, "key exchange timed out");
+      break;
+    case Step::kIdle:
+    case Step::kConnecting:
+    case Step::kFailed:
+      break;
+  }
+  expire_echoes(client);
+  if (!client.session) return;
+  client.session->expire(now_, events_);
+  for (SessionEvent& event : events_) on_event(client, event);
+  events_.clear();
+  if (client.session && client.session->wants_to_send(now_)) mark_dirty(client);
+}
+
 void LoadWorker::start_connects() {
-  for (const auto& owned : clients_) {
-    if (connecting_.size() >= kClientConnectsInFlight) return;
-    Client& client = *owned;
-    if (client.step != Step::kIdle || now_.mono_ns < client.retry_at_ns) continue;
-    auto fd = begin_connect(shared_.target);
+  for (size_t left = idle_.size(); left > 0 && connecting_.size() < kClientConnectsInFlight;
+       --left) {
+    if (!running_ && connect_pacer_ && connect_pacer_->next_due_ns() > now_.mono_ns) return;
+    Client& client = *idle_.front();
+    idle_.pop_front();
+    if (now_.mono_ns < client.retry_at_ns) {
+      idle_.push_back(&client);
+      continue;
+    }
+    if (!running_ && connect_pacer_) connect_pacer_->advance();
+    const auto source = options_.sources.empty()
+                            ? std::nullopt
+                            : std::optional(options_.sources.pick(client.number));
+    auto fd = begin_connect(shared_.target, source);
     if (!fd.ok()) {
       lose(client, fmt::format("cannot connect: {}", std::strerror(errno)));
       continue;
@@ -82,13 +100,15 @@ void LoadWorker::start_connects() {
   }
 }
 
-void LoadWorker::poll_connects() {
-  if (connecting_.empty()) return;
+bool LoadWorker::poll_connects() {
+  if (connecting_.empty()) return false;
+  bool any = false;
   std::vector<pollfd> entries;
   entries.reserve(connecting_.size());
   for (const Client* client : connecting_)
     entries.push_back({client->connecting.get(), POLLOUT, 0});
-  if (::poll(entries.data(), entries.size(), 0) < 0) return;  // EINTR: the next turn looks again
+  if (::poll(entries.data(), entries.size(), 0) < 0)
+    return false;  // EINTR: the next turn looks again
   std::vector<Client*> still_connecting;
   for (size_t i = 0; i < entries.size(); ++i) {
     Client& client = *connecting_[i];
@@ -107,9 +127,11 @@ void LoadWorker::poll_connects() {
       continue;
     }
     on_connected(client);
+    any = true;
   }
   connecting_ = std::move(still_connecting);
   if (connecting_.size() < kClientConnectsInFlight) start_connects();
+  return any;
 }
 
 void LoadWorker::on_connected(Client& client) {
@@ -119,12 +141,12 @@ void LoadWorker::on_connected(Client& client) {
   client.handle = table_->adopt(std::move(socket));
   if (!client.handle.valid()) {
     // The place of the lost connection is still being cleared.
-    client.step = Step::kIdle;
+    become_idle(client);
     client.retry_at_ns = now_.mono_ns + kRetryBaseNs;
     return;
   }
   table_->set_context(client.handle, &client);
-  client.transport.emplace(options_.transport);
+  client.transport.emplace(options_.transports[client.transport_index].transport);
   client.unencrypted_ids.restart();
   client.opened = false;
   client.transport_error.reset();
@@ -132,13 +154,13 @@ void LoadWorker::on_connected(Client& client) {
 
   if (options_.mode == LoadMode::kHandshake) {
     set_ready(client);
-    if (running_) start_exchange(client);
+    if (running_) mark_dirty(client);
     return;
   }
   const size_t slot = client.number % shared_.keys.size();
   if (client.number == slot && shared_.keys.state(slot) == KeyBoard::State::kAwaited) {
     client.step = Step::kKeying;
-    client.step_since_ns = now_.mono_ns;
+    client.exchange_since_ns = now_.mono_ns;
     start_exchange(client);
     return;
   }
@@ -151,10 +173,9 @@ void LoadWorker::start_exchange(Client& client) {
   HandshakeOptions options;
   options.keys = options_.server_keys;
   options.padding = options_.padding;
+  options.exponent_bytes = kExponentBytes;
   client.handshake = std::make_unique<Handshake>(std::move(options));
-  client.exchange_since_ns = now_.mono_ns;
   client.step_since_ns = now_.mono_ns;
-  if (is_measured(now_.mono_ns)) ++stats_.sent;
   send_frame(client,
              mtproto::write_unencrypted(client.unencrypted_ids.next(now_.unix_ns),
                                         client.handshake->start()),
@@ -188,13 +209,12 @@ void LoadWorker::on_unencrypted(Client& client, ByteView object) {
 
 void LoadWorker::on_key(Client& client) {
   shared_.keys_made.fetch_add(1, std::memory_order_relaxed);
-  stats_.exchange.record(now_.mono_ns - client.exchange_since_ns);
   if (options_.mode == LoadMode::kHandshake) {
     on_completed(client, client.exchange_since_ns);
-    client.handshake.reset();
     drop(client, {});
     return;
   }
+  stats_.exchange.record(now_.mono_ns - client.exchange_since_ns);
   shared_.keys.put(client.number, SessionKey::from(client.handshake->result()));
   client.handshake.reset();
   start_session(client);
@@ -212,11 +232,15 @@ void LoadWorker::start_session(Client& client) {
     case KeyBoard::State::kMade:
       break;
   }
-  client.session.emplace(shared_.keys.get(slot), SessionOptions{});
+  if (client.session) {
+    client.session->on_reconnected();
+  } else {
+    client.session.emplace(shared_.keys.get(slot), SessionOptions{});
+  }
   client.step = Step::kProving;
   client.step_since_ns = now_.mono_ns;
   const auto sent = client.session->send(make_ping(0), {.content_related = false}, now_);
-  RW_ASSERT(sent.ok());  // the session is new, so its queue is empty
+  RW_ASSERT(sent.ok());  // the session is new, or had nothing under way, so its queue has room
   mark_dirty(client);
 }
 
@@ -225,6 +249,15 @@ void LoadWorker::set_ready(Client& client) {
   client.step_since_ns = now_.mono_ns;
   client.attempts = 0;
   shared_.ready.fetch_add(1, std::memory_order_relaxed);
+  if (client.reconnect_since_ns == 0) return;
+  client.under_way = 1;  // it went with the old connection
+  on_completed(client, client.reconnect_since_ns);
+  client.reconnect_since_ns = 0;
+}
+
+void LoadWorker::become_idle(Client& client) {
+  client.step = Step::kIdle;
+  idle_.push_back(&client);
 }
 
 // Closes the connection ourselves; `why` is counted unless it is empty.
@@ -237,20 +270,27 @@ void LoadWorker::drop(Client& client, std::string why) {
 // The connection is gone: back to kIdle, to be tried again, or to kFailed.
 void LoadWorker::lose(Client& client, std::string why) {
   const bool wanted = why.empty();
-  if (!wanted) ++stats_.errors[why];
   if (client.handle.valid()) shared_.connected.fetch_sub(1, std::memory_order_relaxed);
   if (client.step == Step::kReady) shared_.ready.fetch_sub(1, std::memory_order_relaxed);
   const bool flood = client.transport_error == mtproto::kErrorFlood;
+  const bool renewed =
+      client.transport_error == mtproto::kErrorUnknownKey && client.session &&
+      shared_.keys.renew(client.number % shared_.keys.size(), client.session->auth_key_id());
+  if (renewed) why = "stored key unknown to the gateway";
+  if (!wanted) ++stats_.errors[why];
+  if (!wanted && client.session && client.under_way > 0) {
+    stats_.errors["message lost with its connection"] += client.under_way;
+  }
+  give_up_work(client, client.under_way);
+  end_session(client, wanted);
   client.handle = {};
   client.transport.reset();
   client.handshake.reset();
-  client.session.reset();
   client.echoes.clear();
-  client.under_way = 0;
-  client.step = Step::kIdle;
   client.retry_at_ns = now_.mono_ns;
-  if (wanted) {
-    next_sweep_ns_ = now_.mono_ns;  // no pause before it connects again
+  if (wanted || renewed) {
+    become_idle(client);
+    if (running_) next_sweep_ns_ = now_.mono_ns;  // no pause before it connects again
     return;
   }
 
@@ -267,6 +307,18 @@ void LoadWorker::lose(Client& client, std::string why) {
   const int64_t base_ns =
       std::min<int64_t>(kRetryBaseNs << std::min(client.attempts, 6), kRetryMaxNs);
   client.retry_at_ns += base_ns / 2 + crypto::random_u32() % base_ns;
+  become_idle(client);
+}
+
+// A client that reconnects on purpose goes on with its session; any other begins a new one.
+void LoadWorker::end_session(Client& client, bool wanted) {
+  if (wanted && options_.mode == LoadMode::kReconnect) return;
+  if (client.session && client.sequence > 0) {
+    client.past.push_back({client.session->session_id(), client.sequence, client.acknowledged});
+  }
+  client.sequence = 0;
+  client.acknowledged = 0;
+  client.session.reset();
 }
 
 }  // namespace ringway::client

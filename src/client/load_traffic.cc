@@ -13,91 +13,132 @@ constexpr int64_t kEchoTimeoutNs = 30 * kNsPerSecond;
 
 }  // namespace
 
-bool LoadWorker::is_measured(int64_t at_ns) const noexcept {
-  return at_ns >= shared_.measure_begin_ns.load(std::memory_order_relaxed) &&
-         at_ns < shared_.measure_end_ns.load(std::memory_order_relaxed);
+bool LoadWorker::in_stage(int64_t at_ns) const noexcept {
+  return at_ns < shared_.stage_end_ns.load(std::memory_order_relaxed);
 }
 
-void LoadWorker::begin_traffic() {
+bool LoadWorker::is_measured(int64_t at_ns) const noexcept {
+  return running_ && at_ns >= stage_.measure_ns && in_stage(at_ns);
+}
+
+void LoadWorker::begin_stage() {
+  stage_number_ = shared_.stage_number.load(std::memory_order_acquire);
+  stage_ = shared_.stage();
   running_ = true;
-  for (const auto& client : clients_) {
-    if (client->step != Step::kReady) continue;
-    if (options_.mode == LoadMode::kHandshake) {
-      start_exchange(*client);
-    } else {
-      mark_dirty(*client);
-    }
-  }
+  if (stage_.rate == 0) return;
+  Pace pace;
+  pace.rate = stage_.rate;
+  pace.ramp_ns = options_.ramp_ns;
+  pace.burst = options_.burst;
+  pace.begin_ns = stage_.begin_ns;
+  pace.end_ns = shared_.stage_end_ns.load(std::memory_order_relaxed);
+  pace.first = index_;
+  pace.stride = options_.threads;
+  pacer_.emplace(pace);
 }
 
 void LoadWorker::feed() {
-  if (options_.mode == LoadMode::kHandshake) return;
-  if (options_.rate > 0) {
+  refused_ = false;
+  if (pacer_) {
     feed_at_rate();
     return;
   }
+  if (!in_stage(now_.mono_ns)) return;
+  join();
   // Only clients to which something happened can have room in their window.
   for (size_t i = 0; i < dirty_.size(); ++i) {
     Client& client = *dirty_[i];
-    while (client.step == Step::kReady && client.under_way < window_) {
-      send_one(client, now_.mono_ns);
-    }
+    if (!client.joined) continue;
+    while (is_free(client)) give_work(client, now_.mono_ns);
   }
 }
 
-// Open loop: message k is due k / rate after the beginning, and its latency counts from then,
-// whether or not a connection was free to take it at once.
+// Closed loop: the connections begin one after the other during the ramp.
+void LoadWorker::join() {
+  while (joined_ < busy_.size()) {
+    const double share = static_cast<double>(joined_) / static_cast<double>(busy_.size());
+    const auto after_ns = static_cast<int64_t>(share * static_cast<double>(options_.ramp_ns));
+    if (now_.mono_ns < stage_.begin_ns + after_ns) return;
+    Client& client = *busy_[joined_++];
+    client.joined = true;
+    mark_dirty(client);
+  }
+}
+
+// Open loop: a message's latency counts from when it was due, whether or not a connection was free
+// to take it then.
 void LoadWorker::feed_at_rate() {
-  const double share = options_.rate * static_cast<double>(clients_.size()) /
-                       static_cast<double>(options_.connections);
-  const int64_t begin_ns = shared_.run_begin_ns.load(std::memory_order_relaxed);
-  const double elapsed = static_cast<double>(now_.mono_ns - begin_ns) / 1e9;
-  const auto due = static_cast<uint64_t>(std::max(0.0, elapsed * share));
   size_t refused = 0;
-  while (rate_issued_ < due && refused < clients_.size()) {
-    Client& client = *clients_[rate_next_];
-    rate_next_ = (rate_next_ + 1) % clients_.size();
-    if (client.step != Step::kReady || client.under_way >= window_) {
-      ++refused;
+  while (pacer_->next_due_ns() <= now_.mono_ns && in_stage(pacer_->next_due_ns())) {
+    Client& client = *busy_[rate_next_];
+    rate_next_ = (rate_next_ + 1) % busy_.size();
+    if (!is_free(client)) {
+      refused_ = ++refused == busy_.size();
+      if (refused_) return;
       continue;
     }
     refused = 0;
-    const double due_at = static_cast<double>(rate_issued_) / share * 1e9;
-    send_one(client, begin_ns + static_cast<int64_t>(due_at));
-    mark_dirty(client);
-    ++rate_issued_;
+    give_work(client, pacer_->next_due_ns());
+    pacer_->advance();
   }
+}
+
+bool LoadWorker::is_free(const Client& client) const noexcept {
+  return client.step == Step::kReady && client.under_way < window_;
+}
+
+void LoadWorker::give_work(Client& client, int64_t started_ns) {
+  if (is_measured(options_.open_loop() ? started_ns : now_.mono_ns)) ++stats_.sent;
+  ++under_way_;
+  ++client.under_way;
+  switch (options_.mode) {
+    case LoadMode::kHandshake:
+      client.exchange_since_ns = started_ns;
+      start_exchange(client);
+      return;
+    case LoadMode::kReconnect:
+      begin_reconnect(client, started_ns);
+      return;
+    case LoadMode::kPing:
+    case LoadMode::kQuickAck:
+    case LoadMode::kEcho:
+      send_one(client, started_ns);
+      mark_dirty(client);
+      return;
+  }
+}
+
+void LoadWorker::begin_reconnect(Client& client, int64_t started_ns) {
+  client.under_way = 0;  // it is not the connection's any more: see set_ready()
+  client.reconnect_since_ns = started_ns;
+  drop(client, {});
+  start_connects();
 }
 
 void LoadWorker::send_one(Client& client, int64_t started_ns) {
   const Now started{started_ns, now_.unix_ns};
-  ByteView object = message_;
-  Bytes echo;
+  Bytes& message = messages_[size_mix_.pick(messages_made_++)];
   RequestOptions request;
+  request.content_related = false;
   switch (options_.mode) {
-    case LoadMode::kPing:
-      request.content_related = false;
-      break;
     case LoadMode::kQuickAck:
-      request.content_related = false;
       request.expect_reply = false;
       request.quick_ack = true;
+      if (options_.verify) set_object_id(message, static_cast<int64_t>(++client.sequence));
       break;
-    case LoadMode::kEcho: {
-      const int64_t id = next_id_++;
-      client.echoes.push_back({id, started_ns});
-      echo = make_echo(id, options_.message_bytes);
-      object = echo;
+    case LoadMode::kEcho:
       request.expect_reply = false;
+      set_object_id(message, static_cast<int64_t>(messages_made_));
+      client.echoes.push_back({static_cast<int64_t>(messages_made_), started_ns});
       break;
-    }
+    case LoadMode::kPing:
+      break;
     case LoadMode::kHandshake:
+    case LoadMode::kReconnect:
       RW_ASSERT(false);
   }
-  const auto sent = client.session->send(object, request, started);
+  const auto sent = client.session->send(message, request, started);
   RW_ASSERT(sent.ok());  // the window is smaller than the session's queue
-  ++client.under_way;
-  if (is_measured(now_.mono_ns)) ++stats_.sent;
 }
 
 void LoadWorker::on_event(Client& client, SessionEvent& event) {
@@ -113,42 +154,26 @@ void LoadWorker::on_event(Client& client, SessionEvent& event) {
       }
       return;
     case SessionEvent::Kind::kQuickAck:
+      ++client.acknowledged;
       on_completed(client, event.started_ns);
       return;
-    case SessionEvent::Kind::kPush: {
-      if (options_.mode != LoadMode::kEcho || constructor_of(event.body) != constructor::kEcho ||
-          event.body.size() < 12) {
-        ++stats_.errors["unexpected message"];
-        return;
-      }
-      const auto id = load_le<int64_t>(event.body.data() + 4);
-      const auto found = std::find_if(client.echoes.begin(), client.echoes.end(),
-                                      [id](const EchoUnderWay& echo) { return echo.id == id; });
-      if (found == client.echoes.end()) {
-        ++stats_.errors["echo for nothing"];
-        return;
-      }
-      const int64_t started_ns = found->started_ns;
-      client.echoes.erase(found);
-      on_completed(client, started_ns);
+    case SessionEvent::Kind::kPush:
+      on_push(client, event);
       return;
-    }
     case SessionEvent::Kind::kFailed:
-      ++stats_.errors[event.error == Error::kTimeout
-                          ? std::string("no answer in time")
-                          : fmt::format("bad_msg_notification {}", event.bad_msg_code)];
-      if (client.step == Step::kProving) {
-        drop(client, "first ping failed");
-        return;
-      }
-      if (client.under_way > 0) --client.under_way;
-      mark_dirty(client);
+      on_failed(client, event);
       return;
     case SessionEvent::Kind::kResent:
       ++stats_.errors[fmt::format("sent again, code {}", event.bad_msg_code)];
       mark_dirty(client);
       return;
     case SessionEvent::Kind::kReply:
+      if (verifying_ && event.request != 0) {
+        on_tally(client, event.body);
+        return;
+      }
+      ++stats_.errors["unexpected message"];
+      return;
     case SessionEvent::Kind::kService:
       ++stats_.errors["unexpected message"];
       return;
@@ -157,24 +182,64 @@ void LoadWorker::on_event(Client& client, SessionEvent& event) {
   }
 }
 
-// The session does not know that an echo is awaited, so its time is kept here.
-void LoadWorker::expire_echoes(Client& client) {
-  const size_t late = std::erase_if(client.echoes, [this](const EchoUnderWay& echo) {
-    return now_.mono_ns - echo.started_ns > kEchoTimeoutNs;
-  });
-  if (late == 0) return;
-  stats_.errors["no answer in time"] += late;
-  client.under_way -= std::min(client.under_way, static_cast<uint32_t>(late));
+void LoadWorker::on_push(Client& client, const SessionEvent& event) {
+  if (options_.mode != LoadMode::kEcho || constructor_of(event.body) != constructor::kEcho ||
+      event.body.size() < kNumberedObjectBytesMin) {
+    ++stats_.errors["unexpected message"];
+    return;
+  }
+  const int64_t id = object_id(event.body);
+  const auto found = std::find_if(client.echoes.begin(), client.echoes.end(),
+                                  [id](const EchoUnderWay& echo) { return echo.id == id; });
+  if (found == client.echoes.end()) {
+    ++stats_.errors["echo for nothing"];
+    return;
+  }
+  const int64_t started_ns = found->started_ns;
+  client.echoes.erase(found);
+  on_completed(client, started_ns);
+}
+
+void LoadWorker::on_failed(Client& client, const SessionEvent& event) {
+  ++stats_.errors[event.error == Error::kTimeout
+                      ? std::string("no answer in time")
+                      : fmt::format("bad_msg_notification {}", event.bad_msg_code)];
+  if (client.step == Step::kProving) {
+    drop(client, "first ping failed");
+    return;
+  }
+  give_up_work(client, 1);
   mark_dirty(client);
 }
 
-void LoadWorker::on_completed(Client& client, int64_t started_ns) {
-  if (client.under_way > 0) --client.under_way;
-  shared_.completed.fetch_add(1, std::memory_order_relaxed);
-  if (is_measured(now_.mono_ns)) {
-    ++stats_.completed;
-    stats_.latency.record(now_.mono_ns - started_ns);
+// The session does not know that an echo is awaited, so its time is kept here.
+void LoadWorker::expire_echoes(Client& client) {
+  uint64_t late = 0;
+  while (!client.echoes.empty() &&
+         now_.mono_ns - client.echoes.front().started_ns > kEchoTimeoutNs) {
+    client.echoes.pop_front();
+    ++late;
   }
+  if (late == 0) return;
+  stats_.errors["no answer in time"] += late;
+  give_up_work(client, late);
+  mark_dirty(client);
+}
+
+void LoadWorker::give_up_work(Client& client, uint64_t count) noexcept {
+  count = std::min<uint64_t>(count, client.under_way);
+  client.under_way -= static_cast<uint32_t>(count);
+  under_way_ -= count;
+}
+
+// Throughput is what was completed within the measured time. Latency is, in an open loop, that of
+// the messages which were due in it, however late they are answered: a stall at the end shows.
+void LoadWorker::on_completed(Client& client, int64_t started_ns) {
+  give_up_work(client, 1);
+  const bool now_measured = is_measured(now_.mono_ns);
+  if (now_measured) ++stats_.completed;
+  const bool counts = options_.open_loop() ? is_measured(started_ns) : now_measured;
+  (counts ? stats_.latency : stats_.other).record(now_.mono_ns - started_ns);
   if (client.session) mark_dirty(client);
 }
 

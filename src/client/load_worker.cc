@@ -2,10 +2,12 @@
 #include "client/load_worker.h"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 
 #include "base/limits.h"
+#include "client/load_probe.h"
 #include "client/objects.h"
 #include "mtproto/framing.h"
 
@@ -15,26 +17,65 @@ namespace {
 constexpr unsigned kRingEntries = 4096;
 constexpr unsigned kRingBuffers = 2048;
 constexpr size_t kRingBufferBytes = 4096;
-constexpr int64_t kTurnTimeoutNs = 20 * kNsPerMs;     // how soon a change of phase is noticed
-constexpr int64_t kBusyTurnTimeoutNs = kNsPerMs;      // while sockets connect
-constexpr int64_t kRateTurnTimeoutNs = kNsPerMs / 5;  // while a rate is to be kept
+constexpr int64_t kTurnTimeoutNs = 20 * kNsPerMs;  // how soon a change of phase is noticed
+constexpr int64_t kBusyTurnTimeoutNs = kNsPerMs;   // while sockets connect
+// Nobody could take what was due, or storms of connections are to be begun on time.
+constexpr int64_t kRateTurnTimeoutNs = kNsPerMs / 5;
+// Messages due within this time go out together: it is what the pace costs in accuracy, and what
+// keeps a turn from being made for each message.
+constexpr int64_t kPaceGrainNs = 20'000;
 constexpr size_t kUnencryptedHeaderBytes = 20;
 constexpr int kShutdownTurnsMax = 1000;
+constexpr int64_t kPublishNs = 50 * kNsPerMs;
+
+template <typename Share>
+std::vector<uint32_t> weights_of(const std::vector<Share>& shares) {
+  std::vector<uint32_t> weights;
+  weights.reserve(shares.size());
+  for (const Share& share : shares) weights.push_back(share.weight);
+  return weights;
+}
 
 }  // namespace
 
-LoadWorker::LoadWorker(LoadShared& shared, uint32_t first, uint32_t count)
-    : shared_(shared), options_(shared.options), completions_(kTurnCompletionsMax) {
+LoadWorker::LoadWorker(LoadShared& shared, unsigned index, uint32_t first, uint32_t count,
+                       uint32_t busy)
+    : shared_(shared),
+      options_(shared.options),
+      index_(index),
+      transport_mix_(weights_of(shared.options.transports)),
+      size_mix_(weights_of(shared.options.sizes)),
+      completions_(kTurnCompletionsMax) {
   clients_.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
-    clients_.push_back(std::make_unique<Client>());
-    clients_.back()->number = first + i;
+    auto& client = *clients_.emplace_back(std::make_unique<Client>());
+    client.number = first + i;
+    client.transport_index = transport_mix_.pick(client.number);
+    // Spread evenly among the others.
+    client.busy = uint64_t{i + 1} * busy / count != uint64_t{i} * busy / count;
+    if (client.busy) busy_.push_back(&client);
+    idle_.push_back(&client);
   }
-  // With a rate it is the rate that limits; a connection only has to stay within its session's
+  // In an open loop it is the rate that limits; a connection only has to stay within its session's
   // queue.
-  window_ = options_.rate > 0 ? kClientPendingMax / 2 : options_.window;
-  if (options_.mode == LoadMode::kPing) message_ = make_ping(0);
-  if (options_.mode == LoadMode::kQuickAck) message_ = make_padded_ack(options_.message_bytes);
+  window_ = options_.open_loop() ? kClientPendingMax / 2 : options_.window;
+  if (options_.mode == LoadMode::kHandshake || options_.mode == LoadMode::kReconnect) window_ = 1;
+  for (const SizeShare& size : options_.sizes) {
+    switch (options_.mode) {
+      case LoadMode::kQuickAck:
+        messages_.push_back(options_.verify ? make_counted(0, size.bytes)
+                                            : make_padded_ack(size.bytes));
+        break;
+      case LoadMode::kEcho:
+        messages_.push_back(make_echo(0, size.bytes));
+        break;
+      case LoadMode::kHandshake:
+      case LoadMode::kReconnect:
+      case LoadMode::kPing:
+        messages_.push_back(make_ping(0));
+        break;
+    }
+  }
 }
 
 LoadWorker::~LoadWorker() {
@@ -55,6 +96,17 @@ std::string LoadWorker::prepare() {
 std::string LoadWorker::run() {
   if (std::string error = ring_->start(); !error.empty()) return error;
   now_ = read_clocks();
+  shared_.workers[index_]->thread.store(current_thread(), std::memory_order_relaxed);
+  prctl(PR_SET_TIMERSLACK, 1UL);  // or the kernel would add 50 us to every wait for a due message
+  if (options_.connect_rate > 0) {
+    Pace pace;
+    pace.rate = options_.connect_rate;
+    pace.begin_ns = now_.mono_ns;
+    pace.end_ns = INT64_MAX;
+    pace.first = index_;
+    pace.stride = options_.threads;
+    connect_pacer_.emplace(pace);
+  }
   net::ConnectionTableOptions options;
   // A lost connection keeps its place until it is closed, while its successor connects.
   options.connections_max = 2 * static_cast<uint32_t>(clients_.size());
@@ -72,19 +124,37 @@ void LoadWorker::turn() {
   table_->release_received();
   poll_connects();
   if (now_.mono_ns >= next_sweep_ns_) sweep();
-  if (!running_ && shared_.phase.load(std::memory_order_acquire) == LoadPhase::kRun) {
-    begin_traffic();
+  if (shared_.stage_number.load(std::memory_order_acquire) != stage_number_) begin_stage();
+  if (running_ && !verifying_) {
+    feed();
+    // What was begun just now may be connected already, and free for more.
+    if (poll_connects()) feed();
+    if (shared_.settle_number.load(std::memory_order_acquire) != settled_number_) settle();
+    if (shared_.phase.load(std::memory_order_acquire) == LoadPhase::kVerify) begin_verify();
   }
-  if (running_) feed();
   seal_and_send();
   table_->flush_sends();
   table_->expire(now_);
+  shared_.workers[index_]->under_way.store(under_way_, std::memory_order_relaxed);
+  if (now_.mono_ns >= next_publish_ns_) {
+    publish();
+    next_publish_ns_ = now_.mono_ns + kPublishNs;
+  }
 }
 
 int64_t LoadWorker::turn_timeout_ns() const noexcept {
   int64_t timeout_ns = kTurnTimeoutNs;
-  if (running_ && options_.rate > 0) timeout_ns = kRateTurnTimeoutNs;
-  if (!connecting_.empty()) timeout_ns = std::min(timeout_ns, kBusyTurnTimeoutNs);
+  if (running_ && pacer_ && pacer_->next_due_ns() != kNeverDue) {
+    timeout_ns = refused_ ? kRateTurnTimeoutNs
+                          : std::clamp(pacer_->next_due_ns() - read_clocks().mono_ns, kPaceGrainNs,
+                                       kTurnTimeoutNs);
+  } else if (running_ && joined_ < busy_.size()) {
+    timeout_ns = kBusyTurnTimeoutNs;
+  }
+  if (!connecting_.empty()) {
+    timeout_ns = std::min(timeout_ns, running_ ? kRateTurnTimeoutNs : kBusyTurnTimeoutNs);
+  }
+  timeout_ns = std::min(timeout_ns, std::max<int64_t>(next_sweep_ns_ - now_.mono_ns, 0));
   const int64_t wake_ns = table_->next_wake_ns();
   if (wake_ns != net::kNoDeadline) {
     timeout_ns = std::clamp<int64_t>(wake_ns - now_.mono_ns, 0, timeout_ns);
@@ -134,7 +204,8 @@ void LoadWorker::on_bytes(net::ConnectionHandle handle, ByteSpan bytes) {
 
 // Unencrypted messages are handled at once, encrypted ones together with the turn's others.
 void LoadWorker::take_frame(Client& client, mtproto::ServerEvent& event) {
-  const auto content = mtproto::read_frame(options_.transport.kind, event.payload);
+  const auto content = mtproto::read_frame(
+      options_.transports[client.transport_index].transport.kind, event.payload);
   if (!content.ok()) {
     drop(client, "malformed frame");
     return;
@@ -254,6 +325,8 @@ void LoadWorker::shut_down() {
     table_->flush_sends();
     table_->expire(now_);
   }
+  stats_.verdict.unasked += verify_left_;
+  publish();
   ring_.reset();
   table_.reset();
 }

@@ -10,15 +10,19 @@
 //
 // kKeying makes the key of its slot, kAwaitingKey waits for another connection to make it, kProving
 // has sent a first ping and so opened its session. In the handshake mode a connection is ready once
-// it is connected, and makes its key as the work to be measured.
+// it is connected, and makes its key as the work to be measured; in the reconnect mode the work is
+// the way from kReady to kIdle and round to kReady.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/counters.h"
+#include "client/load_mix.h"
+#include "client/load_pacer.h"
 #include "client/load_shared.h"
 #include "net/connection_table.h"
 #include "net/uring_ring.h"
@@ -27,16 +31,15 @@ namespace ringway::client {
 
 class LoadWorker final : public net::ConnectionHandler {
  public:
-  // Serves the connections first, first + 1, ... first + count - 1 of the run.
-  LoadWorker(LoadShared& shared, uint32_t first, uint32_t count);
+  // The worker number `index` of the run. It serves the connections first, first + 1, ...
+  // first + count - 1, and `busy` of them have traffic.
+  LoadWorker(LoadShared& shared, unsigned index, uint32_t first, uint32_t count, uint32_t busy);
   ~LoadWorker() override;
 
   // Any thread, before run(): makes the ring. An empty string, or what failed.
   [[nodiscard]] std::string prepare();
   // The thread's whole life; returns after the phase became kStop. An empty string, or what failed.
   [[nodiscard]] std::string run();
-  // After run() returned.
-  [[nodiscard]] const LoadStats& stats() const noexcept { return stats_; }
 
  private:
   enum class Step : uint8_t {
@@ -54,8 +57,18 @@ class LoadWorker final : public net::ConnectionHandler {
     int64_t started_ns = 0;
   };
 
+  // A session that was lost with its connection, and what it had sent.
+  struct PastSession {
+    int64_t session_id = 0;
+    uint64_t sent = 0;
+    uint64_t acknowledged = 0;
+  };
+
   struct Client {
-    uint32_t number = 0;  // of the run
+    uint32_t number = 0;         // of the run
+    size_t transport_index = 0;  // in the options
+    bool busy = false;           // has traffic
+    bool joined = false;         // and has begun with it
     Step step = Step::kIdle;
     net::ConnectionHandle handle;
     net::OwnedFd connecting;
@@ -71,7 +84,12 @@ class LoadWorker final : public net::ConnectionHandler {
     bool dirty = false;   // in dirty_
     std::optional<int32_t> transport_error;
     uint32_t under_way = 0;  // messages of the load
-    std::vector<EchoUnderWay> echoes;
+    std::deque<EchoUnderWay> echoes;
+    int64_t reconnect_since_ns = 0;  // when this reconnect was due; 0: none under way
+    uint64_t sequence = 0;           // messages sent in this session, when they are verified
+    uint64_t acknowledged = 0;       // of them
+    std::vector<PastSession> past;
+    std::deque<PastSession> asked;  // tallies that are awaited, in the order of the questions
   };
 
   struct Received {
@@ -100,26 +118,46 @@ class LoadWorker final : public net::ConnectionHandler {
 
   // Set-up (load_setup.cc).
   void sweep();
+  void sweep_client(Client& client);
   void start_connects();
-  void poll_connects();
+  bool poll_connects();  // true when any is connected now
   void on_connected(Client& client);
   void start_exchange(Client& client);
   void on_unencrypted(Client& client, ByteView object);
   void on_key(Client& client);
   void start_session(Client& client);
   void set_ready(Client& client);
+  void become_idle(Client& client);
+  void end_session(Client& client, bool wanted);
   void lose(Client& client, std::string why);
   void drop(Client& client, std::string why);
 
   // Traffic (load_traffic.cc).
-  void begin_traffic();
+  void begin_stage();
+  void join();
   void feed();
   void feed_at_rate();
+  [[nodiscard]] bool is_free(const Client& client) const noexcept;
+  void give_work(Client& client, int64_t started_ns);
+  void begin_reconnect(Client& client, int64_t started_ns);
   void send_one(Client& client, int64_t started_ns);
+  void on_push(Client& client, const SessionEvent& event);
+  void on_failed(Client& client, const SessionEvent& event);
   void on_event(Client& client, SessionEvent& event);
   void on_completed(Client& client, int64_t started_ns);
   void expire_echoes(Client& client);
+  void give_up_work(Client& client, uint64_t count) noexcept;
+  [[nodiscard]] bool in_stage(int64_t at_ns) const noexcept;
   [[nodiscard]] bool is_measured(int64_t at_ns) const noexcept;
+
+  // The end of a stage and of the run (load_settle.cc).
+  void publish();
+  void settle();
+  void settle_client(const Client& client);
+  void note_unfinished(int64_t started_ns);
+  void begin_verify();
+  void on_tally(Client& client, ByteView answer);
+  void compare(const PastSession& session, uint64_t arrived, uint64_t sum, uint64_t disorder);
 
   LoadShared& shared_;
   const LoadOptions& options_;
@@ -127,15 +165,31 @@ class LoadWorker final : public net::ConnectionHandler {
   CounterBlock counters_;
   std::optional<net::ConnectionTable> table_;
   std::vector<std::unique_ptr<Client>> clients_;
+  const unsigned index_;
+  std::vector<Client*> busy_;  // those with traffic
+  std::deque<Client*> idle_;   // in kIdle
   LoadStats stats_;
   Now now_;
-  Bytes message_;  // the load's message, where it is always the same
+  LoadMix transport_mix_;
+  LoadMix size_mix_;
+  std::vector<Bytes> messages_;  // one for each size
   uint32_t window_ = 1;
-  bool running_ = false;  // begin_traffic() has been called
+  bool running_ = false;    // a stage has begun
+  bool verifying_ = false;  // begin_verify() has been called
+  uint32_t verify_left_ = 0;
+  bool refused_ = false;  // nobody could take a message that was due
+  uint32_t stage_number_ = 0;
+  uint32_t settled_number_ = 0;
+  LoadStage stage_;
+  std::optional<LoadPacer> pacer_;
+  std::optional<LoadPacer> connect_pacer_;
+  size_t joined_ = 0;     // of busy_
+  size_t rate_next_ = 0;  // in busy_
+  uint64_t under_way_ = 0;
+  uint64_t messages_made_ = 0;
   int64_t next_sweep_ns_ = 0;
-  uint64_t rate_issued_ = 0;
-  size_t rate_next_ = 0;
-  int64_t next_id_ = 1;
+  size_t sweep_next_ = 0;
+  int64_t next_publish_ns_ = 0;
   std::vector<Client*> connecting_;
   std::vector<Client*> dirty_;
   std::vector<Received> received_;

@@ -20,6 +20,15 @@ Bytes make_id_vector(uint32_t constructor_id, std::span<const int64_t> ids) {
   return object;
 }
 
+Bytes make_numbered(uint32_t constructor_id, int64_t id, size_t bytes) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(constructor_id);
+  out.i64(id);
+  object.resize(std::max<size_t>((bytes + 3) / 4 * 4, object.size()), 0x5a);
+  return object;
+}
+
 }  // namespace
 
 uint32_t constructor_of(ByteView object) noexcept {
@@ -52,13 +61,24 @@ Bytes make_padded_ack(size_t bytes) {
   return make_msgs_ack(ids);
 }
 
-Bytes make_echo(int64_t id, size_t bytes) {
-  Bytes object;
-  ByteAppender out(object);
-  out.u32(constructor::kEcho);
-  out.i64(id);
-  object.resize(std::max<size_t>((bytes + 3) / 4 * 4, object.size()), 0x5a);
-  return object;
+Bytes make_echo(int64_t id, size_t bytes) { return make_numbered(constructor::kEcho, id, bytes); }
+
+Bytes make_counted(int64_t sequence, size_t bytes) {
+  return make_numbered(constructor::kCounted, sequence, bytes);
+}
+
+int64_t object_id(ByteView object) noexcept {
+  RW_ASSERT(object.size() >= kNumberedObjectBytesMin);
+  return load_le<int64_t>(object.data() + 4);
+}
+
+void set_object_id(ByteSpan object, int64_t id) noexcept {
+  RW_ASSERT(object.size() >= kNumberedObjectBytesMin);
+  store_le<int64_t>(object.data() + 4, id);
+}
+
+Bytes make_tally_question(int64_t session_id) {
+  return make_numbered(constructor::kGetTally, session_id, kNumberedObjectBytesMin);
 }
 
 Bytes make_get_config(int32_t layer, int32_t api_id) {
@@ -84,6 +104,18 @@ Result<Pong> read_pong(ByteView object) noexcept {
   RW_TRY_ASSIGN(pong.msg_id, reader.i64());
   RW_TRY_ASSIGN(pong.ping_id, reader.i64());
   return pong;
+}
+
+Result<Tally> read_tally(ByteView object) noexcept {
+  ByteReader reader(object);
+  RW_TRY_ASSIGN(const uint32_t id, reader.u32());
+  if (id != constructor::kTally) return Error::kMalformed;
+  Tally tally;
+  RW_TRY_ASSIGN(tally.session_id, reader.i64());
+  RW_TRY_ASSIGN(tally.count, reader.u64());
+  RW_TRY_ASSIGN(tally.sum, reader.u64());
+  RW_TRY_ASSIGN(tally.out_of_order, reader.u64());
+  return tally;
 }
 
 std::optional<RpcError> read_rpc_error(ByteView result) {

@@ -25,8 +25,12 @@ inline constexpr uint32_t kHelpGetConfig = 0xc4f9186b;
 inline constexpr uint32_t kConfigLayer144 = 0x330b4067;
 inline constexpr uint32_t kConfigLayer146 = 0x232566ac;
 inline constexpr uint32_t kConfigLayer154 = 0xcc1a241e;
-// The reference shard sends the body of such a message back as a push.
+// Of no schema: what the reference shard serves for load runs (shard/load_tally.h). A push of the
+// same bytes; a message that is counted; the question for that count, and its answer.
 inline constexpr uint32_t kEcho = 0x72776563;
+inline constexpr uint32_t kCounted = 0x72776374;
+inline constexpr uint32_t kGetTally = 0x72777471;
+inline constexpr uint32_t kTally = 0x72777461;
 }  // namespace constructor
 
 // The constructor number of an object; 0 when it has fewer than four bytes.
@@ -38,9 +42,17 @@ inline constexpr uint32_t kEcho = 0x72776563;
 // An acknowledgement of messages that never were, at least `bytes` long (rounded up to whole
 // entries, 16 bytes being the smallest): content that a shard takes and does not answer.
 [[nodiscard]] Bytes make_padded_ack(size_t bytes);
-// An echo request of `bytes` bytes (rounded up to a multiple of four, at least 12); `id` is its
-// first eight bytes of content and comes back at the same place.
+// An echo request, or a message to be counted, of `bytes` bytes (rounded up to a multiple of four,
+// at least kNumberedObjectBytesMin). `id` follows the constructor; an echo brings it back, the
+// count wants sequences from 1.
+inline constexpr size_t kNumberedObjectBytesMin = 12;
 [[nodiscard]] Bytes make_echo(int64_t id, size_t bytes);
+[[nodiscard]] Bytes make_counted(int64_t sequence, size_t bytes);
+// The id of such an object, at least kNumberedObjectBytesMin long.
+[[nodiscard]] int64_t object_id(ByteView object) noexcept;
+void set_object_id(ByteSpan object, int64_t id) noexcept;
+// Asks for the tally of a session of the same key.
+[[nodiscard]] Bytes make_tally_question(int64_t session_id);
 // invokeWithLayer(layer, initConnection(..., help.getConfig)).
 [[nodiscard]] Bytes make_get_config(int32_t layer, int32_t api_id);
 
@@ -49,6 +61,15 @@ struct Pong {
   int64_t ping_id = 0;
 };
 Result<Pong> read_pong(ByteView object) noexcept;
+
+// What the shard counted in one session.
+struct Tally {
+  int64_t session_id = 0;
+  uint64_t count = 0;
+  uint64_t sum = 0;           // of the sequences, modulo 2^64
+  uint64_t out_of_order = 0;  // came after a higher sequence
+};
+Result<Tally> read_tally(ByteView object) noexcept;
 
 struct RpcError {
   int32_t code = 0;

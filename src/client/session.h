@@ -151,6 +151,12 @@ class Session {
   // With the salt and the clock offset as they are now; to be stored for a later session.
   [[nodiscard]] const SessionKey& key() const noexcept { return key_; }
   [[nodiscard]] size_t pending() const noexcept { return waiting_.size() + sent_.size(); }
+  // Calls visit(started_ns) for each of them.
+  template <typename Visit>
+  void for_each_pending(Visit&& visit) const {
+    for (const Pending& entry : sent_) visit(entry.started_ns);
+    for (const Pending& entry : waiting_) visit(entry.started_ns);
+  }
   [[nodiscard]] const SessionCounts& counts() const noexcept { return counts_; }
 
  private:

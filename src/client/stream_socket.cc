@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "client/load_source.h"
 
 namespace ringway::client {
 
@@ -41,11 +42,13 @@ Result<net::SocketAddress> resolve(const std::string& address, std::string& why)
   return result;
 }
 
-Result<net::OwnedFd> begin_connect(const net::SocketAddress& address) noexcept {
+Result<net::OwnedFd> begin_connect(const net::SocketAddress& address,
+                                   std::optional<uint32_t> source) noexcept {
   net::OwnedFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return Error::kIo;
   const int on = 1;
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (source) RW_TRY(bind_source(fd.get(), *source));
   if (::connect(fd.get(), address.get(), address.length) != 0 && errno != EINPROGRESS) {
     return Error::kIo;
   }

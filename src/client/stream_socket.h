@@ -4,6 +4,7 @@
 // read inside, because waiting is what this file is for.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,10 @@ namespace ringway::client {
 // "HOST:PORT", a name or a number; `why` says what is wrong when the result is an error.
 Result<net::SocketAddress> resolve(const std::string& address, std::string& why);
 
-// A non-blocking socket on its way to being connected, with TCP_NODELAY. kIo with errno set.
-Result<net::OwnedFd> begin_connect(const net::SocketAddress& address) noexcept;
+// A non-blocking socket on its way to being connected, with TCP_NODELAY, from `source` (an IPv4
+// address in host byte order) if that is given. kIo with errno set.
+Result<net::OwnedFd> begin_connect(const net::SocketAddress& address,
+                                   std::optional<uint32_t> source = std::nullopt) noexcept;
 // The outcome of begin_connect() once the socket is writable: 0 or an errno value.
 [[nodiscard]] int connect_error(int fd) noexcept;
 

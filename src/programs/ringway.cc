@@ -26,6 +26,7 @@ struct CommandLine {
   std::string config_file;
   std::string data_dir = "./ringway-data";
   bool standalone = false;
+  bool load_methods = false;
   bool check_config = false;
 };
 
@@ -110,6 +111,7 @@ std::string start_shard(const CommandLine& line, config::Config& config,
                         shard::ReferenceShard& embedded) {
   shard::ShardOptions options;
   options.data_dir = line.data_dir;
+  options.push_echo = options.load_tally = line.load_methods;
   if (!config.listeners.empty()) {
     // What help.getConfig tells clients to connect to. A wildcard tells nothing: loopback then.
     const config::Endpoint& address = config.listeners.front().address;
@@ -206,6 +208,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--standalone", line.standalone,
                "host the reference session shard in this process: needs no other server");
+  app.add_flag(
+      "--load-methods", line.load_methods,
+      "with --standalone, for load runs: the shard echoes and counts ringway-load's messages");
   app.add_flag("--check-config", line.check_config, "check the configuration, print it, and exit");
   app.set_version_flag("--version", std::string("ringway ") + RINGWAY_VERSION);
   CLI11_PARSE(app, argc, argv);

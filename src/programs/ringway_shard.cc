@@ -23,6 +23,7 @@ struct CommandLine {
   std::string public_address = "127.0.0.1:10443";
   std::vector<std::string> faults;
   std::string log_level = "info";
+  bool load_methods = false;
 };
 
 void describe(CLI::App& app, CommandLine& line) {
@@ -51,6 +52,8 @@ void describe(CLI::App& app, CommandLine& line) {
       ->capture_default_str();
   app.add_flag("--push-echo", line.shard.push_echo,
                "For load runs: push a message whose constructor is 0x72776563 back as it came");
+  app.add_flag("--load-methods", line.load_methods,
+               "For load runs: --push-echo, and count numbered messages for ringway-load --verify");
   app.add_option(
       "--record", line.shard.record_path,
       "For tests: append a line per event (message, close, key stored, key asked) to this file");
@@ -61,6 +64,7 @@ void describe(CLI::App& app, CommandLine& line) {
 
 // Completes the options from their text forms. An empty string, or what is wrong.
 std::string read_texts(CommandLine& line) {
+  if (line.load_methods) line.shard.push_echo = line.shard.load_tally = true;
   if (std::string wrong = parse_wires(line.wires, line.shard); !wrong.empty())
     return "--wire: " + wrong;
   for (const std::string& fault : line.faults) {

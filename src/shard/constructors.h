@@ -64,5 +64,9 @@ inline constexpr uint32_t kBoolFalse = 0xbc799737;
 
 // Not of any schema: a message that begins with it is pushed back as it came (for load runs).
 inline constexpr uint32_t kPushEcho = 0x72776563;
+// Nor these: see load_tally.h.
+inline constexpr uint32_t kLoadCounted = 0x72776374;
+inline constexpr uint32_t kLoadGetTally = 0x72777471;
+inline constexpr uint32_t kLoadTally = 0x72777461;
 
 }  // namespace ringway::shard::constructor

@@ -27,6 +27,8 @@ Relation relation_of(uint32_t number) noexcept {
     case constructor::kDestroyAuthKey:
     case constructor::kRpcDropAnswer:
     case constructor::kPushEcho:
+    case constructor::kLoadCounted:
+    case constructor::kLoadGetTally:
       return Relation::kEither;
     default:
       return Relation::kContent;

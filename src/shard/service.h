@@ -20,7 +20,8 @@ namespace ringway::shard {
 
 struct ServiceOptions {
   DcInfo dc;
-  bool push_echo = false;  // push messages of constructor kPushEcho back as they came
+  bool push_echo = false;   // push messages of constructor kPushEcho back as they came
+  bool load_tally = false;  // count messages of constructor kLoadCounted (load_tally.h)
 };
 
 // One message as the gateway hands it over.

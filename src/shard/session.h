@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "shard/load_tally.h"
 #include "shard/push_sink.h"
 #include "shard/recent_ids.h"
 #include "shard/salts.h"
@@ -40,6 +41,7 @@ struct Session {
   size_t unacked_bytes = 0;
   int32_t layer = 0;         // 0 until the client told
   bool undelivered = false;  // a push failed: send what is unacknowledged again
+  LoadTally load_tally;
   PushRoute route;
   std::list<std::pair<int64_t, int64_t>>::iterator age;  // place in the stripe's order of last use
 };

@@ -63,6 +63,7 @@ std::string ReferenceShard::start(const ShardOptions& options) {
   CoreOptions core_options;
   core_options.service.dc = {options.dc_id, options.public_host, options.public_port};
   core_options.service.push_echo = options.push_echo;
+  core_options.service.load_tally = options.load_tally;
   core_options.faults = options.faults;
   running->core = ShardCore::make(std::move(core_options), std::move(keys), std::move(recorder));
 

@@ -30,6 +30,7 @@ struct ShardOptions {
   std::string public_host = "127.0.0.1";  // the gateway as clients dial it, for help.getConfig
   uint16_t public_port = 10443;
   bool push_echo = false;   // push messages of constructor 0x72776563 back as they came
+  bool load_tally = false;  // count messages for load runs (load_tally.h)
   std::string record_path;  // a file for one line per event; empty: none
   Faults faults;
 };

@@ -14,7 +14,6 @@
 namespace ringway::shard {
 namespace {
 
-constexpr int32_t kBadRequest = 400;
 constexpr int32_t kUnauthorized = 401;
 
 [[nodiscard]] uint32_t constructor_of(ByteView body) noexcept {

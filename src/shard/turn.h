@@ -16,6 +16,8 @@ struct InnerMessage {
   ByteView body;
 };
 
+inline constexpr int32_t kBadRequest = 400;  // of rpc_error
+
 class Turn {
  public:
   Turn(const ServiceOptions& options, KeyState& key, Session& session, Now now, Outbox& outbox)
@@ -60,6 +62,7 @@ class Turn {
   void answer_bad_message(const InnerMessage& message, Verdict verdict);
   void answer_rpc_error(int64_t msg_id, int32_t code, std::string_view text);
   void echo(const InnerMessage& message);
+  void answer_tally(const InnerMessage& message, int64_t session_id);
 
   const ServiceOptions& options_;
   KeyState& key_;

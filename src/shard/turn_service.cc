@@ -79,6 +79,17 @@ Result<bool> Turn::serve_service(const InnerMessage& message, uint32_t number,
       if (!options_.push_echo) return Error::kNotFound;
       echo(message);
       return true;
+    case constructor::kLoadCounted:
+    case constructor::kLoadGetTally: {
+      if (!options_.load_tally) return Error::kNotFound;
+      RW_TRY_ASSIGN(const int64_t argument, arguments.i64());
+      if (number == constructor::kLoadGetTally) {
+        answer_tally(message, argument);
+      } else {
+        session_.load_tally.add(static_cast<uint64_t>(argument));
+      }
+      return true;
+    }
     default:
       return Error::kNotFound;
   }
@@ -227,6 +238,19 @@ Result<void> Turn::on_drop_answer(const InnerMessage& message, ByteReader argume
   }
   outbox_.close();
   return {};
+}
+
+void Turn::answer_tally(const InnerMessage& message, int64_t session_id) {
+  const auto found = key_.sessions.find(session_id);
+  if (found == key_.sessions.end()) {
+    answer_rpc_error(message.msg_id, kBadRequest, "SESSION_UNKNOWN");
+    return;
+  }
+  ByteAppender& out = outbox_.open(Reply::kContent, message.msg_id);
+  out.u32(mtproto::constructor::kRpcResult);
+  out.i64(message.msg_id);
+  write_tally(out, session_id, found->second->load_tally);
+  outbox_.close();
 }
 
 void Turn::echo(const InnerMessage& message) {

@@ -170,8 +170,7 @@ TEST(Demo, TellsEveryStep) {
     LoadOptions options;
     options.address = server.address();
     options.server_keys = {{server.key(), server.key()->fingerprint()}};
-    options.transport_name = name;
-    options.transport = transport(name);
+    options.transports = *parse_transports(name);
     std::vector<std::string> lines;
     const DemoReport report =
         run_demo(options, [&lines](std::string_view line) { lines.emplace_back(line); });

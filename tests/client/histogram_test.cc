@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "client/histogram_text.h"
+
 namespace ringway::client {
 namespace {
 
@@ -94,6 +96,62 @@ TEST(Histogram, MergeIsTheSameAsRecordingEverythingInOne) {
   for (const double percent : {5.0, 50.0, 99.0}) {
     EXPECT_EQ(merged.percentile(percent), whole.percentile(percent));
   }
+}
+
+TEST(Histogram, ResetForgetsEverything) {
+  Histogram histogram;
+  histogram.record(5);
+  histogram.record(INT64_MAX);
+  histogram.reset();
+  EXPECT_EQ(histogram.count(), 0U);
+  EXPECT_EQ(histogram.max(), 0);
+  histogram.record(7);
+  EXPECT_EQ(histogram.percentile(1), 7);
+  EXPECT_EQ(histogram.mean(), 7);
+}
+
+TEST(Histogram, VisitsWhatWasRecordedInOrder) {
+  Histogram histogram;
+  for (const int64_t value : {9, 3, 3, 1'000'000}) histogram.record(value);
+  std::vector<std::pair<int64_t, uint64_t>> seen;
+  histogram.for_each([&seen](int64_t value, uint64_t count) { seen.emplace_back(value, count); });
+  EXPECT_EQ(seen, (std::vector<std::pair<int64_t, uint64_t>>{{3, 2}, {9, 1}, {1'000'000, 1}}));
+}
+
+// The first lines follow from the definition: 5 levels to each halving of the distance to 100%.
+TEST(HistogramText, IsWhatHdrHistogramPrints) {
+  Histogram histogram;
+  for (int64_t value = 1; value <= 10; ++value) histogram.record(value * 10);
+  EXPECT_EQ(to_hgrm(histogram, 10),
+            "       Value     Percentile TotalCount 1/(1-Percentile)\n\n"
+            "    1.000000 0.000000000000          1           1.00\n"
+            "    1.000000 0.100000000000          1           1.11\n"
+            "    2.000000 0.200000000000          2           1.25\n"
+            "    3.000000 0.300000000000          3           1.43\n"
+            "    4.000000 0.400000000000          4           1.67\n"
+            "    5.000000 0.500000000000          5           2.00\n"
+            "    6.000000 0.550000000000          6           2.22\n"
+            "    6.000000 0.600000000000          6           2.50\n"
+            "    7.000000 0.650000000000          7           2.86\n"
+            "    7.000000 0.700000000000          7           3.33\n"
+            "    8.000000 0.750000000000          8           4.00\n"
+            "    8.000000 0.775000000000          8           4.44\n"
+            "    8.000000 0.800000000000          8           5.00\n"
+            "    9.000000 0.825000000000          9           5.71\n"
+            "    9.000000 0.850000000000          9           6.67\n"
+            "    9.000000 0.875000000000          9           8.00\n"
+            "    9.000000 0.887500000000          9           8.89\n"
+            "    9.000000 0.900000000000          9          10.00\n"
+            "   10.000000 1.000000000000         10\n"
+            "#[Mean    =     5.500000, StdDeviation   =     2.872281]\n"
+            "#[Max     =    10.000000, Total count    =           10]\n"
+            "#[Buckets =           58, SubBuckets     =          128]\n");
+}
+
+TEST(HistogramText, OfNothingIsStillReadable) {
+  const std::string text = to_hgrm(Histogram(), 1e6);
+  EXPECT_NE(text.find("Value"), std::string::npos);
+  EXPECT_NE(text.find("Total count    =            0]"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -49,7 +49,10 @@ struct TestServer::Connection {
 };
 
 TestServer::TestServer(TestServerOptions options)
-    : options_(options), key_(server_key()), exchanges_to_refuse_(options.refuse_exchanges) {
+    : options_(options),
+      key_(server_key()),
+      exchanges_to_refuse_(options.refuse_exchanges),
+      counted_to_lose_(options.lose_counted) {
   handshake_config_.keys.push_back({key_, key_->fingerprint()});
   listener_ = net::OwnedFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -85,8 +88,13 @@ void TestServer::serve() {
     }
     connections_ = std::move(kept);
     if (entries[0].revents != 0) {
-      net::OwnedFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      sockaddr_in peer{};
+      socklen_t length = sizeof peer;
+      net::OwnedFd fd(
+          ::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_CLOEXEC));
       if (!fd.valid()) continue;
+      sources_.insert(peer.sin_addr.s_addr);
+      source_addresses_ = sources_.size();
       const int on = 1;
       setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       ++connections_made_;
@@ -227,6 +235,21 @@ void TestServer::on_object(Connection& connection, const mtproto::OpenJob& messa
       return push(connection, message, body, true);
     case ctor::kMsgsAck:
       return;
+    case client::constructor::kCounted:
+      return count(sessions_[{load_le<int64_t>(message.frame.data()), message.header.session_id}],
+                   client::object_id(object));
+    case client::constructor::kGetTally: {
+      const int64_t session_id = client::object_id(object);
+      const auto& tally = sessions_[{load_le<int64_t>(message.frame.data()), session_id}].tally;
+      out.u32(ctor::kRpcResult);
+      out.i64(msg_id);
+      out.u32(client::constructor::kTally);
+      out.i64(session_id);
+      out.u64(tally.count);
+      out.u64(tally.sum);
+      out.u64(tally.out_of_order);
+      return push(connection, message, body, true);
+    }
     default:
       out.u32(ctor::kRpcResult);
       out.i64(msg_id);
@@ -235,6 +258,15 @@ void TestServer::on_object(Connection& connection, const mtproto::OpenJob& messa
       mtproto::write_tl_string(out, as_bytes("METHOD_NOT_IMPLEMENTED"));
       return push(connection, message, body, true);
   }
+}
+
+void TestServer::count(SessionState& session, int64_t sequence) {
+  if (counted_to_lose_ > 0) {
+    --counted_to_lose_;
+    return;
+  }
+  ++session.tally.count;
+  session.tally.sum += static_cast<uint64_t>(sequence);
 }
 
 void TestServer::push(Connection& connection, const mtproto::OpenJob& message, ByteView body,

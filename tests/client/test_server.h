@@ -7,10 +7,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "client/objects.h"
 #include "crypto/rsa.h"
 #include "mtproto/handshake.h"
 #include "mtproto/message.h"
@@ -26,6 +28,7 @@ struct TestServerOptions {
   bool silent = false;             // reads, never answers
   int32_t error_on_encrypted = 0;  // instead of serving: this transport error, then close
   int refuse_exchanges = 0;        // so many req_pq are answered with -429 and close
+  uint64_t lose_counted = 0;       // so many counted messages are acknowledged and forgotten
 };
 
 class TestServer {
@@ -40,6 +43,7 @@ class TestServer {
   [[nodiscard]] uint64_t messages_opened() const { return messages_opened_; }
   [[nodiscard]] uint64_t connections() const { return connections_made_; }
   [[nodiscard]] uint64_t bad_messages() const { return bad_messages_; }
+  [[nodiscard]] uint64_t source_addresses() const { return source_addresses_; }
 
  private:
   struct SessionState {
@@ -47,6 +51,7 @@ class TestServer {
     int32_t content_count = 0;
     bool greeted = false;
     bool salt_refused = false;
+    client::Tally tally;
   };
   struct Connection;
 
@@ -58,6 +63,7 @@ class TestServer {
   bool on_encrypted(Connection& connection, ByteSpan bytes, bool quick_ack);
   void on_object(Connection& connection, const mtproto::OpenJob& message, int64_t msg_id,
                  ByteView object);
+  void count(SessionState& session, int64_t sequence);
   void push(Connection& connection, const mtproto::OpenJob& message, ByteView body, bool content);
   void send_payload(Connection& connection, ByteView payload);
   bool refuse(Connection& connection, int32_t code);
@@ -73,9 +79,12 @@ class TestServer {
   std::map<std::pair<int64_t, int64_t>, SessionState> sessions_;
   std::vector<std::unique_ptr<Connection>> connections_;
   int exchanges_to_refuse_ = 0;
+  uint64_t counted_to_lose_ = 0;
   std::atomic<uint64_t> messages_opened_{0};
   std::atomic<uint64_t> connections_made_{0};
   std::atomic<uint64_t> bad_messages_{0};
+  std::set<uint32_t> sources_;
+  std::atomic<uint64_t> source_addresses_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -357,6 +357,40 @@ TEST(Service, PushEchoComesBackAsItWent) {
   EXPECT_EQ(answers[0].body.size(), 16u);
 }
 
+TEST(Service, CountsForLoadRunsOnlyWhenSwitchedOn) {
+  ServiceBench off;
+  off.settle();
+  const auto refused = off.tell(Tl(constructor::kLoadCounted).i64(1));
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].constructor, mt::kRpcResult) << "an unknown method";
+
+  ServiceOptions options;
+  options.load_tally = true;
+  ServiceBench on(options);
+  on.settle();
+  for (const int64_t sequence : {1, 2, 4, 3}) {
+    EXPECT_TRUE(on.tell(Tl(constructor::kLoadCounted).i64(sequence).i64(0)).empty());
+  }
+  const auto ask = [&](int64_t session_id) {
+    const auto answers = on.query(Tl(constructor::kLoadGetTally).i64(session_id));
+    EXPECT_EQ(answers.size(), 1u);
+    EXPECT_EQ(answers[0].constructor, mt::kRpcResult);
+    return answers.empty() ? Bytes() : Bytes(answers[0].body.begin(), answers[0].body.end());
+  };
+  const Bytes answer = ask(on.session().session_id);
+  ByteReader reader(answer);
+  EXPECT_TRUE(reader.skip(8).ok());
+  EXPECT_EQ(*reader.u32(), constructor::kLoadTally);
+  EXPECT_EQ(*reader.i64(), on.session().session_id);
+  EXPECT_EQ(*reader.u64(), 4u);
+  EXPECT_EQ(*reader.u64(), 10u);
+  EXPECT_EQ(*reader.u64(), 1u) << "3 came after 4";
+  const Bytes unknown = ask(on.session().session_id + 1);
+  EXPECT_EQ(load_le<uint32_t>(unknown.data() + 8), mt::kRpcError);
+  EXPECT_TRUE(on.tell(Tl(constructor::kLoadCounted).u32(1)).empty())
+      << "one without a sequence is ignored";
+}
+
 TEST(Service, PayloadsThatAreNoMessageAreTheGatewaysFault) {
   ServiceBench bench;
   const Bytes good = write_message({bench.new_id(), 0, ping(1)});
