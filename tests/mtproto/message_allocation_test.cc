@@ -12,13 +12,14 @@ thread_local size_t allocation_count = 0;
 
 }  // namespace
 
-void* operator new(size_t size) {
+// Not inlined, for then GCC would see malloc() and free() where it expects new and delete.
+[[gnu::noinline]] void* operator new(size_t size) {
   ++allocation_count;
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace ringway::mtproto {
 namespace {
