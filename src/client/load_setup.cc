@@ -126,7 +126,7 @@ bool LoadWorker::poll_connects() {
       lose(client, fmt::format("cannot connect: {}", std::strerror(error)));
       continue;
     }
-    on_connected(client);
+    begin_connection(client);
     any = true;
   }
   connecting_ = std::move(still_connecting);
@@ -134,7 +134,7 @@ bool LoadWorker::poll_connects() {
   return any;
 }
 
-void LoadWorker::on_connected(Client& client) {
+void LoadWorker::begin_connection(Client& client) {
   net::DetachedSocket socket;
   socket.fd = std::move(client.connecting);
   socket.peer = net::PeerAddress::from_sockaddr(shared_.target.get());

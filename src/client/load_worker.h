@@ -121,7 +121,7 @@ class LoadWorker final : public net::ConnectionHandler {
   void sweep_client(Client& client);
   void start_connects();
   bool poll_connects();  // true when any is connected now
-  void on_connected(Client& client);
+  void begin_connection(Client& client);
   void start_exchange(Client& client);
   void on_unencrypted(Client& client, ByteView object);
   void on_key(Client& client);
