@@ -14,28 +14,21 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 
 #include "base/clock.h"
 #include "crypto/dh.h"
+#include "crypto/openssl_ptr.h"
 
 namespace {
 
+using ringway::crypto::BnCtxPtr;
+using ringway::crypto::BnPtr;
+using ringway::crypto::MontPtr;
+using ringway::crypto::PkeyCtxPtr;
+using ringway::crypto::PkeyPtr;
+
 constexpr int kRsaBits = 2048;
 constexpr size_t kRsaBytes = 256;
-
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* pointer) const noexcept {
-    Free(pointer);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
-using Number = std::unique_ptr<BIGNUM, Freed<BN_clear_free>>;
-using NumberContext = std::unique_ptr<BN_CTX, Freed<BN_CTX_free>>;
-using Montgomery = std::unique_ptr<BN_MONT_CTX, Freed<BN_MONT_CTX_free>>;
 
 void need(bool holds, const char* what) {
   if (holds) return;
@@ -64,8 +57,8 @@ class Rsa {
   }
 
  private:
-  Key key_;
-  KeyContext context_;
+  PkeyPtr key_;
+  PkeyCtxPtr context_;
   std::array<uint8_t, kRsaBytes> input_{};
   std::array<uint8_t, kRsaBytes> output_{};
 };
@@ -92,12 +85,12 @@ class Exponentiation {
   }
 
  private:
-  NumberContext context_;
-  Montgomery montgomery_;
-  Number prime_;
-  Number base_;
-  Number exponent_;
-  Number result_;
+  BnCtxPtr context_;
+  MontPtr montgomery_;
+  BnPtr prime_;
+  BnPtr base_;
+  BnPtr exponent_;
+  BnPtr result_;
 };
 
 }  // namespace

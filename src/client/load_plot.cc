@@ -14,7 +14,7 @@
 
 #include "net/owned_fd.h"
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX wants it declared here
+extern char** environ;  // POSIX has it declared by whoever uses it
 
 namespace ringway::client {
 namespace {

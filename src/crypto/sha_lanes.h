@@ -31,7 +31,8 @@ alignas(64) inline constexpr std::array<uint32_t, 64> kSha256RoundConstants = {
 // One job on its way: what is left of it, cut into segments of whole blocks.
 class ShaCursor {
  public:
-  ShaCursor() noexcept {}  // NOLINT(modernize-use-equals-default): leaves the scratch as it is
+  // Not defaulted, which would clear the scratch where a cursor is value-initialized.
+  ShaCursor() noexcept {}
 
   void start(const Sha256Job& job) noexcept {
     prefix_ = job.prefix;

@@ -188,6 +188,19 @@ class WireTest : public DispatcherTest, public ::testing::WithParamInterface<Wir
     shard().set_wires(GetParam().batch, GetParam().stream, GetParam().unary);
     dispatcher_->set_shards({kShard});
   }
+
+  // 120 messages of each of three keys, with a mishap in every turn that draws one.
+  template <typename Mishap>
+  void send_amid(uint64_t seed, Mishap mishap) {
+    std::mt19937_64 random(seed);
+    for (uint32_t i = 0; i < 120; ++i) {
+      for (int64_t key = 1; key <= 3; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
+      turn();
+      for (uint64_t n = random() % 4; n > 0; --n) (void)transport_->step();
+      mishap(random);
+      if (random() % 20 == 0) now_.mono_ns += kNsPerSecond;
+    }
+  }
 };
 
 TEST_P(WireTest, KeepsTheOrderOfEachKeyWhateverTheSeed) {
@@ -210,16 +223,11 @@ TEST_P(WireTest, KeepsTheOrderOfEachKeyWhateverTheSeed) {
 TEST_P(WireTest, WhatABreakLeftUnacknowledgedIsSentAgainInOrder) {
   for (uint64_t seed = 1; seed <= 30; ++seed) {
     start_wire({}, seed);
-    std::mt19937_64 random(seed);
-    for (uint32_t i = 0; i < 120; ++i) {
-      for (int64_t key = 1; key <= 3; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
-      turn();
-      for (uint64_t n = random() % 4; n > 0; --n) (void)transport_->step();
+    send_amid(seed, [this](std::mt19937_64& random) {
       if (random() % 30 == 0) shard().break_streams(kStatusUnavailable);
       if (random() % 30 == 0) shard().set_up(false);
       if (random() % 10 == 0) shard().set_up(true);
-      if (random() % 20 == 0) now_.mono_ns += kNsPerSecond;
-    }
+    });
     shard().set_up(true);
     reconnect();
     for (int64_t key = 1; key <= 3; ++key) EXPECT_EQ(numbers(key), counting(120)) << seed;
@@ -258,14 +266,9 @@ TEST_P(WireTest, AMessageThatTheShardChokesOnIsFoundAndGivenUp) {
 TEST_P(WireTest, StreamsThatDieWithAnErrorLoseNothing) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     start_wire({}, seed);
-    std::mt19937_64 random(seed);
-    for (uint32_t i = 0; i < 120; ++i) {
-      for (int64_t key = 1; key <= 3; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
-      turn();
-      for (uint64_t n = random() % 4; n > 0; --n) (void)transport_->step();
+    send_amid(seed, [this](std::mt19937_64& random) {
       if (random() % 20 == 0) shard().break_streams(kStatusInternal);
-      if (random() % 20 == 0) now_.mono_ns += kNsPerSecond;
-    }
+    });
     reconnect();
     for (int64_t key = 1; key <= 3; ++key) EXPECT_EQ(numbers(key), counting(120)) << seed;
     EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);

@@ -4,12 +4,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
 #include <set>
 #include <thread>
 
 #include "cluster/recorder.h"
+#include "cluster/sleeping_waker.h"
 #include "support/memory_transport.h"
 
 namespace ringway::cluster {
@@ -18,27 +18,6 @@ namespace {
 constexpr const char* kShards[] = {"10.0.0.1:20120", "10.0.0.2:20120"};
 constexpr uint32_t kMessages = 400;
 constexpr int64_t kKeysPerWorker = 8;
-
-class SleepingWaker final : public Waker {
- public:
-  void wake() noexcept override {
-    {
-      const std::lock_guard lock(mutex_);
-      woken_ = true;
-    }
-    condition_.notify_one();
-  }
-  void sleep() {
-    std::unique_lock lock(mutex_);
-    condition_.wait_for(lock, std::chrono::milliseconds(5), [this] { return woken_; });
-    woken_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable condition_;
-  bool woken_ = false;
-};
 
 // Answers pushes on its own thread, as a worker does that is home to another's key.
 class Answerer {
