@@ -22,6 +22,7 @@ class BatchWire final : public Wire {
   BatchWire(LinkContext& link, Now now)
       : Wire(link),
         stream_(link.new_id()),
+        items_max_(link.options.batch_messages_max),
         progress_ns_(now.mono_ns),
         keys_(std::bit_ceil(link.window.messages_max())),
         answers_(std::make_shared<PushAnswers>(link.waker)) {
@@ -72,7 +73,7 @@ class BatchWire final : public Wire {
     std::vector<WireMessage> messages;
     do {
       messages.push_back(next_batch());
-    } while (may_send() && messages.size() < kBatchesPerWriteMax);
+    } while (may_send() && messages.size() < link_.options.batches_per_write_max);
     link_.counters.add(Counter::kShardBatches, messages.size());
     link_.channel->write(stream_, std::move(messages));
     writing_ = true;
@@ -108,7 +109,7 @@ class BatchWire final : public Wire {
     size_t bytes = 0;
     while (may_send() && count < items_max_) {
       const size_t size = link_.window.item_size(unsent_);
-      if (count > 0 && bytes + size > kBatchBytesMax) break;
+      if (count > 0 && bytes + size > link_.options.batch_bytes_max) break;
       append_item(message, link_.window.item(unsent_));
       bytes += size;
       ++count;
@@ -185,7 +186,7 @@ class BatchWire final : public Wire {
   bool open_ = false;
   bool writing_ = false;  // true exactly while the transport has a write of ours
   bool ended_ = false;
-  size_t items_max_ = kBatchMessagesMax;
+  size_t items_max_;
   uint64_t sent_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t sent_serial_ = 0;  // in the window, of the item sent last

@@ -11,11 +11,12 @@ namespace ringway::gateway {
 
 using net::TimerKind;
 
-Flow::Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters)
+Flow::Flow(uint32_t worker, size_t key_cache_entries, const SharedContext& shared,
+           CounterBlock& counters)
     : worker_(worker),
       shared_(shared),
       counters_(counters),
-      keys_(shared.config.auth_key_cache_bytes / shared.workers, counters),
+      keys_(key_cache_entries, counters),
       backlog_(shared.workers) {}
 
 Flow::~Flow() = default;

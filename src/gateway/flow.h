@@ -66,7 +66,8 @@ struct SharedContext {
 
 class Flow final : public net::ConnectionHandler, public cluster::DispatcherEvents {
  public:
-  Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters);
+  Flow(uint32_t worker, size_t key_cache_entries, const SharedContext& shared,
+       CounterBlock& counters);
   ~Flow() override;
   // The table and the dispatcher refer to the flow and are made after it.
   void attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher);
