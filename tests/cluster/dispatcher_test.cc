@@ -175,6 +175,21 @@ TEST_F(DispatcherTest, OneTurnIsOneBatchUpToTheCap) {
   EXPECT_EQ(numbers(5000), counting(3));
 }
 
+TEST_F(DispatcherTest, BatchesKeepToTheOptions) {
+  start({.batch_messages_max = 10, .batch_bytes_max = 4096, .batches_per_write_max = 2});
+  for (uint32_t i = 0; i < 45; ++i) ASSERT_EQ(send(i, i), Submit::kAccepted);
+  turn();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 2U) << "what one write may take";
+  EXPECT_EQ(counters_.read(Counter::kShardMessages), 20U);
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 5U);
+  // Of messages of 1,500 bytes two fit.
+  for (uint32_t i = 0; i < 4; ++i) ASSERT_EQ(send(5000, i, 1500), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 7U);
+  EXPECT_EQ(numbers(5000), counting(4));
+}
+
 // The three wires: which one is found, and that order and content hold on each.
 struct WireCase {
   bool batch, stream, unary;
