@@ -40,7 +40,9 @@ inline constexpr size_t kServerKeysMax = 64;             // fingerprints that on
 static_assert(kHandshakeInnerBytesMax < kUnencryptedBytesMax);
 inline constexpr size_t kCryptoPoolJobsMax = 4096;       // queued, whole process
 inline constexpr size_t kCryptoPoolJobsPerAddress = 64;  // queued, one client address
+inline constexpr size_t kCryptoPoolAddressesMax = 2 * kCryptoPoolJobsMax;  // with or without jobs
 static_assert(kCryptoPoolJobsPerAddress < kCryptoPoolJobsMax);
+static_assert(kCryptoPoolAddressesMax > kCryptoPoolJobsMax, "there are always some without jobs");
 
 // Connections.
 inline constexpr size_t kInputBytesPerConnection = 4 * 1024 * 1024 + 256 * 1024;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "cluster/link_codec.h"
 #include "cluster/push_answers.h"
@@ -16,6 +17,9 @@
 
 namespace ringway::cluster {
 namespace {
+
+// How long an answer to a push may wait for messages to travel with.
+constexpr int64_t kPushAnswerWaitNs = kNsPerMs;
 
 class BatchWire final : public Wire {
  public:
@@ -63,12 +67,13 @@ class BatchWire final : public Wire {
   }
 
   WireState flush(Now now) override {
-    if (now.mono_ns >= deadline_ns()) {
+    if (now.mono_ns >= stall_ns()) {
       link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded,
                         open_ ? "no acknowledgement" : "no greeting", now);
       return WireState::kStuck;
     }
-    if (!has_work()) return WireState::kGoing;
+    if (!open_ || writing_ || !(may_send() || answers_are_due(now))) return WireState::kGoing;
+    answers_due_ns_ = INT64_MAX;
     if (acknowledged_ == sent_) progress_ns_ = now.mono_ns;  // the wait begins with this write
     std::vector<WireMessage> messages;
     do {
@@ -81,18 +86,30 @@ class BatchWire final : public Wire {
   }
 
   bool has_work() const noexcept override {
-    return open_ && !writing_ && (may_send() || answers_->has_answers());
+    const bool new_answers = answers_due_ns_ == INT64_MAX && answers_->has_answers();
+    return open_ && !writing_ && (may_send() || new_answers);
   }
 
   int64_t deadline_ns() const noexcept override {
-    if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
-    // A write that does not end is a stall as well: nothing can be sent behind it.
-    return acknowledged_ == sent_ && !writing_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
+    return std::min(stall_ns(), writing_ ? INT64_MAX : answers_due_ns_);
   }
 
  private:
   bool may_send() const noexcept {
     return unsent_ != kNoEntry && (acknowledged_ == sent_ || !travels_alone(unsent_));
+  }
+
+  int64_t stall_ns() const noexcept {
+    if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
+    // A write that does not end is a stall as well: nothing can be sent behind it.
+    return acknowledged_ == sent_ && !writing_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
+  }
+
+  // Answers alone are no reason for a batch: they wait a moment for messages to travel with.
+  bool answers_are_due(Now now) noexcept {
+    if (!answers_->has_answers()) return false;
+    if (answers_due_ns_ == INT64_MAX) answers_due_ns_ = now.mono_ns + kPushAnswerWaitNs;
+    return now.mono_ns >= answers_due_ns_;
   }
 
   // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
@@ -195,6 +212,7 @@ class BatchWire final : public Wire {
   std::vector<int64_t> keys_;
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
+  int64_t answers_due_ns_ = INT64_MAX;  // when they go without messages
   LinkDown down_;
 };
 

@@ -165,6 +165,13 @@ void Flow::after_input(Client& client) {
   }
 }
 
+// It has a key, so it is no longer held to the time that making one may take.
+void Flow::set_proven(Client& client) {
+  if (client.proven) return;
+  client.proven = true;
+  table_->set_deadline(client.ref.handle, TimerKind::kHandshake, net::kNoDeadline);
+}
+
 // The connection has to wait: what it sends meanwhile rests in the tail, within limits.
 void Flow::park_input(Client& client) {
   client.transport.park();
@@ -178,9 +185,8 @@ void Flow::park_input(Client& client) {
 void Flow::count_input(Client& client) {
   size_t bytes = client.transport.buffered_bytes();
   if (client.held != nullptr) {
-    bytes += client.held->remote_bytes;
+    bytes += client.held->remote_bytes + client.held->opened_bytes;
     for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
-    for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
     if (client.held->large != nullptr) bytes += client.held->large->frame.frame.size();
   }
   input_bytes_ += bytes - client.input_bytes;
@@ -230,6 +236,7 @@ void Flow::resume(Inlet& inlet) {
                  message.quick_ack_token)) {
         return;
       }
+      wait.opened_bytes -= message.payload.size();
       wait.opened.pop_front();
       continue;
     }
@@ -287,7 +294,6 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       counters_.add(Counter::kTimeoutFirstByte);
       break;
     case TimerKind::kHandshake:
-      if (client->proven) return;
       counters_.add(Counter::kTimeoutHandshake);
       break;
     case TimerKind::kFrame:

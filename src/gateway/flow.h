@@ -138,6 +138,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void pump(Client& client);
   void take_frame(Client& client, mtproto::Frame& frame);
   void after_input(Client& client);
+  void set_proven(Client& client);
   void park_input(Client& client);
   void count_input(Client& client);
   void set_pause(Client& client);

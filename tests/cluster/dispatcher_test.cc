@@ -580,6 +580,35 @@ TEST_F(DispatcherTest, PushesComeBackAndAreAnswered) {
   settle();
 }
 
+// A batch for the answers alone would cost more than they do.
+TEST_F(DispatcherTest, AnswersToPushesTravelWithMessages) {
+  start();
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  events_.deliver_pushes = true;
+  const uint64_t id = shard().push(1, 10, Bytes{1});
+  while (transport_->step()) transport_->settle();
+  const uint64_t batches = counters_.read(Counter::kShardBatches);
+  dispatcher_->poll(now_);
+  dispatcher_->flush(now_);
+  ASSERT_EQ(events_.pushes.size(), 1U);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches);
+  EXPECT_FALSE(dispatcher_->has_work()) << "nobody is to turn round and round for it";
+  EXPECT_GT(dispatcher_->next_deadline_ns(), now_.mono_ns);
+  EXPECT_LE(dispatcher_->next_deadline_ns(), now_.mono_ns + kNsPerMs);
+  ASSERT_EQ(send(1, 1), Submit::kAccepted);
+  dispatcher_->flush(now_);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 1);
+  settle();
+  EXPECT_EQ(shard().push_result(id), true);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 1);
+  // With nothing to travel with they go when the moment is over.
+  const uint64_t alone = shard().push(1, 10, Bytes{2});
+  settle();
+  EXPECT_EQ(shard().push_result(alone), true);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 2);
+}
+
 TEST_F(DispatcherTest, AnswersFromOtherThreadsWakeTheWorker) {
   start();
   ASSERT_EQ(send(1, 0), Submit::kAccepted);
