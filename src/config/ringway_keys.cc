@@ -56,11 +56,24 @@ void read_worker_settings(Document& document, Section& section, WorkerSettings& 
   read_submission_poll(section, settings);
 }
 
+// A polling thread spins: on a worker's core the two take turns.
+void warn_of_shared_core(Document& document, const Section& section, const Workers& workers,
+                         const WorkerSettings& settings) {
+  const int core = settings.submission_poll;
+  if (!section.has("SubmissionPoll") || core < 0) return;
+  if (std::find(workers.cores.begin(), workers.cores.end(), core) == workers.cores.end()) return;
+  document.warning(
+      section.mark_of("SubmissionPoll"),
+      fmt::format("{}: core {} is a worker's, which the polling thread takes turns with",
+                  section.path_of("SubmissionPoll"), core));
+}
+
 void read_per_core(Document& document, Section& section, Workers& workers) {
   section.children("PerCore", [&](Section& item) {
     CoreOverride found{-1, workers.settings};
     read_number(item, "Core", found.core, {0, kCoreNumberMax});
     read_worker_settings(document, item, found.settings);
+    warn_of_shared_core(document, item, workers, found.settings);
     if (!item.present()) return;
     const auto same_core = [&](const CoreOverride& other) { return other.core == found.core; };
     if (!item.has("Core")) {
@@ -83,6 +96,7 @@ void read_workers(Document& document, Section& ringway, Workers& workers) {
   read_auto(section, "Count", workers.count, kWorkersMax);
   read_cores(section, "Cores", workers.cores, "none");
   read_worker_settings(document, section, workers.settings);
+  warn_of_shared_core(document, section, workers, workers.settings);
   read_per_core(document, section, workers);
   if (!workers.cores.empty() && workers.count > workers.cores.size()) {
     document.warning(section.mark_of("Count"),

@@ -322,6 +322,12 @@ TEST(Workers, WarnWhenTheyShareCores) {
   EXPECT_THAT(outcome.errors, IsEmpty());
   EXPECT_THAT(outcome.warnings,
               ElementsAre("f.yaml:1: Ringway.Workers.Count: 3 workers share 2 cores"));
+  EXPECT_THAT(
+      load("Ringway: {Workers: {Cores: 0-1, PerCore: [{Core: 0, SubmissionPoll: 1}]}}\n").warnings,
+      ElementsAre(
+          "f.yaml:1: Ringway.Workers.PerCore.SubmissionPoll: core 1 is a worker's, which the "
+          "polling thread takes turns with"));
+  EXPECT_THAT(load("Ringway: {Workers: {Cores: 0, SubmissionPoll: 1}}\n").warnings, IsEmpty());
 }
 
 TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
