@@ -183,12 +183,11 @@ constexpr std::array kNotes = {
 
     KeyNote{"Ringway.Crypto.Kernel", "",
             "Which code encrypts; auto is the fastest that the processor runs."},
-    KeyNote{
-        "Ringway.Crypto.Cores", "",
-        "Where key exchanges are computed, a thread for each core; auto is half as many threads as "
-        "there are cores, anywhere, below the workers' priority. A list keeps them off the "
-        "workers' "
-        "caches and bounds what a storm of exchanges takes."},
+    KeyNote{"Ringway.Crypto.Cores", "",
+            "Where key exchanges are computed: a thread at idle priority for each core, and one "
+            "that is "
+            "prompt; auto is half as many as there are cores, anywhere. A list keeps them off the "
+            "workers' caches and bounds what a storm of exchanges takes."},
     KeyNote{
         "Ringway.Grpc.Cores", "",
         "Where gRPC's threads run; auto is the cores that no worker is pinned to. On the workers' "

@@ -36,11 +36,11 @@ std::string shown(const std::vector<std::string>& values) {
 }
 
 void Document::amend(std::string_view path, std::string value, std::string why) {
-  for (KeyValue& known : values_) {
-    if (known.path != path) continue;
-    known.value = std::move(value);
-    if (!why.empty()) known.why = std::move(why);
-  }
+  const auto known = std::find_if(values_.begin(), values_.end(),
+                                  [path](const KeyValue& v) { return v.path == path; });
+  if (known == values_.end()) return;
+  known->value = std::move(value);
+  if (!why.empty()) known->why = std::move(why);
 }
 
 void Document::error(YAML::Mark mark, std::string_view text) {
