@@ -63,14 +63,28 @@ inline constexpr size_t kInboxBytes = 64 * 1024 * 1024;  // of messages for clie
 static_assert(kInboxBytes > kServerFrameBytesMax);
 inline constexpr size_t kInboxDrainMax = 1024;  // taken per turn
 inline constexpr size_t kTurnCompletionsMax = 1024;
+// A worker with so many completions in a turn is busy: its next turn waits for further ones until
+// it has so many, and at most so long.
+inline constexpr size_t kGatherFromCompletions = 4;
+inline constexpr unsigned kGatherCompletions = 16;
+inline constexpr int64_t kGatherNs = 25'000;
 
 // Shard links.
 inline constexpr size_t kBatchMessagesMax = 256;
 inline constexpr size_t kBatchBytesMax = 64 * 1024;      // a larger message goes alone
 inline constexpr size_t kWindowMessagesMax = 16 * 1024;  // unacknowledged, per link
 inline constexpr size_t kWindowBytesMax = 16 * 1024 * 1024;
-inline constexpr size_t kStreamWindowMax = 1024;        // unanswered SessionDataStream requests
+inline constexpr size_t kStreamWindowMax = 1024;  // unanswered SessionDataStream requests
+inline constexpr size_t kStreamStepMin = kStreamWindowMax / 8;  // more room, or all that waits
+// With at least so many unanswered, answers gather to so many bytes, at most so long.
+inline constexpr size_t kStreamGatherAnswers = 256;
+inline constexpr size_t kStreamGatherBytes = 2048;
+inline constexpr int64_t kStreamGatherNs = 2'000'000;
+static_assert(kStreamGatherAnswers * 12 >= kStreamGatherBytes,
+              "so many answers are enough bytes: each has gRPC's prefix, a request_id and an ack");
+static_assert(2 * kStreamGatherAnswers < kStreamWindowMax);
 inline constexpr size_t kUnaryInFlightMax = 256;        // keys with a call in flight, per link
+inline constexpr size_t kOwnersRemembered = 1024;       // keys and their shards, per worker
 inline constexpr size_t kKeyQueriesInFlightMax = 4096;  // per worker
 inline constexpr size_t kPushesPerLinkMax = 1024;       // received, not yet taken by the worker
 inline constexpr size_t kGrpcMessageBytesMax = 20 * 1024 * 1024;  // either way, gateway and shard

@@ -86,6 +86,9 @@ int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
 void Worker::work(std::span<const net::Completion> completions, Now now) {
   now_ = now;
   counters_.add(Counter::kTurns);
+  // What a turn costs is shared by its messages, so a busy worker takes several at once, for a wait
+  // that is short beside a turn. One that is not busy answers at once.
+  if (completions.size() >= kGatherFromCompletions) ring_->gather(kGatherNs);
   flow_->begin_turn(now);
 
   table_->process(completions, now);

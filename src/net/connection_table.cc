@@ -277,6 +277,12 @@ void* ConnectionTable::context(ConnectionHandle handle) noexcept {
   return connection != nullptr ? connection->context : nullptr;
 }
 
+void ConnectionTable::set_receive_low(ConnectionHandle handle, size_t bytes) noexcept {
+  const Connection* connection = slab_.get(handle);
+  if (connection == nullptr || connection->state() != ConnectionState::kOpen) return;
+  ring_.set_receive_low(connection->fd, bytes);
+}
+
 ByteSpan ConnectionTable::reserve(ConnectionHandle handle, size_t size) {
   Connection* connection = slab_.get(handle);
   if (connection == nullptr || !is_live(*connection) || size == 0) return {};

@@ -131,6 +131,9 @@ class ConnectionTable {
   void pause(ConnectionHandle handle);
   void resume(ConnectionHandle handle);
 
+  // A hint: on_bytes() may wait until there are so many bytes; 0: for any, as at first.
+  void set_receive_low(ConnectionHandle handle, size_t bytes) noexcept;
+
   // `size` contiguous bytes at the end of the output; they belong to the caller until commit().
   // Empty when the connection is not open or the queue would exceed output_bytes_max (counted).
   [[nodiscard]] ByteSpan reserve(ConnectionHandle handle, size_t size);

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "net/owned_fd.h"
+#include "net/uring_gather.h"
 #include "net/uring_setup.h"
 
 namespace ringway::net {
@@ -107,13 +108,19 @@ struct UringRing::Impl {
   io_uring_sqe* next_sqe();
   void arm_wake();
   void enter(int64_t timeout_ns);
+  [[nodiscard]] int wait(int64_t timeout_ns);
   size_t reap(std::span<Completion> out);
   void exit() noexcept;
 
   io_uring ring{};
   bool is_set_up = false;
   bool polled = false;  // a thread of the kernel takes the submissions
+  bool is_registered = false;
   std::string features;
+
+  bool can_gather = false;
+  int64_t gather_ns = 0;      // of the next wait; 0: not
+  unsigned sends_queued = 0;  // since the last submission; most complete in the next one
 
   unsigned buffer_count = 0;
   size_t buffer_bytes = 0;
@@ -166,8 +173,10 @@ UringRing::Created UringRing::create(const UringOptions& options) {
   if (const int error = impl->register_buffers(options); error != 0) {
     return fail("register receive buffers", -error);
   }
-  impl->features = fmt::format("{}, {} entries, {} buffers of {} bytes", flags_text,
-                               impl->ring.sq.ring_entries, impl->buffer_count, impl->buffer_bytes);
+  impl->can_gather = !impl->polled && can_gather(impl->ring);
+  impl->features = fmt::format("{}, {} entries, {} buffers of {} bytes{}", flags_text,
+                               impl->ring.sq.ring_entries, impl->buffer_count, impl->buffer_bytes,
+                               impl->can_gather ? ", gathering" : "");
   return {std::unique_ptr<UringRing>(new UringRing(std::move(impl))), ""};
 }
 
@@ -207,7 +216,8 @@ std::string UringRing::start() {
     return explain_uring_error("enable io_uring", -error, UringEnvironment::read());
   }
   // Saves the kernel a descriptor look-up per turn; without it everything works all the same.
-  if (io_uring_register_ring_fd(&impl_->ring) == 1) impl_->features += ", registered ring";
+  impl_->is_registered = io_uring_register_ring_fd(&impl_->ring) == 1;
+  if (impl_->is_registered) impl_->features += ", registered ring";
   impl_->arm_wake();
   return "";
 }
@@ -278,6 +288,7 @@ void UringRing::queue_send(int fd, std::span<const iovec> pieces, uint64_t user_
   RW_ASSERT(!pieces.empty());
   RW_ASSERT(pieces.size() <= kSendGatherMax);
   io_uring_sqe* sqe = impl_->next_sqe();
+  ++impl_->sends_queued;
   if (pieces.size() == 1) {
     io_uring_prep_send(sqe, fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
   } else {
@@ -317,14 +328,20 @@ void UringRing::Impl::arm_wake() {
 
 // --- The turn.
 
+void UringRing::gather(int64_t gather_ns) {
+  if (impl_->can_gather) impl_->gather_ns = gather_ns;
+}
+
 size_t UringRing::turn(std::span<Completion> out, int64_t timeout_ns) {
   const bool has_leftover = io_uring_cq_ready(&impl_->ring) > 0;
   const bool may_wait = timeout_ns != 0 && !has_leftover && impl_->waker.begin_sleep();
   impl_->enter(may_wait ? timeout_ns : 0);
+  impl_->gather_ns = 0;
   impl_->waker.end_sleep();
   if (io_uring_sq_ready(&impl_->ring) == 0) {
     impl_->gathered_used = 0;
     impl_->addresses_used = 0;
+    impl_->sends_queued = 0;
   }
   return impl_->reap(out);
 }
@@ -334,18 +351,25 @@ void UringRing::Impl::enter(int64_t timeout_ns) {
   if (timeout_ns == 0) {
     // With a polling thread the events come by themselves.
     result = polled ? io_uring_submit(&ring) : io_uring_submit_and_get_events(&ring);
-  } else if (timeout_ns < 0) {
-    result = io_uring_submit_and_wait(&ring, 1);
   } else {
-    __kernel_timespec timeout{};
-    timeout.tv_sec = timeout_ns / kNsPerSecond;
-    timeout.tv_nsec = timeout_ns % kNsPerSecond;
-    io_uring_cqe* ignored = nullptr;
-    result = io_uring_submit_and_wait_timeout(&ring, &ignored, 1, &timeout, nullptr);
+    result = wait(timeout_ns);
   }
   // EBUSY, EAGAIN and ENOMEM pass: what was not submitted stays queued for the next turn.
   RW_ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
             result == -EAGAIN || result == -ENOMEM);
+}
+
+int UringRing::Impl::wait(int64_t timeout_ns) {
+  if (timeout_ns < 0) return io_uring_submit_and_wait(&ring, 1);
+  if (gather_ns > 0) {
+    return submit_and_gather(ring, sends_queued + kGatherCompletions, gather_ns, timeout_ns,
+                             is_registered);
+  }
+  __kernel_timespec timeout{};
+  timeout.tv_sec = timeout_ns / kNsPerSecond;
+  timeout.tv_nsec = timeout_ns % kNsPerSecond;
+  io_uring_cqe* ignored = nullptr;
+  return io_uring_submit_and_wait_timeout(&ring, &ignored, 1, &timeout, nullptr);
 }
 
 size_t UringRing::Impl::reap(std::span<Completion> out) {
@@ -411,6 +435,12 @@ PeerAddress UringRing::peer_address(int fd) {
   // A peer that is gone already has no address; its first receive will tell.
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
   return PeerAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&address));
+}
+
+void UringRing::set_receive_low(int fd, size_t bytes) noexcept {
+  const int low = static_cast<int>(std::max<size_t>(bytes, 1));
+  // A socket that cannot tells of any bytes.
+  (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
 }
 
 void UringRing::close_now(int fd) { ::close(fd); }

@@ -183,6 +183,54 @@ TEST(UringRing, TimeoutEndsTheWait) {
   EXPECT_EQ(ring->turn(out, 0), 0U);
 }
 
+// Without the kernel's help everything here holds as well, but that several come with one turn.
+TEST(UringRing, GathersCompletionsButNotForLong) {
+  auto ring = make_ring({.entries = 64, .buffers = 64, .buffer_bytes = 128});
+  const bool gathers = ring->features().find("gathering") != std::string::npos;
+  std::array<Completion, 64> out;
+  std::array<SocketPair, kGatherCompletions> pairs;
+  const auto write_to = [&](size_t i) { ASSERT_EQ(::write(pairs[i].theirs.get(), "x", 1), 1); };
+  for (uint32_t i = 0; i < pairs.size(); ++i) {
+    ring->queue_receive(pairs[i].ours.get(), data(RingOp::kReceive, i));
+  }
+  EXPECT_EQ(ring->turn(out, 0), 0U);
+  // Nothing at all: the turn's own time ends the wait.
+  ring->gather(kNsPerMs);
+  EXPECT_EQ(ring->turn(out, 2 * kNsPerMs), 0U);
+  // One, and no more to come: it is not kept.
+  ring->gather(kNsPerMs);
+  write_to(0);
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 1U);
+  // One that comes after the time to gather ends the wait at once; so does a wake.
+  ring->gather(kNsPerMs);
+  std::thread late([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    write_to(1);
+  });
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 1U);
+  late.join();
+  ring->gather(kNsPerMs);
+  std::thread other([&] { ring->waker().wake(); });
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 0U);
+  other.join();
+  // Enough of them end it before the time, and what sends complete is not among them.
+  std::thread many([&] {
+    for (size_t i = 0; i < pairs.size(); ++i) write_to(i);
+  });
+  const iovec piece{const_cast<char*>("y"), 1};
+  ring->queue_send(pairs[0].ours.get(), std::span(&piece, 1), data(RingOp::kSend, 0));
+  ring->gather(60 * kNsPerSecond);
+  size_t got = ring->turn(out, 600 * kNsPerSecond);
+  many.join();
+  if (gathers) {
+    EXPECT_EQ(got, pairs.size() + 1);
+  }
+  while (got < pairs.size() + 1) got += ring->turn(out, kNsPerSecond);
+  // It was for one turn only.
+  write_to(2);
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 1U);
+}
+
 TEST(UringRing, WakeBeforeAndDuringTheWait) {
   auto ring = make_ring();
   std::array<Completion, 4> out;
