@@ -1,6 +1,10 @@
 #include "config/config.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 
@@ -50,20 +54,18 @@ std::string auto_or(uint64_t value, std::string_view automatic = "auto") {
   return value == 0 ? std::string(automatic) : fmt::format("{}", value);
 }
 
-std::string_view level_name(LogLevel level) noexcept {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarning:
-      return "warning";
-    case LogLevel::kError:
-      return "error";
-    case LogLevel::kOff:
-      return "off";
+std::string rotation_text(const LogOptions& log) {
+  const LogRotation& rotation = log.rotation;
+  std::string text = "set aside daily";
+  if (rotation.by_size) {
+    text = rotation.size_max_bytes == 0
+               ? std::string("never set aside")
+               : fmt::format("set aside at {} MiB", rotation.size_max_bytes >> 20);
+    if (rotation.backups_max > 0) text += fmt::format(", {} kept", rotation.backups_max);
   }
-  return "info";
+  if (rotation.keep_days > 0) text += fmt::format(", kept {} days", rotation.keep_days);
+  if (rotation.compress) text += ", compressed";
+  return text;
 }
 
 std::string override_text(const CoreOverride& override) {
@@ -98,9 +100,15 @@ void describe_general(const Config& config, Description& out) {
   out.add("Session.Timeout", fmt::format("{}ms", config.session.timeout_ms));
   out.add("Ringway.Session.Link", config.session.link == LinkKind::kRing ? "ring" : "grpc");
   const LogOptions log = log_options(config);
-  out.add("Log", fmt::format("{} to {}, {}", level_name(log.level),
+  out.add("Log", fmt::format("{} to {}, {}{}", to_string(log.level),
                              log.file_path.empty() ? "standard error" : log.file_path,
-                             log.json ? "json" : "plain"));
+                             log.json ? "json" : "plain",
+                             log.file_path.empty() ? "" : ", " + rotation_text(log)));
+  out.add("Log.Stat", config.log.stat);
+  const Prometheus& prometheus = config.prometheus;
+  out.add("Prometheus", prometheus.enabled()
+                            ? to_string({prometheus.host, prometheus.port}) + prometheus.path
+                            : "off");
 }
 
 void describe_workers(const Workers& workers, Description& out) {
@@ -227,9 +235,21 @@ LogOptions log_options(const Config& config) {
   options.level = config.log.level;
   options.json = config.log.json;
   options.service = config.log.service.empty() ? config.name : config.log.service;
-  if (config.log.to_file) {
-    options.file_path = (std::filesystem::path(config.log.path) / "ringway.log").string();
+  options.content_bytes_max = config.log.max_content_bytes;
+  options.rotation.by_size = config.log.rotate_by_size;
+  options.rotation.size_max_bytes = uint64_t{config.log.max_size_mib} << 20;
+  options.rotation.backups_max = config.log.max_backups;
+  options.rotation.keep_days = config.log.keep_days;
+  options.rotation.compress = config.log.compress;
+  if (config.log.mode == LogMode::kConsole) return options;
+  std::filesystem::path directory(config.log.path);
+  if (config.log.mode == LogMode::kVolume) {
+    std::array<char, HOST_NAME_MAX + 1> host{};
+    (void)!gethostname(host.data(), host.size() - 1);
+    directory /= options.service;
+    directory /= host.data();
   }
+  options.file_path = (directory / "ringway.log").string();
   return options;
 }
 

@@ -32,6 +32,8 @@ class Document {
   // once, after every section was read.
   void finish();
 
+  // "FILE:LINE".
+  [[nodiscard]] std::string place(YAML::Mark mark) const;
   [[nodiscard]] const std::vector<std::string>& known_keys() const noexcept { return known_keys_; }
   [[nodiscard]] std::vector<std::string> errors() const;
   [[nodiscard]] std::vector<std::string> warnings() const;
@@ -52,7 +54,6 @@ class Document {
     std::vector<std::string> candidates;
   };
 
-  [[nodiscard]] std::string place(YAML::Mark mark) const;
   [[nodiscard]] std::string hint(const UnknownKey& unknown) const;
 
   const std::string file_name_;
