@@ -6,16 +6,21 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/loader.h"
 #include "crypto/kernel.h"
 #include "gateway/gateway.h"
+#include "metrics/endpoint.h"
 #include "programs/server_key.h"
+#include "programs/stat_log.h"
 #include "shard/shard.h"
 
 namespace {
@@ -32,6 +37,7 @@ struct CommandLine {
 
 constexpr int kExitUsage = 2;
 constexpr int64_t kShardGraceNs = 2 * kNsPerSecond;
+constexpr int64_t kStatLogNs = 60 * kNsPerSecond;
 
 // Signals are taken by sigtimedwait() on the main thread; every other thread inherits the mask.
 sigset_t block_signals() {
@@ -51,13 +57,19 @@ void log_counters(const gateway::Gateway& gateway) {
   log_info("main", "counters:{}", line);
 }
 
-// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters.
-void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway) {
+// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters. Meanwhile `stat`, if any, gets
+// its minute.
+void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway, programs::StatLog* stat) {
+  int64_t stat_at_ns = read_clocks().mono_ns + kStatLogNs;
   for (;;) {
-    int received = 0;
-    if (sigwait(&set, &received) != 0) continue;
-    if (received != SIGUSR1) return;
-    log_counters(gateway);
+    const int64_t left_ns = std::max<int64_t>(stat_at_ns - read_clocks().mono_ns, 0);
+    const timespec wait{left_ns / kNsPerSecond, left_ns % kNsPerSecond};
+    const int received = sigtimedwait(&set, nullptr, &wait);
+    if (received == SIGUSR1) log_counters(gateway);
+    if (received == SIGINT || received == SIGTERM) return;
+    if (read_clocks().mono_ns < stat_at_ns) continue;
+    stat_at_ns += kStatLogNs;
+    if (stat != nullptr) stat->write(gateway.status());
   }
 }
 
@@ -137,12 +149,13 @@ int run(const CommandLine& line) {
     fmt::print("the configuration is good\n");
     return EXIT_SUCCESS;
   }
+  // First, because the log's thread inherits the mask too.
+  const sigset_t signals = block_signals();
   if (std::string error = log_setup(config::log_options(config)); !error.empty()) {
     fmt::print(stderr, "error: Log.Path: {}\n", error);
     return EXIT_FAILURE;
   }
   umask(0077);
-  const sigset_t signals = block_signals();
   log_start(config);
 
   programs::ServerKeys keys = programs::load_server_keys(config, line.data_dir);
@@ -166,6 +179,18 @@ int run(const CommandLine& line) {
     log_info("main", "embedded reference shard on {}", config.session.endpoints.front());
   }
 
+  std::unique_ptr<metrics::Endpoint> endpoint;
+  if (config.prometheus.enabled()) {
+    endpoint = metrics::Endpoint::start(config.prometheus,
+                                        {RINGWAY_VERSION, std::string(crypto::aes_kernel_name()),
+                                         std::string(crypto::sha_kernel_name())},
+                                        error);
+    if (endpoint == nullptr) {
+      log_error("main", "{}", error);
+      return EXIT_FAILURE;
+    }
+  }
+
   gateway::GatewayOptions options;
   options.config = config;
   options.keys = std::move(keys.keys);
@@ -174,18 +199,20 @@ int run(const CommandLine& line) {
     log_error("main", "{}", error);
     return EXIT_FAILURE;
   }
+  if (endpoint != nullptr) endpoint->attach([&gateway] { return gateway->status(); });
   log_info("main", "ready: clients on {}, shards call port {}",
            fmt::join(gateway->addresses(), ", "), gateway->service_port());
 
-  wait_for_end(signals, *gateway);
+  programs::StatLog stat;
+  wait_for_end(signals, *gateway, config.log.stat ? &stat : nullptr);
   let_second_signal_kill();
   log_info("main", "stopping: no new connections, delivering what was taken over");
   const bool drained = gateway->drain();
   log_counters(*gateway);
+  endpoint.reset();
   gateway.reset();
   if (line.standalone) embedded.shutdown(kShardGraceNs);
   log_info("main", "stopped");
-  log_flush();
   return drained ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -214,5 +241,7 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", line.check_config, "check the configuration, print it, and exit");
   app.set_version_flag("--version", std::string("ringway ") + RINGWAY_VERSION);
   CLI11_PARSE(app, argc, argv);
-  return run(line);
+  const int status = run(line);
+  log_flush();
+  return status;
 }
