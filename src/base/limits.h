@@ -40,7 +40,9 @@ inline constexpr size_t kServerKeysMax = 64;             // fingerprints that on
 static_assert(kHandshakeInnerBytesMax < kUnencryptedBytesMax);
 inline constexpr size_t kCryptoPoolJobsMax = 4096;       // queued, whole process
 inline constexpr size_t kCryptoPoolJobsPerAddress = 64;  // queued, one client address
+inline constexpr size_t kCryptoPoolAddressesMax = 2 * kCryptoPoolJobsMax;  // with or without jobs
 static_assert(kCryptoPoolJobsPerAddress < kCryptoPoolJobsMax);
+static_assert(kCryptoPoolAddressesMax > kCryptoPoolJobsMax, "there are always some without jobs");
 
 // Connections.
 inline constexpr size_t kInputBytesPerConnection = 4 * 1024 * 1024 + 256 * 1024;
@@ -135,6 +137,12 @@ inline constexpr size_t kSessionsPerKey = 4096;
 inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;
 inline constexpr size_t kUnknownKeysRemembered = 16 * 1024;  // per worker
 inline constexpr size_t kAddressBudgetEntries = 1 << 16;  // client addresses tracked, whole process
+// What one cached key costs: the record, its map node and its place in the order. An estimate.
+inline constexpr size_t kKeyCacheEntryBytes = 512;
+
+// Descriptors that are not client connections: listeners, shard links, files; and of each worker.
+inline constexpr uint64_t kReservedFiles = 512;
+inline constexpr uint64_t kFilesPerWorker = 32;
 
 // Configuration: what a file may ask for.
 inline constexpr size_t kConfigFileBytesMax = 1024 * 1024;
@@ -147,6 +155,22 @@ inline constexpr uint32_t kReceiveBuffersMax = 32768;  // a buffer ring's ids ar
 inline constexpr uint32_t kReceiveBufferBytesMin = 512;
 inline constexpr uint32_t kReceiveBufferBytesMax = 1024 * 1024;
 inline constexpr uint32_t kConnectionsPerWorkerMax = 4 * 1024 * 1024;
+inline constexpr uint32_t kKeyCacheEntriesCeiling = 64 * 1024 * 1024;
+inline constexpr uint32_t kTurnCompletionsFloor = 16;
+inline constexpr uint32_t kTurnCompletionsCeiling = 64 * 1024;
+inline constexpr uint32_t kBatchMessagesCeiling = 4096;
+inline constexpr uint32_t kBatchBytesFloor = 4096;
+inline constexpr uint32_t kBatchBytesCeiling = 1024 * 1024;
+inline constexpr uint32_t kBatchesPerTurnCeiling = 64;
+inline constexpr uint32_t kWindowMessagesFloor = 64;
+inline constexpr uint32_t kWindowMessagesCeiling = 1024 * 1024;
+inline constexpr uint32_t kWindowBytesFloor = 128 * 1024;
+inline constexpr uint32_t kWindowBytesCeiling = 1024 * 1024 * 1024;
+inline constexpr uint32_t kBusyPollMicrosecondsMax = 10'000;
+inline constexpr uint32_t kSubmissionPollIdleMsMax = 60'000;
+static_assert(kGrpcMessageBytesMax > kFrameBytesCeiling + kBatchBytesCeiling,
+              "a largest batch must fit one RPC");
+static_assert(kWindowBytesFloor >= 2 * kWindowChunkBytes, "one chunk fills while another leaves");
 inline constexpr uint32_t kConnectionBytesCeiling =
     64 * 1024 * 1024;  // input or output of one connection
 inline constexpr uint32_t kFrameBytesFloor = 4096;

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/limits.h"
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/waker.h"
@@ -90,8 +91,11 @@ struct DispatcherOptions {
   uint32_t worker = 0;
   std::string server_id;  // the gateway's registered host:port
   int64_t call_timeout_ns = 2 * kNsPerSecond;
-  size_t window_messages_max = 0;  // 0: the limits' default
-  size_t window_bytes_max = 0;
+  size_t window_messages_max = kWindowMessagesMax;  // unacknowledged, per shard
+  size_t window_bytes_max = kWindowBytesMax;
+  size_t batch_messages_max = kBatchMessagesMax;  // a shard may ask for fewer
+  size_t batch_bytes_max = kBatchBytesMax;        // a larger message goes alone
+  size_t batches_per_write_max = kBatchesPerWriteMax;
 };
 
 // What has gone over one shard link since it was made.

@@ -20,8 +20,6 @@ constexpr std::array<MakeWire, 3> kWires = {make_batch_wire, make_stream_wire, m
 // The transport ends calls at their deadline; one that it forgets is given up this much later.
 constexpr int64_t kKeyCallGraceNs = 500 * kNsPerMs;
 
-size_t or_default(size_t value, size_t fallback) noexcept { return value == 0 ? fallback : value; }
-
 }  // namespace
 
 ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
@@ -30,8 +28,7 @@ ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
     : address_(std::move(address)),
       transport_(transport),
       errors_(address_),
-      window_(options.server_id, or_default(options.window_messages_max, kWindowMessagesMax),
-              or_default(options.window_bytes_max, kWindowBytesMax)),
+      window_(options.server_id, options.window_messages_max, options.window_bytes_max),
       channel_(transport.open(address_, waker)),
       context_{options, window_, waker, counters, errors_, output, {}, channel_.get()},
       backoff_noise_(ring_hash(address_) + options.worker) {}

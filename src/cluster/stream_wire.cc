@@ -132,8 +132,8 @@ class StreamWire final : public Wire {
 
   void write(Lane& lane, Now now) {
     if (lane.sent.empty()) lane.progress_ns = now.mono_ns;
-    const size_t count =
-        std::min({lane.waiting.size(), sent_max(lane) - lane.sent.size(), kBatchMessagesMax});
+    const size_t count = std::min(
+        {lane.waiting.size(), sent_max(lane) - lane.sent.size(), link_.options.batch_messages_max});
     // One chunk holds the wrappers of all messages of this write.
     const ChunkRef wrappers = ChunkRef::make(count * kWrapperBytesMax);
     size_t used = 0;

@@ -35,10 +35,14 @@ void read_rsa_keys(Document& document, Section& root, Config& config) {
       if (root.has(name)) document.without_effect(fmt::format("{} (RSAKey is there)", name));
     }
   } else if (!single.file.empty()) {
+    document.amend("RSAKey", single.file, "KeyFile");
     config.rsa_keys.push_back(std::move(single));
   } else if (single.fingerprint) {
     document.error(root.mark_of("KeyFingerprint"),
                    "KeyFingerprint: expected KeyFile or RSAKey beside it");
+  }
+  if (config.rsa_keys.empty()) {
+    document.amend("RSAKey", "none", "default: server_key.pem of the data directory");
   }
 }
 
@@ -91,6 +95,12 @@ void read_servers(Document& document, Section& gnetway, Config& config) {
       add_listener(document, server, protocol, proxy_protocol, text, config);
     }
   });
+  std::string served;
+  for (const Listener& listener : config.listeners) {
+    if (!served.empty()) served += ", ";
+    served += fmt::format("{} {}", to_string(listener.protocol), to_string(listener.address));
+  }
+  document.amend(gnetway.path_of("Server"), served.empty() ? "none served" : served);
   if (config.listeners.size() > kListenersMax) {
     document.error(gnetway.mark_of("Server"),
                    fmt::format("Gnetway.Server: expected at most {} addresses", kListenersMax));
@@ -106,6 +116,7 @@ void read_gnetway(Document& document, Section& root, Config& config) {
   uint64_t cache_mib = 0;
   read_number(gnetway, "AuthKeyCacheM", cache_mib, {0, 65536});
   if (cache_mib != 0) config.auth_key_cache_bytes = cache_mib * 1024 * 1024;
+  document.amend("Gnetway.AuthKeyCacheM", shown(config.auth_key_cache_bytes / (1024 * 1024)));
   gnetway.close();
 }
 
@@ -115,9 +126,9 @@ Etcd read_etcd(Section& parent, bool& present) {
   Section section = parent.child("Etcd");
   section.texts("Hosts", etcd.hosts);
   section.text("Key", etcd.key);
-  std::string unused;
   for (const std::string_view name :
        {"ID", "User", "Pass", "CertFile", "CertKeyFile", "CACertFile"}) {
+    std::string unused;
     section.text(name, unused);
   }
   bool skip_verify = false;
@@ -195,7 +206,7 @@ std::optional<std::string> parse_http_path(std::string_view text) {
   return std::string(text);
 }
 
-void read_prometheus(Document& document, Section& root, Config& config) {
+void read_prometheus(Section& root, Config& config) {
   Section section = root.child("Prometheus");
   Prometheus& prometheus = config.prometheus;
   section.text("Host", prometheus.host);
@@ -203,7 +214,6 @@ void read_prometheus(Document& document, Section& root, Config& config) {
   section.value("Path", prometheus.path, "a path that begins with / and is not /healthz or /readyz",
                 parse_http_path);
   section.close();
-  if (section.has("Host")) prometheus.place = document.place(section.mark_of("Host"));
 }
 
 // What go-zero's server knows and we do without, or will know later.
@@ -232,7 +242,7 @@ void read_gnetway_keys(Document& document, Section& root, Config& config) {
   read_gnetway(document, root, config);
   read_session(document, root, etcd, config);
   read_log(root, config);
-  read_prometheus(document, root, config);
+  read_prometheus(root, config);
   read_ignored(root);
 }
 

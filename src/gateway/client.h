@@ -67,6 +67,7 @@ struct LargeOpen {
 // What an inlet waits for; allocated only while it waits.
 struct Held {
   std::deque<OpenedMessage> opened;  // first in order: room in a window
+  size_t opened_bytes = 0;           // of their payloads
   std::unique_ptr<LargeOpen> large;  // then this: slices of time
   std::deque<ParkedFrame> frames;    // then these: a key, a home, an exchange
   bool waits_for_key = false;        // frames.front() asked for its key

@@ -32,13 +32,13 @@ DecodeReason reason_of(Error error) noexcept {
 
 }  // namespace
 
-Flow::Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters,
-           WorkerStatusBoard& status)
+Flow::Flow(uint32_t worker, size_t key_cache_entries, const SharedContext& shared,
+           CounterBlock& counters, WorkerStatusBoard& status)
     : worker_(worker),
       shared_(shared),
       counters_(counters),
       status_(status),
-      keys_(shared.config.auth_key_cache_bytes / shared.workers, counters),
+      keys_(key_cache_entries, counters),
       backlog_(shared.workers) {}
 
 Flow::~Flow() = default;
@@ -195,6 +195,13 @@ void Flow::after_input(Client& client) {
   }
 }
 
+// It has a key, so it is no longer held to the time that making one may take.
+void Flow::set_proven(Client& client) {
+  if (client.proven) return;
+  client.proven = true;
+  table_->set_deadline(client.ref.handle, TimerKind::kHandshake, net::kNoDeadline);
+}
+
 // The connection has to wait: what it sends meanwhile rests in the tail, within limits.
 void Flow::park_input(Client& client) {
   client.transport.park();
@@ -208,9 +215,8 @@ void Flow::park_input(Client& client) {
 void Flow::count_input(Client& client) {
   size_t bytes = client.transport.buffered_bytes();
   if (client.held != nullptr) {
-    bytes += client.held->remote_bytes;
+    bytes += client.held->remote_bytes + client.held->opened_bytes;
     for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
-    for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
     if (client.held->large != nullptr) bytes += client.held->large->frame.frame.size();
   }
   input_bytes_ += bytes - client.input_bytes;
@@ -261,6 +267,7 @@ void Flow::resume(Inlet& inlet) {
         return;
       }
       note_taken_over(message.arrived_ns);
+      wait.opened_bytes -= message.payload.size();
       wait.opened.pop_front();
       continue;
     }
@@ -322,7 +329,6 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       counters_.add(Counter::kTimeoutFirstByte);
       break;
     case TimerKind::kHandshake:
-      if (client->proven) return;
       counters_.add(Counter::kTimeoutHandshake);
       break;
     case TimerKind::kFrame:

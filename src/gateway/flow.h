@@ -67,8 +67,8 @@ struct SharedContext {
 
 class Flow final : public net::ConnectionHandler, public cluster::DispatcherEvents {
  public:
-  Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters,
-       WorkerStatusBoard& status);
+  Flow(uint32_t worker, size_t key_cache_entries, const SharedContext& shared,
+       CounterBlock& counters, WorkerStatusBoard& status);
   ~Flow() override;
   // The table and the dispatcher refer to the flow and are made after it.
   void attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher);
@@ -147,6 +147,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void pump(Client& client);
   void take_frame(Client& client, mtproto::Frame& frame);
   void after_input(Client& client);
+  void set_proven(Client& client);
   void park_input(Client& client);
   void count_input(Client& client);
   void set_pause(Client& client);

@@ -39,7 +39,7 @@ void Flow::take_outcome(Client& client, mtproto::HandshakeOutcome outcome, int64
       if (outcome.retried) counters_.add(Counter::kHandshakesRetried);
       if (outcome.finished) {
         counters_.add(Counter::kHandshakesDone);
-        client.proven = true;
+        set_proven(client);
       }
       const Bytes reply =
           mtproto::write_unencrypted(client.msg_id.next(now_.unix_ns), outcome.reply);

@@ -195,7 +195,7 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
     return;
   }
   counters_.add(Counter::kMessagesOpened);
-  if (!inlet.remote) static_cast<Client&>(inlet).proven = true;
+  if (!inlet.remote) set_proven(static_cast<Client&>(inlet));
   if (entry.record.key_type != 0 && entry.record.perm_auth_key_id == 0) {
     // A temporary key speaks for nobody until its binding is known to the shard.
     counters_.add(Counter::kUnboundKeysRefused);
@@ -215,7 +215,9 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
   message.entry = &entry;
   message.quick_ack = quick_ack;
   message.quick_ack_token = job.quick_ack_token;
-  held(inlet).opened.push_back(std::move(message));
+  Held& wait = held(inlet);
+  wait.opened_bytes += message.payload.size();
+  wait.opened.push_back(std::move(message));
   if (!inlet.remote && !inlet.failed) park_input(static_cast<Client&>(inlet));
 }
 

@@ -31,7 +31,7 @@ Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
       status_(shared.config.listeners.size()),
       ring_(std::move(ring)),
       inbox_(kInboxMessages, ring_->waker()),
-      completions_(kTurnCompletionsMax) {}
+      completions_(options.turn_completions) {}
 
 Worker::~Worker() {
   // The links stop waking the ring before it goes; the kernel gives up its operations before the
@@ -48,7 +48,8 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
                           const std::vector<std::string>& shards) {
   if (std::string error = ring_->start(); !error.empty()) return error;
   now_ = now;
-  flow_ = std::make_unique<Flow>(options_.index, shared_, counters_, status_);
+  flow_ = std::make_unique<Flow>(options_.index, options_.key_cache_entries, shared_, counters_,
+                                 status_);
   table_ = std::make_unique<net::ConnectionTable>(options_.table, *ring_, *flow_, counters_, now);
   if (transport_ == nullptr) {
     links_ = std::make_unique<RingLinks>(*ring_, *resolver_, counters_, now);

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "base/limits.h"
 #include "cluster/dispatcher.h"
 #include "cluster/shard_transport.h"
 #include "gateway/flow.h"
@@ -39,6 +40,8 @@ struct WorkerOptions {
   uint32_t index = 0;
   net::ConnectionTableOptions table;
   cluster::DispatcherOptions dispatcher;
+  size_t key_cache_entries = 20 * 1024;
+  size_t turn_completions = kTurnCompletionsMax;
 };
 
 class Worker {

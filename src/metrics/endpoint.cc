@@ -119,8 +119,8 @@ std::string EndpointImpl::listen(const config::Prometheus& config) {
   const std::scoped_lock lock(log_mutex_);
   starting_ = false;
   if (server_ != nullptr) return "";
-  return fmt::format("{}: Prometheus.Host, Prometheus.Port: cannot listen on {}: {}", config.place,
-                     address, start_trouble_.empty() ? text.data() : start_trouble_);
+  return fmt::format("cannot listen on {}: {}", address,
+                     start_trouble_.empty() ? text.data() : start_trouble_);
 }
 
 // The library's own words matter when it cannot start; later they are about what strangers send.
@@ -211,12 +211,14 @@ HttpTally EndpointImpl::tally() const noexcept {
 
 }  // namespace
 
-std::unique_ptr<Endpoint> Endpoint::start(const config::Prometheus& config, BuildInfo build,
-                                          std::string& error) {
+std::unique_ptr<Endpoint> Endpoint::start(const config::Prometheus& config, std::string_view place,
+                                          BuildInfo build, std::string& error) {
   mg_init_library(MG_FEATURES_DEFAULT);  // counts its users and is never ended: it holds nothing
   auto endpoint = std::make_unique<EndpointImpl>(config.path, std::move(build));
-  error = endpoint->listen(config);
-  if (!error.empty()) return nullptr;
+  if (const std::string why = endpoint->listen(config); !why.empty()) {
+    error = fmt::format("{}: {}", place, why);
+    return nullptr;
+  }
   log_info("metrics", "metrics on http://{}{}, health on /healthz and /readyz",
            config::to_string(config::Endpoint{config.host, config.port}), config.path);
   return endpoint;

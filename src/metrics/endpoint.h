@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "config/config.h"
 #include "gateway/status.h"
@@ -27,9 +28,9 @@ class Endpoint {
   using Source = std::function<gateway::GatewayStatus()>;
 
   // Listens, and answers that the gateway is starting until attach(). Null when it cannot: `error`
-  // then names the place in the configuration and what is wrong.
-  static std::unique_ptr<Endpoint> start(const config::Prometheus& config, BuildInfo build,
-                                         std::string& error);
+  // then says why, beginning with `place`, where the configuration names the address.
+  static std::unique_ptr<Endpoint> start(const config::Prometheus& config, std::string_view place,
+                                         BuildInfo build, std::string& error);
   // Ends the threads.
   virtual ~Endpoint() = default;
 

@@ -198,6 +198,7 @@ class ConnectionTable {
   void tell_drained(ConnectionHandle handle, Connection& connection);
   void set_timer(uint32_t slot, Connection& connection, TimerKind kind, int64_t deadline_ns);
   void clear_timers(uint32_t slot, Connection& connection);
+  void place_earliest(uint32_t slot, Connection& connection);
   void fire_timers(uint32_t slot);
   void on_drain_timer(ConnectionHandle handle, Connection& connection);
 
