@@ -69,6 +69,9 @@ inline constexpr size_t kGatherFromCompletions = 4;
 inline constexpr unsigned kGatherCompletions = 16;
 inline constexpr int64_t kGatherNs = 25'000;
 
+// What is shown of a worker (gateway/worker_status.h) is renewed this often while it turns.
+inline constexpr int64_t kStatusIntervalNs = 100LL * 1'000'000;
+
 // Shard links.
 inline constexpr size_t kBatchMessagesMax = 256;
 inline constexpr size_t kBatchBytesMax = 64 * 1024;      // a larger message goes alone
@@ -191,6 +194,28 @@ inline constexpr size_t kShardEndpointsMax = 4096;
 static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");
 static_assert(kConnectionBytesCeiling > kFrameBytesCeiling);
 
+// Metrics and health.
+inline constexpr size_t kMetricsThreads = 8;    // requests answered at the same time
+inline constexpr size_t kMetricsQueueMax = 32;  // accepted connections that wait for a thread
+inline constexpr size_t kMetricsBacklog = 64;   // connections that wait to be accepted
+inline constexpr size_t kMetricsRequestBytesMax = 4096;
+inline constexpr int64_t kMetricsRequestTimeoutNs = 2LL * 1'000'000'000;
+// A worker looks around every half second; one that has not for so long is stuck.
+inline constexpr int64_t kWorkerStuckNs = 5LL * 1'000'000'000;
+static_assert(kWorkerStuckNs > 10 * kStatusIntervalNs);
+
+// Logging.
+inline constexpr size_t kLogLinesMax = 8 * 1024;                    // queued for the log's thread
+inline constexpr size_t kLogBytesMax = 8 * 1024 * 1024;             // of them
+inline constexpr size_t kLogLineBytesMax = 64 * 1024;               // of one: the rest is cut off
+inline constexpr int64_t kLogFlushTimeoutNs = 2LL * 1'000'000'000;  // at the end of the process
+inline constexpr int64_t kLogRetryNs = 1'000'000'000;  // until a file that failed is tried again
+static_assert(kLogLineBytesMax < kLogBytesMax);
+inline constexpr uint32_t kLogFileMibMax = 1024 * 1024;
+inline constexpr uint32_t kLogBackupsMax = 100'000;
+inline constexpr uint32_t kLogKeepDaysMax = 36'500;
+inline constexpr size_t kHttpPathBytesMax = 256;  // of Prometheus.Path
+
 // The client role (load tool, tests, proxy).
 inline constexpr size_t kClientPendingMax = 4096;  // requests of one session, sent or waiting
 inline constexpr size_t kClientContainerMessagesMax = 1020;
@@ -200,6 +225,9 @@ inline constexpr size_t kClientReceivedIdsMax = 512;    // remembered to refuse 
 inline constexpr size_t kClientAcksMax = 1024;          // owed to the server
 inline constexpr int kClientResendsMax = 5;             // of one request
 inline constexpr size_t kClientConnectsInFlight = 256;  // of one load thread
+inline constexpr int64_t kMetricsProbeTimeoutNs = 500LL * 1'000'000;  // a gateway's answer
+inline constexpr int64_t kMetricsProbePauseNs = 2LL * 1'000'000'000;  // after one that failed
+inline constexpr size_t kMetricsPageBytesMax = 16 * 1024 * 1024;
 static_assert(kClientContainerBytesMax < kFrameBytesMax);
 
 // Reference shard.

@@ -79,7 +79,6 @@ class BatchWire final : public Wire {
     do {
       messages.push_back(next_batch());
     } while (may_send() && messages.size() < link_.options.batches_per_write_max);
-    link_.counters.add(Counter::kShardBatches, messages.size());
     link_.channel->write(stream_, std::move(messages));
     writing_ = true;
     return WireState::kGoing;
@@ -135,7 +134,7 @@ class BatchWire final : public Wire {
       sent_serial_ = link_.window.serial(unsent_);
       unsent_ = link_.window.next(unsent_);
     }
-    link_.counters.add(Counter::kShardMessages, count);
+    if (count > 0) link_.count_batch(count);
     return message;
   }
 

@@ -208,12 +208,14 @@ size_t Dispatcher::unacknowledged() const noexcept {
   return count;
 }
 
-std::vector<ShardStatus> Dispatcher::status() const {
-  std::vector<ShardStatus> all;
+void Dispatcher::status(std::vector<ShardStatus>& out) const {
+  size_t count = 0;
   for (const auto& link : impl_->links) {
-    if (link != nullptr) all.push_back(link->status());
+    if (link == nullptr) continue;
+    if (count == out.size()) out.emplace_back();
+    link->status(out[count++]);
   }
-  return all;
+  out.resize(count);
 }
 
 }  // namespace ringway::cluster

@@ -30,7 +30,7 @@ ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
       errors_(address_),
       window_(options.server_id, options.window_messages_max, options.window_bytes_max),
       channel_(transport.open(address_, waker)),
-      context_{options, window_, waker, counters, errors_, output, channel_.get()},
+      context_{options, window_, waker, counters, errors_, output, {}, channel_.get()},
       backoff_noise_(ring_hash(address_) + options.worker) {}
 
 ShardLink::~ShardLink() = default;
@@ -159,6 +159,11 @@ void ShardLink::look_for_suspect(Now now) {
 }
 
 void ShardLink::reconnect_later(WireState state, Now now) {
+  if (up_) {
+    ++context_.tally.breaks;
+    context_.tally.replays += window_.messages();
+    context_.counters.add(Counter::kShardReplays, window_.messages());
+  }
   wire_ = nullptr;
   wire_choice_ = 0;
   up_ = false;
@@ -289,12 +294,16 @@ bool ShardLink::finished(Now now) {
   return true;
 }
 
-ShardStatus ShardLink::status() const {
-  return {.address = address_,
-          .wire = up_ ? std::string(wire_->name()) : "connecting",
-          .up = up_,
-          .window_messages = window_.messages(),
-          .window_bytes = window_.chunk_bytes()};
+void ShardLink::status(ShardStatus& out) const {
+  out.address = address_;
+  out.wire = up_ ? wire_->name() : "connecting";
+  out.up = up_;
+  // Only an answer of the shard leads beyond the first wire; the others say nothing before there is
+  // a message for them.
+  out.reached = up_ || (wire_ != nullptr && wire_choice_ > 0);
+  out.window_messages = window_.messages();
+  out.window_bytes = window_.chunk_bytes();
+  out.tally = context_.tally;
 }
 
 }  // namespace ringway::cluster

@@ -174,8 +174,7 @@ class StreamWire final : public Wire {
       messages.push_back(std::move(message));
       lane.sent.push_back({request, entry});
     }
-    link_.counters.add(Counter::kShardBatches);
-    link_.counters.add(Counter::kShardMessages, count);
+    link_.count_batch(count);
     link_.channel->write(lane.stream, std::move(messages));
     lane.writing = true;
   }

@@ -1,8 +1,11 @@
 #include "config/config.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <climits>
 #include <filesystem>
 
 namespace ringway::config {
@@ -101,9 +104,21 @@ LogOptions log_options(const Config& config) {
   options.level = config.log.level;
   options.json = config.log.json;
   options.service = config.log.service.empty() ? config.name : config.log.service;
-  if (config.log.to_file) {
-    options.file_path = (std::filesystem::path(config.log.path) / "ringway.log").string();
+  options.content_bytes_max = config.log.max_content_bytes;
+  options.rotation.by_size = config.log.rotate_by_size;
+  options.rotation.size_max_bytes = uint64_t{config.log.max_size_mib} << 20;
+  options.rotation.backups_max = config.log.max_backups;
+  options.rotation.keep_days = config.log.keep_days;
+  options.rotation.compress = config.log.compress;
+  if (config.log.mode == LogMode::kConsole) return options;
+  std::filesystem::path directory(config.log.path);
+  if (config.log.mode == LogMode::kVolume) {
+    std::array<char, HOST_NAME_MAX + 1> host{};
+    (void)!gethostname(host.data(), host.size() - 1);
+    directory /= options.service;
+    directory /= host.data();
   }
+  options.file_path = (directory / "ringway.log").string();
   return options;
 }
 

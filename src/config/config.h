@@ -73,14 +73,33 @@ struct Session {
   friend bool operator==(const Session&, const Session&) = default;
 };
 
+enum class LogMode : uint8_t { kConsole, kFile, kVolume };
+
 struct Log {
+  LogMode mode = LogMode::kConsole;
   LogLevel level = LogLevel::kInfo;
-  bool to_file = false;       // Mode: file or volume
-  std::string path = "logs";  // directory; the file in it is ringway.log
-  bool json = false;          // Encoding: json
-  std::string service;        // ServiceName, else Name
+  std::string path = "logs";    // directory; log_options() says which file in it
+  bool json = false;            // Encoding: json
+  std::string service;          // ServiceName, else Name
+  bool stat = true;             // a line about the process each minute
+  bool rotate_by_size = false;  // Rotation: size
+  uint32_t max_size_mib = 0;    // of a file; 0: no limit
+  uint32_t max_backups = 0;     // files set aside by size; 0: all
+  uint32_t keep_days = 0;       // of files set aside; 0: for ever
+  bool compress = false;
+  uint32_t max_content_bytes = 0;  // of a line's text; 0: kLogLineBytesMax
 
   friend bool operator==(const Log&, const Log&) = default;
+};
+
+// Where metrics and health are served. As in go-zero, without a host they are not.
+struct Prometheus {
+  std::string host;
+  uint16_t port = 9101;
+  std::string path = "/metrics";
+
+  [[nodiscard]] bool enabled() const noexcept { return !host.empty() && port != 0; }
+  friend bool operator==(const Prometheus&, const Prometheus&) = default;
 };
 
 inline constexpr int kAnyCore = -1;
@@ -200,6 +219,7 @@ struct Config {
   uint32_t max_proc = 0;                                // 0: not given
   Session session;
   Log log;
+  Prometheus prometheus;
   Workers workers;
   Limits limits;
   Timeouts timeouts;
@@ -240,7 +260,8 @@ struct Config {
 [[nodiscard]] uint32_t auto_connections(uint64_t open_files, uint32_t workers) noexcept;
 [[nodiscard]] uint32_t auto_key_cache_entries(const Config& config, uint32_t workers) noexcept;
 
-// What base/log's log_setup() takes.
+// What base/log's log_setup() takes. The file is PATH/ringway.log, and with Mode volume, where many
+// containers share a directory, PATH/SERVICE/HOSTNAME/ringway.log as in go-zero.
 [[nodiscard]] LogOptions log_options(const Config& config);
 
 }  // namespace ringway::config

@@ -61,10 +61,28 @@ constexpr std::array kNotes = {
             "One call to a shard. More: a slow shard is waited for. Less: clients hear sooner."},
 
     KeyNote{"Log.ServiceName", "", "Field \"service\" of JSON lines; else Name."},
-    KeyNote{"Log.Mode", "", "console is standard error; file and volume are Path/ringway.log."},
+    KeyNote{
+        "Log.Mode", "",
+        "console is standard error; file is Path/ringway.log; volume, for containers that share a "
+        "directory, Path/ServiceName/HOSTNAME/ringway.log."},
     KeyNote{"Log.Path", "", "The directory of the log file."},
     KeyNote{"Log.Level", "", "debug, info, warning or error: what is less grave is not logged."},
     KeyNote{"Log.Encoding", "", "plain for people, json for programs."},
+    KeyNote{"Log.Stat", "", "A line each minute: processor time, memory, connections, rates."},
+    KeyNote{"Log.Rotation", "", "When a file is set aside: each day, or at MaxSize."},
+    KeyNote{"Log.MaxSize", "MiB", "Of a file, with Rotation size; 0: it just grows."},
+    KeyNote{"Log.MaxBackups", "files", "Kept of those set aside by size; 0: all."},
+    KeyNote{"Log.KeepDays", "days", "Files set aside are deleted after so long; 0: never."},
+    KeyNote{"Log.Compress", "", "Files set aside are compressed: disk for processor time."},
+    KeyNote{"Log.MaxContentLength", "bytes",
+            "Of a line's text, the rest is cut off; 0 is the log's own limit, 64 KiB."},
+
+    KeyNote{
+        "Prometheus.Host", "",
+        "Where metrics, /healthz and /readyz are served; none: they are not. No password: choose "
+        "an address of the private network."},
+    KeyNote{"Prometheus.Port", "", "Its port; 0: not served."},
+    KeyNote{"Prometheus.Path", "", "The path of the metrics."},
 
     KeyNote{"Ringway.Workers.Count", "workers",
             "More: more cores' worth of messages, smaller turns in each. Fewer: larger turns and "

@@ -54,6 +54,8 @@ class Document {
   // once, after every section was read.
   void finish();
 
+  // "FILE:LINE".
+  [[nodiscard]] std::string place(YAML::Mark mark) const;
   [[nodiscard]] const std::vector<std::string>& known_keys() const noexcept { return known_keys_; }
   [[nodiscard]] std::vector<std::string> errors() const;
   [[nodiscard]] std::vector<std::string> warnings() const;

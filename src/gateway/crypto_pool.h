@@ -37,6 +37,7 @@ struct CryptoTask {
   std::unique_ptr<mtproto::HandshakeJob> job;
   ConnectionRef connection;  // who waits for it
   uint64_t address_key = 0;  // the client's address, for its share of the queue
+  int64_t arrived_ns = 0;    // when its message came, monotonic
 };
 
 enum class PoolAnswer : uint8_t { kQueued, kFull, kAddressFull };

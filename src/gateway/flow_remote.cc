@@ -157,6 +157,7 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
     if (!client->uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
       shared_.budget->close_connection(client->peer);
     }
+    status_.listener(client->listener).closed();
     return;  // the socket closes with `socket`
   }
   Client& started = *client;

@@ -63,6 +63,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   }
   [[nodiscard]] int service_port() const noexcept override { return service_->port(); }
   [[nodiscard]] std::vector<std::pair<std::string_view, uint64_t>> counters() const override;
+  [[nodiscard]] GatewayStatus status() const override;
   bool drain() override;
 
   // cluster::PushSink, on gRPC's threads.
@@ -78,6 +79,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
     std::atomic<bool> started{false};
     std::atomic<bool> drained{false};
     std::string start_error;  // written before `started`
+    clockid_t cpu_clock = 0;  // of the thread, the same
   };
 
   std::string make_shared_context();
@@ -110,6 +112,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::vector<std::string> addresses_;
   std::vector<net::SocketAddress> bound_;  // by listener, with real ports
   std::atomic<bool> running_{false};       // pushes may go to the workers
+  std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
 };
 
@@ -298,6 +301,7 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   if (seat.start_error.empty()) {
     seat.start_error = worker.start(read_clocks(), std::move(seat.listeners), shards_);
   }
+  (void)pthread_getcpuclockid(pthread_self(), &seat.cpu_clock);  // always works for oneself
   const bool usable = seat.start_error.empty();
   if (usable) log_worker(seat, index);
   seat.started.store(true, std::memory_order_release);
@@ -399,6 +403,20 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
   return totals;
 }
 
+GatewayStatus GatewayImpl::status() const {
+  GatewayStatus status;
+  status.draining = draining_.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    status.listeners.push_back(
+        {addresses_[i], std::string(config::to_string(options_.config.listeners[i].protocol))});
+  }
+  for (const auto& seat : seats_) {
+    status.workers.push_back(seat->worker->status());
+    status.workers.back().cpu_ns = read_clock_ns(seat->cpu_clock);
+  }
+  return status;
+}
+
 bool GatewayImpl::all_drained() const noexcept {
   return std::all_of(seats_.begin(), seats_.end(), [](const auto& seat) {
     return seat->drained.load(std::memory_order_acquire);
@@ -406,6 +424,7 @@ bool GatewayImpl::all_drained() const noexcept {
 }
 
 bool GatewayImpl::drain() {
+  draining_.store(true, std::memory_order_relaxed);
   for (const auto& seat : seats_) {
     while (!seat->worker->post(Drain{})) sleep_ns(kRetryNs);
   }

@@ -7,10 +7,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "config/explain.h"
@@ -18,7 +22,9 @@
 #include "crypto/kernel.h"
 #include "gateway/cores.h"
 #include "gateway/gateway.h"
+#include "metrics/endpoint.h"
 #include "programs/server_key.h"
+#include "programs/stat_log.h"
 #include "shard/shard.h"
 
 namespace {
@@ -36,6 +42,7 @@ struct CommandLine {
 
 constexpr int kExitUsage = 2;
 constexpr int64_t kShardGraceNs = 2 * kNsPerSecond;
+constexpr int64_t kStatLogNs = 60 * kNsPerSecond;
 
 // Signals are taken by sigtimedwait() on the main thread; every other thread inherits the mask.
 sigset_t block_signals() {
@@ -55,13 +62,19 @@ void log_counters(const gateway::Gateway& gateway) {
   log_info("main", "counters:{}", line);
 }
 
-// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters.
-void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway) {
+// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters. Meanwhile `stat`, if any, gets
+// its minute.
+void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway, programs::StatLog* stat) {
+  int64_t stat_at_ns = read_clocks().mono_ns + kStatLogNs;
   for (;;) {
-    int received = 0;
-    if (sigwait(&set, &received) != 0) continue;
-    if (received != SIGUSR1) return;
-    log_counters(gateway);
+    const int64_t left_ns = std::max<int64_t>(stat_at_ns - read_clocks().mono_ns, 0);
+    const timespec wait{left_ns / kNsPerSecond, left_ns % kNsPerSecond};
+    const int received = sigtimedwait(&set, nullptr, &wait);
+    if (received == SIGUSR1) log_counters(gateway);
+    if (received == SIGINT || received == SIGTERM) return;
+    if (read_clocks().mono_ns < stat_at_ns) continue;
+    stat_at_ns += kStatLogNs;
+    if (stat != nullptr) stat->write(gateway.status());
   }
 }
 
@@ -150,6 +163,25 @@ std::string start_shard(const CommandLine& line, config::Config& config,
   return "";
 }
 
+// Null where the file does not ask for it, and when it cannot start: `error` then says why.
+std::unique_ptr<metrics::Endpoint> start_endpoint(const config::LoadOutcome& loaded,
+                                                  const std::vector<int>& cores,
+                                                  std::string& error) {
+  if (!loaded.config.prometheus.enabled()) return nullptr;
+  const gateway::RunOn here(cores);
+  return metrics::Endpoint::start(loaded.config.prometheus,
+                                  config::place_of(loaded, "Prometheus.Host"),
+                                  {RINGWAY_VERSION, std::string(crypto::aes_kernel_name()),
+                                   std::string(crypto::sha_kernel_name())},
+                                  error);
+}
+
+// Empty, or what is wrong.
+std::string start_log(const config::Config& config, const std::vector<int>& cores) {
+  const gateway::RunOn here(cores);
+  return log_setup(config::log_options(config));
+}
+
 int run(const CommandLine& line) {
   const config::LoadOutcome loaded = load_config(line);
   if (!loaded.ok()) return kExitUsage;
@@ -157,12 +189,15 @@ int run(const CommandLine& line) {
   if (line.check_config) print_values(loaded);
   if (line.explain_config || line.check_config) return EXIT_SUCCESS;
   config::Config config = loaded.config;
-  if (std::string error = log_setup(config::log_options(config)); !error.empty()) {
-    fmt::print(stderr, "error: Log.Path: {}\n", error);
+  // First, because the log's thread inherits the mask too.
+  const sigset_t signals = block_signals();
+  // Where the threads of the log and of the metrics take nothing from the workers.
+  const std::vector<int> spare_cores = config::grpc_cores(config, gateway::allowed_cores());
+  if (std::string error = start_log(config, spare_cores); !error.empty()) {
+    fmt::print(stderr, "error: {}: {}\n", config::place_of(loaded, "Log.Path"), error);
     return EXIT_FAILURE;
   }
   umask(0077);
-  const sigset_t signals = block_signals();
   log_start(config);
 
   programs::ServerKeys keys = programs::load_server_keys(config, line.data_dir);
@@ -186,6 +221,12 @@ int run(const CommandLine& line) {
     log_info("main", "embedded reference shard on {}", config.session.endpoints.front());
   }
 
+  const auto endpoint = start_endpoint(loaded, spare_cores, error);
+  if (!error.empty()) {
+    log_error("main", "{}", error);
+    return EXIT_FAILURE;
+  }
+
   gateway::GatewayOptions options;
   options.config = config;
   options.keys = std::move(keys.keys);
@@ -194,18 +235,20 @@ int run(const CommandLine& line) {
     log_error("main", "{}", error);
     return EXIT_FAILURE;
   }
+  if (endpoint != nullptr) endpoint->attach([&gateway] { return gateway->status(); });
   log_info("main", "ready: clients on {}, shards call port {}",
            fmt::join(gateway->addresses(), ", "), gateway->service_port());
 
-  wait_for_end(signals, *gateway);
+  programs::StatLog stat;
+  wait_for_end(signals, *gateway, config.log.stat ? &stat : nullptr);
   let_second_signal_kill();
   log_info("main", "stopping: no new connections, delivering what was taken over");
   const bool drained = gateway->drain();
   log_counters(*gateway);
+  if (endpoint != nullptr) endpoint->detach();
   gateway.reset();
   if (line.standalone) embedded.shutdown(kShardGraceNs);
   log_info("main", "stopped");
-  log_flush();
   return drained ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -237,5 +280,7 @@ int main(int argc, char** argv) {
                "trades, and exit");
   app.set_version_flag("--version", std::string("ringway ") + RINGWAY_VERSION);
   CLI11_PARSE(app, argc, argv);
-  return run(line);
+  const int status = run(line);
+  log_flush();
+  return status;
 }

@@ -101,7 +101,10 @@ TEST(ConfGnetway, LoadsUnchanged) {
   EXPECT_THAT(config.without_effect,
               ElementsAre("KeyFile (RSAKey is there)", "KeyFingerprint (RSAKey is there)", "Etcd",
                           "Gnetway.Multicore", "Session.Etcd", "Session.NonBlock", "Timeout",
-                          "UseStreamSession", "Prometheus", "Telemetry"));
+                          "UseStreamSession", "Telemetry"));
+  EXPECT_EQ(config.prometheus.host, "0.0.0.0");
+  EXPECT_EQ(config.prometheus.port, 20111);
+  EXPECT_EQ(config.prometheus.path, "/metrics");
 }
 
 }  // namespace

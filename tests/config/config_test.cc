@@ -42,10 +42,13 @@ TEST(LogOptions, NamesAFileInModeFileOnly) {
   config.name = "edge";
   EXPECT_EQ(log_options(config).file_path, "");
   EXPECT_EQ(log_options(config).service, "edge");
-  config.log.to_file = true;
+  config.log.mode = LogMode::kFile;
   config.log.path = "/var/log/edge";
   config.log.service = "gateway";
   EXPECT_EQ(log_options(config).file_path, "/var/log/edge/ringway.log");
+  config.log.mode = LogMode::kVolume;
+  EXPECT_THAT(log_options(config).file_path,
+              testing::MatchesRegex("/var/log/edge/gateway/[^/]+/ringway\\.log"));
   EXPECT_EQ(log_options(config).service, "gateway");
 }
 

@@ -210,12 +210,49 @@ TEST(Session, InheritsTheHostsOfTheTopLevel) {
 
 TEST(Log, KnowsTheModesLevelsAndEncodings) {
   const Config config = good("Log: {Mode: volume, Level: severe, Encoding: JSON, Path: /l}\n");
-  EXPECT_TRUE(config.log.to_file);
+  EXPECT_EQ(config.log.mode, LogMode::kVolume);
   EXPECT_EQ(config.log.level, LogLevel::kError);
   EXPECT_TRUE(config.log.json);
-  EXPECT_FALSE(good("Log: {Mode: console}\n").log.to_file);
-  EXPECT_THAT(good("Log: {Stat: false, KeepDays: 3}\n").without_effect,
-              ElementsAre("Log.Stat", "Log.KeepDays"));
+  EXPECT_EQ(good("Log: {Mode: console}\n").log.mode, LogMode::kConsole);
+  EXPECT_THAT(good("Log: {TimeFormat: x, FieldKeys: {LevelKey: l}}\n").without_effect,
+              ElementsAre("Log.TimeFormat", "Log.FieldKeys"));
+}
+
+TEST(Log, KnowsWhenFilesAreSetAside) {
+  const Config config = good(
+      "Log: {Stat: false, Rotation: size, MaxSize: 100, MaxBackups: 5, KeepDays: 3, "
+      "Compress: true, MaxContentLength: 2000}\n");
+  EXPECT_THAT(config.without_effect, IsEmpty());
+  EXPECT_FALSE(config.log.stat);
+  const LogOptions options = log_options(config);
+  EXPECT_TRUE(options.rotation.by_size);
+  EXPECT_EQ(options.rotation.size_max_bytes, 100U << 20);
+  EXPECT_EQ(options.rotation.backups_max, 5U);
+  EXPECT_EQ(options.rotation.keep_days, 3U);
+  EXPECT_TRUE(options.rotation.compress);
+  EXPECT_EQ(options.content_bytes_max, 2000U);
+  EXPECT_THAT(bad("Log: {Rotation: weekly}\n"), HasSubstr("one of daily size"));
+  EXPECT_THAT(bad("Log: {MaxSize: -1}\n"), HasSubstr("a number from 0 to"));
+}
+
+TEST(Prometheus, IsOffWithoutAHostOrAPort) {
+  EXPECT_FALSE(good("").prometheus.enabled());
+  EXPECT_FALSE(good("Prometheus: {Port: 9000}\n").prometheus.enabled());
+  EXPECT_FALSE(good("Prometheus: {Host: 10.0.0.1, Port: 0}\n").prometheus.enabled());
+  const Config config = good("Name: x\nPrometheus:\n  Host: 10.0.0.1\n");
+  EXPECT_TRUE(config.prometheus.enabled());
+  EXPECT_EQ(config.prometheus.port, 9101);
+  EXPECT_EQ(config.prometheus.path, "/metrics");
+}
+
+TEST(Prometheus, ChecksPortAndPath) {
+  EXPECT_THAT(bad("Prometheus: {Host: h, Port: 65536}\n"), HasSubstr("a number from 0 to 65535"));
+  for (const char* path :
+       {"metrics", "/healthz", "/readyz", "'/a b'", "'/a?b'", "'/a#b'", "'/%41'"}) {
+    EXPECT_THAT(bad(fmt::format("Prometheus: {{Path: {}}}\n", path)),
+                HasSubstr("Prometheus.Path: expected a path that begins with /"));
+  }
+  EXPECT_EQ(good("Prometheus: {Path: /m/x}\n").prometheus.path, "/m/x");
 }
 
 TEST(Workers, AreReadAndChecked) {
