@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kContainerHeaderBytes = 8;
 constexpr size_t kContainerPartBytes = 16;
 constexpr size_t kBodyOffset = kMessageHeaderBytes + kMessagePrefixBytes;
-constexpr size_t kSpareMax = 64;
+constexpr size_t kSpareMax = 256;
 
 int64_t random_id() noexcept {
   int64_t id = 0;

@@ -203,21 +203,22 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
     fail(inlet, 0);
     return;
   }
-  const bool must_wait = inlet.held != nullptr && !inlet.held->opened.empty();
+  const bool must_wait = inlet.held != nullptr && inlet.held->opened_left() > 0;
   if (!must_wait && route(inlet, entry, job.header, job.payload, quick_ack, job.quick_ack_token)) {
     note_taken_over(arrived_ns);
     return;
   }
+  Held& wait = held(inlet);
   OpenedMessage message;
   message.arrived_ns = arrived_ns;
   message.header = job.header;
-  message.payload.assign(job.payload.begin(), job.payload.end());
+  message.payload_at = wait.payloads.size();
+  message.payload_bytes = job.payload.size();
+  wait.payloads.insert(wait.payloads.end(), job.payload.begin(), job.payload.end());
   message.entry = &entry;
   message.quick_ack = quick_ack;
   message.quick_ack_token = job.quick_ack_token;
-  Held& wait = held(inlet);
-  wait.opened_bytes += message.payload.size();
-  wait.opened.push_back(std::move(message));
+  wait.opened.push_back(message);
   if (!inlet.remote && !inlet.failed) park_input(static_cast<Client&>(inlet));
 }
 
