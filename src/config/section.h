@@ -54,13 +54,12 @@ class Document {
   // once, after every section was read.
   void finish();
 
-  // "FILE:LINE".
-  [[nodiscard]] std::string place(YAML::Mark mark) const;
   [[nodiscard]] const std::vector<std::string>& known_keys() const noexcept { return known_keys_; }
   [[nodiscard]] std::vector<std::string> errors() const;
   [[nodiscard]] std::vector<std::string> warnings() const;
   // In the order of reading, which does not depend on the file.
   [[nodiscard]] const std::vector<KeyValue>& values() const noexcept { return values_; }
+  // "FILE:LINE".
   [[nodiscard]] std::string place(YAML::Mark mark) const;
   [[nodiscard]] const std::vector<std::string>& keys_without_effect() const noexcept {
     return without_effect_;
