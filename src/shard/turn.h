@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "mtproto/inflate.h"
 #include "shard/service.h"
 
 namespace ringway::shard {
@@ -69,7 +70,7 @@ class Turn {
   Session& session_;
   const Now now_;
   Outbox& outbox_;
-  size_t inflate_budget_ = kShardInflatedBytesMax;
+  mtproto::InflateBudget inflate_budget_{.inflated_bytes = kShardInflatedBytesMax};
   int64_t http_wait_ms_ = 0;
   std::vector<int64_t> destroyed_sessions_;
   std::vector<int64_t> acks_;  // msg_ids to acknowledge that got no answer

@@ -28,7 +28,7 @@ LIBRARIES = {
     r"openssl/": {"crypto"},
     r"yaml-cpp/": {"config"},
     r"lmdb\.h": {"shard"},
-    r"zlib\.h": {"mtproto", "client", "shard"},
+    r"zlib\.h": {"mtproto"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
     r"spdlog/": {"base"},

@@ -250,7 +250,7 @@ TEST(Wrappers, DepthIsBounded) {
   ServiceBench bench;
   bench.settle();
   Bytes body = get_config();
-  for (size_t i = 0; i < kShardWrapperDepthMax; ++i)
+  for (size_t i = 0; i < kQueryWrapperDepthMax; ++i)
     body = Tl(constructor::kInvokeWithoutUpdates).raw(body);
   EXPECT_EQ(result_constructor(bench.query(body)[0]), constructor::kConfigLayer144);
   body = Tl(constructor::kInvokeWithoutUpdates).raw(body);
