@@ -142,6 +142,14 @@ inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;
 inline constexpr size_t kUnknownKeysRemembered = 16 * 1024;  // per worker
 inline constexpr size_t kAddressBudgetEntries = 1 << 16;  // client addresses tracked, whole process
 
+// Temporary keys.
+inline constexpr size_t kBindPushesMax = 16;  // held back until the key is bound, one key
+inline constexpr size_t kBindPushBytesMax = 64 * 1024;
+inline constexpr size_t kBindScanBytesMax = 4096;  // a bound key's message is looked at for a bind
+inline constexpr int64_t kBindAskAgainNs = 200LL * 1'000'000;  // between questions about one key
+inline constexpr int64_t kUnboundRememberedNs = 1'000'000'000;  // "no binding" is good for so long
+inline constexpr int64_t kBindingRecheckNs = 300LL * 1'000'000'000;  // a binding is, while in use
+
 // Configuration: what a file may ask for.
 inline constexpr size_t kConfigFileBytesMax = 1024 * 1024;
 inline constexpr uint32_t kWorkersMax = 256;

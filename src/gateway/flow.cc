@@ -225,10 +225,11 @@ void Flow::resume(Inlet& inlet) {
     if (wait.waits_for_turn) return;
     if (!wait.opened.empty()) {
       const OpenedMessage& message = wait.opened.front();
-      if (!route(inlet, *message.entry, message.header, message.payload, message.quick_ack,
-                 message.quick_ack_token)) {
-        return;
-      }
+      const bool served = message.entry->unbound()
+                              ? serve_unbound(inlet, message)
+                              : route(inlet, *message.entry, message.header, message.payload,
+                                      message.quick_ack, message.quick_ack_token);
+      if (!served || inlet.failed) return;
       wait.opened.pop_front();
       continue;
     }
@@ -376,7 +377,9 @@ void Flow::release_inlet(Inlet& inlet) {
   inlet.held.reset();
   inlet.large_seal.reset();
   for (KeyUse& use : inlet.keys) {
-    if (use.entry != nullptr) keys_.unpin(*use.entry, inlet.ref);
+    if (use.entry == nullptr) continue;
+    if (use.entry->users.size() == 1) drop_binding(*use.entry);
+    keys_.unpin(*use.entry, inlet.ref);
   }
   inlet.keys.clear();
 }

@@ -76,8 +76,6 @@ bool is_server_service(uint32_t number) noexcept {
     case constructor::kMsgsAck:
     case constructor::kPong:
     case constructor::kNewSessionCreated:
-    case constructor::kBadServerSalt:
-    case constructor::kBadMsgNotification:
     case constructor::kMsgsStateReq:
     case constructor::kMsgsStateInfo:
     case constructor::kMsgsAllInfo:
@@ -156,12 +154,13 @@ PeekedPush peek_push(ByteView message, int64_t call_msg_id) noexcept {
   const auto read = for_each_message(message, [&](const Inner& inner) -> Result<void> {
     ByteReader reader(inner.body);
     RW_TRY_ASSIGN(const uint32_t number, reader.u32());
-    if (is_server_service(number)) return {};
     const bool result = number == constructor::kRpcResult;
-    const Result<int64_t> answered = result ? reader.i64() : Result<int64_t>(Error::kNotFound);
-    if (answered.ok() && *answered == call_msg_id) {
-      push.answers = true;
-    } else {
+    if (result || number == constructor::kBadServerSalt ||
+        number == constructor::kBadMsgNotification) {
+      RW_TRY_ASSIGN(const int64_t msg_id, reader.i64());
+      if (msg_id == call_msg_id) push.answers = true;
+      if (result && msg_id != call_msg_id) push.service_only = false;
+    } else if (!is_server_service(number)) {
       push.service_only = false;
     }
     return {};

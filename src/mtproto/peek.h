@@ -45,7 +45,7 @@ Result<std::vector<PeekedMessage>> peek(ByteView payload);
 // What a shard sends to a key that is not bound.
 struct PeekedPush {
   bool service_only = false;  // nothing in it but protocol messages and the answer to the call
-  bool answers = false;       // the rpc_result of the call is in it
+  bool answers = false;       // the rpc_result of the call is in it, or the refusal of its message
 };
 // `message` as in a payload; `call_msg_id` is the call's. What does not parse is no service message.
 [[nodiscard]] PeekedPush peek_push(ByteView message, int64_t call_msg_id) noexcept;

@@ -262,6 +262,12 @@ TEST(PeekPush, OnlyTheProtocolAndTheAnswerPass) {
   EXPECT_TRUE(look(container({result_of(77), update})).answers);
   EXPECT_FALSE(look(update).service_only);
   EXPECT_FALSE(look(packed(session)).service_only);
+  // The call's message refused: there will be no result.
+  for (const uint32_t number : {ctor::kBadServerSalt, ctor::kBadMsgNotification}) {
+    EXPECT_TRUE(look(Tl(number).i64(77).u32(1).u32(48)).answers);
+    EXPECT_FALSE(look(Tl(number).i64(78).u32(1).u32(48)).answers);
+    EXPECT_TRUE(look(Tl(number).i64(78).u32(1).u32(48)).service_only);
+  }
   EXPECT_FALSE(look({}).service_only);
   EXPECT_FALSE(peek_push({}, 77).service_only);
   EXPECT_FALSE(look(Tl(ctor::kMsgContainer).u32(9)).service_only);
