@@ -193,7 +193,9 @@ void Turn::serve_query(const InnerMessage& message, ByteView body, bool was_pack
     session_.layer = query->layer;
     key_.layer = query->layer;
   }
-  if (query->constructor == constructor::kHelpGetConfig) {
+  if (query->constructor == mtproto::constructor::kBindTempAuthKey && keys_ != nullptr) {
+    serve_bind(message, query->arguments);
+  } else if (query->constructor == constructor::kHelpGetConfig) {
     ByteAppender& out = outbox_.open(Reply::kContent, message.msg_id);
     out.u32(mtproto::constructor::kRpcResult);
     out.i64(message.msg_id);
