@@ -146,7 +146,7 @@ inline constexpr size_t kAddressBudgetEntries = 1 << 16;  // client addresses tr
 inline constexpr size_t kBindPushesMax = 16;  // held back until the key is bound, one key
 inline constexpr size_t kBindPushBytesMax = 64 * 1024;
 inline constexpr size_t kBindScanBytesMax = 4096;  // a bound key's message is looked at for a bind
-inline constexpr int64_t kBindAskAgainNs = 200LL * 1'000'000;  // between questions about one key
+inline constexpr int64_t kBindAskAgainNs = 200LL * 1'000'000;   // between questions about one key
 inline constexpr int64_t kUnboundRememberedNs = 1'000'000'000;  // "no binding" is good for so long
 inline constexpr int64_t kBindingRecheckNs = 300LL * 1'000'000'000;  // a binding is, while in use
 
@@ -189,7 +189,7 @@ inline constexpr size_t kShardUnackedMax = 64;        // answers kept for sendin
 inline constexpr size_t kShardUnackedBytesMax = 256 * 1024;
 inline constexpr size_t kShardContainerMessagesMax = 1024;
 inline constexpr size_t kShardInflatedBytesMax = 4 * 1024 * 1024;  // all gzip_packed of one message
-inline constexpr size_t kShardVectorMax = 8192;  // msg_ids in one service message
+inline constexpr size_t kShardVectorMax = 8192;                    // msg_ids in one service message
 inline constexpr size_t kShardFutureSaltsMax = 64;
 inline constexpr size_t kShardAnswerBytesMax = 512 * 1024;  // of one container of answers
 inline constexpr int64_t kShardMsgAgeMaxSeconds = 300;      // older msg_ids are refused

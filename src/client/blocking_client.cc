@@ -156,8 +156,7 @@ Result<Bytes> BlockingClient::call(ByteView object, int64_t timeout_ns) {
 
 Result<void> BlockingClient::bind(const SessionKey& permanent, int32_t expires_at,
                                   int64_t timeout_ns) {
-  RW_TRY_ASSIGN(const RequestId request,
-                session().send_bind(permanent, expires_at, read_clocks()));
+  RW_TRY_ASSIGN(const RequestId request, session().send_bind(permanent, expires_at, read_clocks()));
   RW_TRY(flush());
   RW_TRY_ASSIGN(const Bytes result, result_of(request, timeout_ns));
   if (constructor_of(result) == mtproto::constructor::kBoolTrue) return {};

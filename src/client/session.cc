@@ -42,8 +42,7 @@ Result<RequestId> Session::send(ByteView object, const RequestOptions& request, 
 Result<RequestId> Session::send_bind(const SessionKey& permanent, int32_t expires_at, Now now) {
   if (pending() >= kClientPendingMax) return Error::kFull;
   Pending& entry = queue({}, {}, now);
-  entry.bind = std::make_unique<const Bind>(
-      Bind{permanent.key, permanent.auth_key_id, expires_at});
+  entry.bind = std::make_unique<const Bind>(Bind{permanent.key, permanent.auth_key_id, expires_at});
   return entry.request;
 }
 

@@ -34,8 +34,8 @@ struct PendingBind {
 };
 
 struct Binding {
-  bool asking = false;       // the shard is being asked for the key
-  bool ask_again = false;    // something happened since it was
+  bool asking = false;     // the shard is being asked for the key
+  bool ask_again = false;  // something happened since it was
   int64_t asked_ns = INT64_MIN / 2;
   int64_t unbound_ns = INT64_MIN / 2;  // when the shard last said that there is no binding
   int64_t retry_ns = INT64_MAX;        // ask again then: the shard could not be asked

@@ -44,8 +44,8 @@
 #include "mtproto/handshake.h"
 #include "mtproto/message.h"
 #include "mtproto/peek.h"
-#include "mtproto/unencrypted.h"
 #include "mtproto/transport.h"
+#include "mtproto/unencrypted.h"
 #include "net/connection_table.h"
 
 namespace ringway::gateway {

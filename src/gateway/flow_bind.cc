@@ -2,9 +2,10 @@
 // how it is kept up with. binding.h draws the states.
 //
 // Messages of an unbound key are taken apart and worked off one by one, in order, from `held`:
-// pings are answered here, acknowledgements need no answer, other calls are refused, and a bind goes
-// to the shard of the key that it claims, alone. What follows a bind and needs a user waits for the
-// shard's word: the key is asked for again, past the cache, and only its answer makes it bound.
+// pings are answered here, acknowledgements need no answer, other calls are refused, and a bind
+// goes to the shard of the key that it claims, alone. What follows a bind and needs a user waits
+// for the shard's word: the key is asked for again, past the cache, and only its answer makes it
+// bound.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -316,7 +317,12 @@ void Flow::settle_bound(KeyEntry& entry, int64_t bound_before) {
 
 void Flow::settle_unbound(KeyEntry& entry) {
   Binding& binding = *entry.binding;
-  if (binding.bind && !binding.bind->answered) return;  // the shard is still at it
+  if (binding.bind && !binding.bind->answered) {
+    // The shard is still at it. Its answer may get lost on the way; the binding does not.
+    if (!binding.waiting.empty()) binding.retry_ns = now_.mono_ns + kBindAskAgainNs;
+    arm_key_timer(entry);
+    return;
+  }
   binding.unbound_ns = now_.mono_ns;
   if (binding.bind) {
     counters_.add(Counter::kBindsRefused);

@@ -33,9 +33,7 @@ struct KeyEntry {
   std::unique_ptr<Binding> binding;  // while the binding is in question
   uint32_t timer = UINT32_MAX;       // the cache's
 
-  [[nodiscard]] bool usable(int64_t unix_s) const noexcept {
-    return !revoked && !expired(unix_s);
-  }
+  [[nodiscard]] bool usable(int64_t unix_s) const noexcept { return !revoked && !expired(unix_s); }
   [[nodiscard]] bool expired(int64_t unix_s) const noexcept {
     return expires_at_s != 0 && unix_s >= expires_at_s;
   }

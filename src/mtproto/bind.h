@@ -19,7 +19,7 @@ namespace ringway::mtproto {
 struct BindCall {
   int64_t perm_auth_key_id = 0;
   int64_t nonce = 0;
-  int32_t expires_at = 0;       // unix seconds
+  int32_t expires_at = 0;      // unix seconds
   ByteView encrypted_message;  // borrowed
 };
 // Reads the arguments and leaves `reader` behind them.

@@ -31,7 +31,7 @@ struct PeekedMessage {
   int64_t ping_id = 0;           // of kPing
   int64_t perm_auth_key_id = 0;  // of kBind: a claim
   int32_t expires_at = 0;        // of kBind, likewise; unix seconds
-  Bytes bind;                    // of kBind: the call in its wrappers, unpacked, and nothing behind it
+  Bytes bind;  // of kBind: the call in its wrappers, unpacked, and nothing behind it
 };
 
 // All messages of a payload, in order. kTruncated, kMalformed or kTooLarge; a container in anything
@@ -47,7 +47,8 @@ struct PeekedPush {
   bool service_only = false;  // nothing in it but protocol messages and the answer to the call
   bool answers = false;       // the rpc_result of the call is in it, or the refusal of its message
 };
-// `message` as in a payload; `call_msg_id` is the call's. What does not parse is no service message.
+// `message` as in a payload; `call_msg_id` is the call's. What does not parse is no service
+// message.
 [[nodiscard]] PeekedPush peek_push(ByteView message, int64_t call_msg_id) noexcept;
 
 // msg_id, seq_no, length, body.

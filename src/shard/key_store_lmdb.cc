@@ -99,8 +99,8 @@ class LmdbKeyStore final : public KeyStore {
   MDB_dbi dbi_ = 0;
   std::mutex mutex_;
   std::condition_variable work_;
-  std::vector<Waiting> waiting_;  // guarded by mutex_
-  Bindings bindings_;             // not written yet; guarded by mutex_
+  std::vector<Waiting> waiting_;     // guarded by mutex_
+  Bindings bindings_;                // not written yet; guarded by mutex_
   bool unwritten_bindings_ = false;  // of those; guarded by mutex_
   bool stopping_ = false;            // guarded by mutex_
   std::thread writer_;

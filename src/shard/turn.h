@@ -25,12 +25,7 @@ class Turn {
   // `keys` may be null: then nothing can be bound.
   Turn(const ServiceOptions& options, KeyStore* keys, KeyState& key, Session& session, Now now,
        Outbox& outbox)
-      : options_(options),
-        keys_(keys),
-        key_(key),
-        session_(session),
-        now_(now),
-        outbox_(outbox) {}
+      : options_(options), keys_(keys), key_(key), session_(session), now_(now), outbox_(outbox) {}
 
   void run(const InnerMessage& message, const Arrival& arrival);
   [[nodiscard]] int64_t http_wait_ms() const noexcept { return http_wait_ms_; }

@@ -1,8 +1,8 @@
 // auth.bindTempAuthKey; see turn.h.
 //
-// The client proves that it holds both keys: the call comes under the temporary one, and the message
-// inside it is encrypted with the permanent one and names the temporary key, this session and this
-// very call. https://core.telegram.org/method/auth.bindTempAuthKey
+// The client proves that it holds both keys: the call comes under the temporary one, and the
+// message inside it is encrypted with the permanent one and names the temporary key, this session
+// and this very call. https://core.telegram.org/method/auth.bindTempAuthKey
 #include "mtproto/bind.h"
 #include "mtproto/tl.h"
 #include "shard/constructors.h"

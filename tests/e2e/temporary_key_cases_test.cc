@@ -64,15 +64,34 @@ Bytes wrapped(ByteView query) {
 struct Part {
   int64_t msg_id = 0;
   Bytes body;
+  int32_t seq_no = 0;
 };
 Bytes container(const std::vector<Part>& parts) {
   Bytes made;
   ByteAppender out(made);
   out.u32(ctor::kMsgContainer);
   out.u32(static_cast<uint32_t>(parts.size()));
-  for (const Part& part : parts) out.bytes(mtproto::frame_message(part.msg_id, 1, part.body));
+  for (const Part& part : parts)
+    out.bytes(mtproto::frame_message(part.msg_id, part.seq_no, part.body));
   return made;
 }
+
+// A session that numbers what is content-related.
+class Talker : public RawSession {
+ public:
+  using RawSession::RawSession;
+  [[nodiscard]] int32_t seq_no() { return 2 * contents_++ + 1; }
+  [[nodiscard]] Sealed content_as(int64_t msg_id, ByteView body) {
+    return seal_as(msg_id, body, seq_no());
+  }
+  [[nodiscard]] Sealed content(ByteView body) { return content_as(next_msg_id(), body); }
+  [[nodiscard]] Part part(int64_t msg_id, Bytes body) {
+    return {msg_id, std::move(body), seq_no()};
+  }
+
+ private:
+  int32_t contents_ = 0;
+};
 
 class TemporaryKeyTest : public GatewayTest {
  protected:
@@ -158,8 +177,7 @@ class TemporaryKeyTest : public GatewayTest {
   }
 };
 
-class BindOnEachWire : public TemporaryKeyTest,
-                       public ::testing::WithParamInterface<const char*> {
+class BindOnEachWire : public TemporaryKeyTest, public ::testing::WithParamInterface<const char*> {
  protected:
   void SetUp() override {
     start_stack({.ringway_yaml = kGenerousLimits, .shard_arguments = {"--wire", GetParam()}});
@@ -208,11 +226,11 @@ TEST_P(BindOnEachWire, FirstNothingThenEverything) {
 
 TEST_P(BindOnEachWire, UnknownPermanentKeyIsTheBindsOwnError) {
   auto client = connect("padded");
-  RawSession session(temporary());
+  Talker session(temporary());
   const int64_t ack_id = session.next_msg_id();
   const int64_t bind_id = session.next_msg_id();
   const std::vector<Part> parts = {{ack_id, client::make_msgs_ack(std::vector<int64_t>{1})},
-                                   {bind_id, forged_bind(session, 0x5555, bind_id)}};
+                                   session.part(bind_id, forged_bind(session, 0x5555, bind_id))};
   ASSERT_TRUE(client->send_frame(session.seal(container(parts)).frame).ok());
   expect_rpc_error(*client, session, bind_id, 400, "ENCRYPTED_MESSAGE_INVALID");
   // The key itself is as good as before.
@@ -221,7 +239,8 @@ TEST_P(BindOnEachWire, UnknownPermanentKeyIsTheBindsOwnError) {
   expect_pong(*client, session, ping.msg_id);
   const int64_t again = session.next_msg_id();
   const SessionKey perm = permanent();
-  ASSERT_TRUE(client->send_frame(session.seal_as(again, bind_of(session, perm, again)).frame).ok());
+  ASSERT_TRUE(
+      client->send_frame(session.content_as(again, bind_of(session, perm, again)).frame).ok());
   expect_true(*client, session, again);
 }
 
@@ -234,12 +253,12 @@ class TemporaryKeyCases : public TemporaryKeyTest {
 TEST_F(TemporaryKeyCases, ContainerIsTakenApart) {
   const SessionKey perm = permanent();
   auto client = connect("intermediate");
-  RawSession session(temporary());
+  Talker session(temporary());
   const int64_t ack_id = session.next_msg_id();
   const int64_t bind_id = session.next_msg_id();
   const int64_t ping_id = session.next_msg_id();
   const std::vector<Part> parts = {{ack_id, client::make_msgs_ack(std::vector<int64_t>{1})},
-                                   {bind_id, bind_of(session, perm, bind_id)},
+                                   session.part(bind_id, bind_of(session, perm, bind_id)),
                                    {ping_id, client::make_ping(5)}};
   ASSERT_TRUE(client->send_frame(session.seal(container(parts)).frame).ok());
   expect_pong(*client, session, ping_id);
@@ -254,7 +273,7 @@ TEST_F(TemporaryKeyCases, CallsBehindTheBindWaitAndKeepTheirOrder) {
   for (const char* name : {"intermediate", "obfuscated-abridged"}) {
     const SessionKey perm = permanent();
     auto client = connect(name);
-    RawSession session(temporary());
+    Talker session(temporary());
     const int64_t bind_id = session.next_msg_id();
     std::vector<int64_t> calls;
     Bytes stream;
@@ -264,12 +283,12 @@ TEST_F(TemporaryKeyCases, CallsBehindTheBindWaitAndKeepTheirOrder) {
     };
     const int64_t inner_id = session.next_msg_id();
     calls.push_back(inner_id);
-    add(session.seal(container({{bind_id, wrapped(bind_of(session, perm, bind_id))},
-                                {inner_id, object(kGetNearestDc)}})));
+    add(session.seal(container({session.part(bind_id, wrapped(bind_of(session, perm, bind_id))),
+                                session.part(inner_id, object(kGetNearestDc))})));
     for (int i = 0; i < 5; ++i) {
       const int64_t id = session.next_msg_id();
       calls.push_back(id);
-      add(session.seal_as(id, object(kGetNearestDc), 2 * i + 5));
+      add(session.content_as(id, object(kGetNearestDc)));
     }
     ASSERT_TRUE(client->send_bytes(stream).ok());
     expect_true(*client, session, bind_id);
@@ -299,7 +318,7 @@ TEST_F(TemporaryKeyCases, ForgedBindGivesNothingAway) {
   for (const Dress dress : dresses) {
     for (const bool contained : {false, true}) {
       auto client = connect("intermediate");
-      RawSession session(temporary());
+      Talker session(temporary());
       const int64_t bind_id = session.next_msg_id();
       const int64_t call_id = session.next_msg_id();
       const Bytes bind = dress(forged_bind(session, victim.auth_key_id, bind_id));
@@ -309,15 +328,16 @@ TEST_F(TemporaryKeyCases, ForgedBindGivesNothingAway) {
         stream.insert(stream.end(), frame.begin(), frame.end());
       };
       if (contained) {
-        add(session.seal(container({{bind_id, bind}, {call_id, object(kGetNearestDc)}})));
+        add(session.seal(container(
+            {session.part(bind_id, bind), session.part(call_id, object(kGetNearestDc))})));
       } else {
-        add(session.seal_as(bind_id, bind));
-        add(session.seal_as(call_id, object(kGetNearestDc)));
+        add(session.content_as(bind_id, bind));
+        add(session.content_as(call_id, object(kGetNearestDc)));
       }
       ASSERT_TRUE(client->send_bytes(stream).ok());
       expect_rpc_error(*client, session, bind_id, 400, "ENCRYPTED_MESSAGE_INVALID");
       expect_rpc_error(*client, session, call_id, 401, "AUTH_KEY_PERM_EMPTY");
-      const Sealed later = session.seal(wrapped(object(kGetNearestDc)));
+      const Sealed later = session.content(wrapped(object(kGetNearestDc)));
       ASSERT_TRUE(client->send_frame(later.frame).ok());
       expect_rpc_error(*client, session, later.msg_id, 401, "AUTH_KEY_PERM_EMPTY");
       client->close();
@@ -334,11 +354,11 @@ TEST_F(TemporaryKeyCases, ForgedBindGivesNothingAway) {
 TEST_F(TemporaryKeyCases, BindIsGoodForItsOwnCallOnly) {
   const SessionKey perm = permanent();
   auto client = connect("intermediate");
-  RawSession session(temporary());
-  RawSession elsewhere(session.key());
-  RawSession other_key(temporary());
+  Talker session(temporary());
+  Talker elsewhere(session.key());
+  Talker other_key(temporary());
   const auto refused = [&](int64_t id, const Bytes& bind, const char* text) {
-    ASSERT_TRUE(client->send_frame(session.seal_as(id, bind).frame).ok());
+    ASSERT_TRUE(client->send_frame(session.content_as(id, bind).frame).ok());
     expect_rpc_error(*client, session, id, 400, text);
   };
   int64_t id = session.next_msg_id();
@@ -354,19 +374,20 @@ TEST_F(TemporaryKeyCases, BindIsGoodForItsOwnCallOnly) {
   id = session.next_msg_id();
   refused(id, bind_of(session, session.key(), id), "ENCRYPTED_MESSAGE_INVALID");
   id = session.next_msg_id();
-  ASSERT_TRUE(client->send_frame(session.seal_as(id, bind_of(session, perm, id)).frame).ok());
+  ASSERT_TRUE(client->send_frame(session.content_as(id, bind_of(session, perm, id)).frame).ok());
   expect_true(*client, session, id);
 }
 
 // Case 48.
 TEST_F(TemporaryKeyCases, HostileBodiesCloseAndReachNobody) {
-  RawSession session(temporary());
+  Talker session(temporary());
   const Bytes ping = client::make_ping(1);
   const Bytes nested = container({{4, ping}});
   Bytes many = object(ctor::kMsgContainer);
   ByteAppender(many).u32(0x80000000U);
   Bytes deep = object(kGetNearestDc);
-  for (size_t i = 0; i <= kQueryWrapperDepthMax; ++i) deep = object(ctor::kInvokeWithoutUpdates, deep);
+  for (size_t i = 0; i <= kQueryWrapperDepthMax; ++i)
+    deep = object(ctor::kInvokeWithoutUpdates, deep);
   const Bytes bodies[] = {gzip_packed(Bytes(8 << 20, 0)),
                           many,
                           container({{4, nested}}),
@@ -441,11 +462,11 @@ TEST_F(TemporaryKeyCases, AnotherBindChangesTheOwner) {
 // An expired key is at its end: out of the cache in time, and -404 on its next use.
 TEST_F(TemporaryKeyCases, ExpiredKeysAreUnknown) {
   const SessionKey perm = permanent();
-  const SessionKey temp = make_key_of(2);
+  const SessionKey temp = make_key_of(6);
   auto client = connect("intermediate");
   client->use_key(temp);
-  ASSERT_TRUE(client->bind(perm, unix_in(2)).ok()) << client->problem();
-  ASSERT_TRUE(stack().wait_counter("keys_expired", 1, 10'000));
+  ASSERT_TRUE(client->bind(perm, unix_in(6)).ok()) << client->problem();
+  ASSERT_TRUE(stack().wait_counter("keys_expired", 1, 20'000));
   const auto sent = client->send(client::make_ping(1), {.content_related = false});
   ASSERT_TRUE(sent.ok());
   expect_error_then_close(*client, -404);
@@ -453,9 +474,8 @@ TEST_F(TemporaryKeyCases, ExpiredKeysAreUnknown) {
 
 // A session that a forged bind has begun at its victim's shard hears nothing of the victim's.
 TEST_F(TemporaryKeyCases, UpdatesGoToBoundKeysOnly) {
-  const auto channel =
-      grpc::CreateChannel("127.0.0.1:" + std::to_string(stack().service_port()),
-                          grpc::InsecureChannelCredentials());
+  const auto channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(stack().service_port()),
+                                           grpc::InsecureChannelCredentials());
   const auto stub = gateway::RPCGateway::NewStub(channel);
   const auto push = [&](int64_t auth_key_id, int64_t session_id) {
     gateway::TL_gateway_sendDataToGateway data;
@@ -475,16 +495,16 @@ TEST_F(TemporaryKeyCases, UpdatesGoToBoundKeysOnly) {
   };
   const SessionKey perm = permanent();
   auto client = connect("intermediate");
-  RawSession session(temporary());
+  Talker session(temporary());
   int64_t id = session.next_msg_id();
   const Bytes forged = forged_bind(session, perm.auth_key_id, id);
-  ASSERT_TRUE(client->send_frame(session.seal_as(id, forged).frame).ok());
+  ASSERT_TRUE(client->send_frame(session.content_as(id, forged).frame).ok());
   expect_rpc_error(*client, session, id, 400, "ENCRYPTED_MESSAGE_INVALID");
   EXPECT_EQ(push(session.key().auth_key_id, session.session_id()), "boolFalse");
   id = session.next_msg_id();
-  ASSERT_TRUE(client->send_frame(session.seal_as(id, bind_of(session, perm, id)).frame).ok());
+  ASSERT_TRUE(client->send_frame(session.content_as(id, bind_of(session, perm, id)).frame).ok());
   expect_true(*client, session, id);
-  const Sealed call = session.seal(object(kGetNearestDc), 1);
+  const Sealed call = session.content(object(kGetNearestDc));
   ASSERT_TRUE(client->send_frame(call.frame).ok());
   EXPECT_FALSE(client::read_rpc_error(read_result(*client, session, call.msg_id)).has_value());
   EXPECT_EQ(push(session.key().auth_key_id, session.session_id()), "boolTrue");
@@ -493,7 +513,7 @@ TEST_F(TemporaryKeyCases, UpdatesGoToBoundKeysOnly) {
 // destroy_auth_key is the shard's to answer, and the key goes on working.
 TEST_F(TemporaryKeyCases, DestroyAuthKeyIsForwardedAndKeepsTheKey) {
   auto client = connect("intermediate");
-  RawSession session(key());
+  Talker session(key());
   const Sealed destroy = session.seal(object(ctor::kDestroyAuthKey), 1);
   ASSERT_TRUE(client->send_frame(destroy.frame).ok());
   ASSERT_TRUE(wait_until(

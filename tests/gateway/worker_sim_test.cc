@@ -8,7 +8,8 @@
 //   answered;
 //   - of a client that is reset, a prefix is delivered; what was quick-acked is part of it;
 //   - a push that the gateway called delivered reaches a client that stays;
-//   - under a temporary key nothing but its bind is delivered before the shard has confirmed it, and
+//   - under a temporary key nothing but its bind is delivered before the shard has confirmed it,
+//   and
 //     of a client that forges one nothing ever;
 //   - every announced session is closed at the shard, every descriptor is closed, nothing is used
 //     after it was given back.
@@ -470,6 +471,17 @@ class Simulation {
     return seen.size();
   }
 
+  // By session: the msg_ids that came with conn_type 1.
+  std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> announcements() {
+    std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> found;
+    for (const auto& message : shard().received()) {
+      if (message.close) continue;
+      auto& first = found[{message.auth_key_id, message.session_id}];
+      if (message.conn_type == 1) first.insert(load_le<int64_t>(message.payload.data()));
+    }
+    return found;
+  }
+
   void check_delivery() {
     std::map<uint32_t, std::vector<uint32_t>> first_deliveries;
     std::map<std::pair<uint32_t, int64_t>, std::vector<uint32_t>> order;  // by client and key
@@ -487,6 +499,9 @@ class Simulation {
       if (!seen.insert({number, sequence}).second) continue;
       first_deliveries[number].push_back(sequence);
       order[{number, message.auth_key_id}].push_back(sequence);
+    }
+    for (const auto& [session, first] : announcements()) {
+      EXPECT_EQ(first.size(), 1U) << "a session is announced by one message, however often it goes";
     }
     for (const auto& [lane, delivered] : order) {
       EXPECT_TRUE(std::is_sorted(delivered.begin(), delivered.end()))

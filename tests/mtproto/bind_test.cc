@@ -37,7 +37,9 @@ void vector_random(ByteSpan out) noexcept {
   }
 }
 
-Bytes vector_sealed() { return seal_bind_inner(vector_key(), vector_inner(), kMsgId, &vector_random); }
+Bytes vector_sealed() {
+  return seal_bind_inner(vector_key(), vector_inner(), kMsgId, &vector_random);
+}
 
 TEST(BindInner, KnownAnswer) {
   const Bytes sealed = vector_sealed();

@@ -183,7 +183,8 @@ TEST(Peek, PackedInPackedIsRefused) {
 
 TEST(Peek, CountsAreNotBelieved) {
   for (const uint32_t count : {2U, 1025U, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
-    EXPECT_FALSE(peek_body(Tl(ctor::kMsgContainer).u32(count).raw(frame_message(1, 1, ping(1)))).ok())
+    EXPECT_FALSE(
+        peek_body(Tl(ctor::kMsgContainer).u32(count).raw(frame_message(1, 1, ping(1)))).ok())
         << count;
   }
   const std::vector<Bytes> most(kPeekContainerMessagesMax, ping(1));
@@ -213,7 +214,8 @@ TEST(Peek, InflatingIsBoundedForTheWholeMessage) {
 
 TEST(Peek, DepthOfWrappersIsBounded) {
   Bytes body = bind();
-  for (size_t i = 0; i < kQueryWrapperDepthMax; ++i) body = Tl(ctor::kInvokeWithoutUpdates).raw(body);
+  for (size_t i = 0; i < kQueryWrapperDepthMax; ++i)
+    body = Tl(ctor::kInvokeWithoutUpdates).raw(body);
   EXPECT_EQ(purpose_of(body), Purpose::kBind);
   body = Tl(ctor::kInvokeWithoutUpdates).raw(body);
   EXPECT_EQ(peek_body(body).error(), Error::kTooLarge);
