@@ -170,6 +170,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message,
                                 const mtproto::PeekedMessage& peeked);
   [[nodiscard]] bool serve_call(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message);
+  void answer_message(Inlet& inlet, const OpenedMessage& message, ByteView object);
   void answer(Inlet& inlet, const KeyEntry& entry, int64_t salt, int64_t session_id,
               ByteView object);
   void wait_for_binding(const Inlet& inlet, Binding& binding);

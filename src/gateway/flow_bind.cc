@@ -87,25 +87,21 @@ bool Flow::serve_unbound(Inlet& inlet, const OpenedMessage& message) {
     return true;
   }
   const mtproto::PeekedMessage& peeked = messages->front();
-  bool served = true;
   switch (peeked.purpose) {
     case mtproto::Purpose::kPing:
       counters_.add(Counter::kUnboundPings);
-      answer(inlet, entry, message.header.salt, message.header.session_id,
-             make_pong(peeked.msg_id, peeked.ping_id));
-      break;
+      answer_message(inlet, message, make_pong(peeked.msg_id, peeked.ping_id));
+      return true;
     case mtproto::Purpose::kService:
       counters_.add(Counter::kUnboundMessagesIgnored);
-      break;
+      if (message.quick_ack) acknowledge(inlet, message.quick_ack_token);
+      return true;
     case mtproto::Purpose::kBind:
-      served = serve_bind(inlet, entry, message, peeked);
-      break;
+      return serve_bind(inlet, entry, message, peeked);
     case mtproto::Purpose::kCall:
-      served = serve_call(inlet, entry, message);
       break;
   }
-  if (served && message.quick_ack && !inlet.failed) acknowledge(inlet, message.quick_ack_token);
-  return served;
+  return serve_call(inlet, entry, message);
 }
 
 bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message,
@@ -114,8 +110,8 @@ bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
   const int64_t claimed = peeked.perm_auth_key_id;
   if (claimed == 0 || claimed == auth_key_id) {
     counters_.add(Counter::kBindsRefused);
-    answer(inlet, entry, message.header.salt, message.header.session_id,
-           make_rpc_error(peeked.msg_id, kBadRequest, "ENCRYPTED_MESSAGE_INVALID"));
+    answer_message(inlet, message,
+                   make_rpc_error(peeked.msg_id, kBadRequest, "ENCRYPTED_MESSAGE_INVALID"));
     return true;
   }
   Binding& binding = binding_of(entry);
@@ -146,6 +142,7 @@ bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
       return false;
   }
   counters_.add(Counter::kBindsForwarded);
+  if (message.quick_ack) acknowledge(inlet, message.quick_ack_token);
   session.claimed_perm_auth_key_id = claimed;
   PendingBind& bind = binding.bind.emplace();
   bind.from = inlet.ref;
@@ -178,9 +175,15 @@ bool Flow::serve_call(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
     return false;
   }
   counters_.add(Counter::kUnboundCallsRefused);
-  answer(inlet, entry, message.header.salt, message.header.session_id,
-         make_rpc_error(message.header.msg_id, kUnauthorized, "AUTH_KEY_PERM_EMPTY"));
+  answer_message(inlet, message,
+                 make_rpc_error(message.header.msg_id, kUnauthorized, "AUTH_KEY_PERM_EMPTY"));
   return true;
+}
+
+// The quick ack goes first: with the answer the request is over for its client.
+void Flow::answer_message(Inlet& inlet, const OpenedMessage& message, ByteView object) {
+  if (message.quick_ack) acknowledge(inlet, message.quick_ack_token);
+  answer(inlet, *message.entry, message.header.salt, message.header.session_id, object);
 }
 
 // Sends an object of our own to the session that asked. It needs no acknowledgement: its seq_no is
