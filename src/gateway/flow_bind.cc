@@ -49,8 +49,8 @@ ByteView message_of(const cluster::PushRequest& push) noexcept {
 
 // --- messages
 
-void Flow::take_unbound(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job,
-                        bool quick_ack) {
+void Flow::take_unbound(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,
+                        int64_t arrived_ns) {
   auto messages = mtproto::peek(job.payload);
   if (!messages.ok()) {
     refuse_message(inlet, messages.error());
@@ -64,6 +64,7 @@ void Flow::take_unbound(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& j
   if (wait.opened.empty()) ready_.push_back(inlet.ref);
   for (const mtproto::PeekedMessage& peeked : *messages) {
     OpenedMessage message;
+    message.arrived_ns = arrived_ns;
     message.header = job.header;
     message.header.msg_id = peeked.msg_id;
     message.header.seq_no = peeked.seq_no;
@@ -73,6 +74,7 @@ void Flow::take_unbound(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& j
     // The last one speaks for all: what is before it has been worked off by then.
     message.quick_ack = quick_ack && &peeked == &messages->back();
     message.quick_ack_token = job.quick_ack_token;
+    wait.opened_bytes += message.payload.size();
     wait.opened.push_back(std::move(message));
   }
   if (!inlet.remote && !inlet.failed) park_input(static_cast<Client&>(inlet));
