@@ -52,7 +52,15 @@ namespace ringway {
   X(kMessagesLost, "messages_lost")                            \
   X(kMessagesRejected, "messages_rejected")                    \
   X(kMessagesAbandoned, "messages_abandoned")                  \
-  X(kUnboundKeysRefused, "unbound_keys_refused")               \
+  X(kUnboundPings, "unbound_pings")                            \
+  X(kUnboundMessagesIgnored, "unbound_messages_ignored")       \
+  X(kUnboundCallsRefused, "unbound_calls_refused")             \
+  X(kBindsForwarded, "binds_forwarded")                        \
+  X(kBindsConfirmed, "binds_confirmed")                        \
+  X(kBindsRefused, "binds_refused")                            \
+  X(kBindsTimedOut, "binds_timed_out")                         \
+  X(kBindingsChanged, "bindings_changed")                      \
+  X(kKeysExpired, "keys_expired")                              \
   X(kQuickAcks, "quick_acks")                                  \
   X(kHandshakesStarted, "handshakes_started")                  \
   X(kHandshakesDone, "handshakes_done")                        \

@@ -264,10 +264,11 @@ void Flow::resume(Inlet& inlet) {
       const OpenedMessage& message = wait.opened[wait.opened_done];
       const auto payload =
           ByteView(wait.payloads).subspan(message.payload_at, message.payload_bytes);
-      if (!route(inlet, *message.entry, message.header, payload, message.quick_ack,
-                 message.quick_ack_token)) {
-        return;
-      }
+      const bool served = message.entry->unbound()
+                              ? serve_unbound(inlet, message, payload)
+                              : route(inlet, *message.entry, message.header, payload,
+                                      message.quick_ack, message.quick_ack_token);
+      if (!served || inlet.failed) return;
       note_taken_over(message.arrived_ns);
       ++wait.opened_done;
       if (wait.opened_left() == 0) wait.forget_opened();
@@ -431,7 +432,9 @@ void Flow::release_inlet(Inlet& inlet) {
   inlet.held.reset();
   inlet.large_seal.reset();
   for (KeyUse& use : inlet.keys) {
-    if (use.entry != nullptr) keys_.unpin(*use.entry, inlet.ref);
+    if (use.entry == nullptr) continue;
+    if (use.entry->users.size() == 1) drop_binding(*use.entry);
+    keys_.unpin(*use.entry, inlet.ref);
   }
   inlet.keys.clear();
 }

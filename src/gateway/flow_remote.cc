@@ -53,7 +53,7 @@ void Flow::take_message(WorkerMessage&& message) {
     }
     void operator()(KeyCreated&& created) {
       ++flow.posts_taken_;
-      flow.keys_.insert(*created.record, created.expires_at_s, flow.now_.unix_seconds());
+      flow.remember_key(*created.record, created.expires_at_s);
     }
     void operator()(cluster::PushRequest&& push) { flow.deliver(std::move(push)); }
     void operator()(CryptoTask&& task) { flow.take_crypto_result(std::move(task)); }
