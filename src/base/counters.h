@@ -50,6 +50,7 @@ namespace ringway {
   X(kMessagesLost, "messages_lost")                            \
   X(kMessagesRejected, "messages_rejected")                    \
   X(kMessagesAbandoned, "messages_abandoned")                  \
+  X(kMessagesHandedOver, "messages_handed_over")               \
   X(kUnboundKeysRefused, "unbound_keys_refused")               \
   X(kQuickAcks, "quick_acks")                                  \
   X(kHandshakesStarted, "handshakes_started")                  \
@@ -79,6 +80,12 @@ namespace ringway {
   X(kShardBatches, "shard_batches")                            \
   X(kShardMessages, "shard_messages")                          \
   X(kShardErrors, "shard_errors")                              \
+  X(kShardSetChanges, "shard_set_changes")                     \
+  X(kEtcdLoads, "etcd_loads")                                  \
+  X(kEtcdErrors, "etcd_errors")                                \
+  X(kEtcdValuesRefused, "etcd_values_refused")                 \
+  X(kEtcdLeases, "etcd_leases")                                \
+  X(kEtcdRegistrations, "etcd_registrations")                  \
   X(kTurns, "turns")
 
 enum class Counter : uint16_t {

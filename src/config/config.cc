@@ -78,6 +78,16 @@ std::string override_text(const CoreOverride& override) {
   return text;
 }
 
+void describe_etcd(std::string_view section, const Etcd& etcd, Description& out) {
+  out.list(fmt::format("{}.Hosts", section), etcd.hosts, "none", identity);
+  if (etcd.hosts.empty()) return;
+  out.add(fmt::format("{}.Key", section), etcd.key.empty() ? "none" : etcd.key);
+  out.add(fmt::format("{}.User", section), etcd.user.empty() ? "none" : etcd.user);
+  std::string_view tls = "no";
+  if (etcd.tls) tls = etcd.insecure_skip_verify ? "yes, whoever answers" : "yes";
+  out.add(fmt::format("{} by TLS", section), tls);
+}
+
 void describe_general(const Config& config, Description& out) {
   out.add("Name", config.name);
   out.add("ListenOn", to_string(config.listen_on));
@@ -92,9 +102,10 @@ void describe_general(const Config& config, Description& out) {
   out.add("Gnetway.SendBuf", auto_or(config.send_buf, "kernel default"));
   out.add("Gnetway.ReceiveBuf", auto_or(config.receive_buf, "kernel default"));
   out.add("Gnetway.AuthKeyCacheM", config.auth_key_cache_bytes / (1024 * 1024));
+  describe_etcd("Etcd", config.etcd, out);
   out.list("Session.Endpoints", config.session.endpoints, "none", identity);
   out.add("Session.Target", config.session.target.empty() ? "none" : config.session.target);
-  out.list("Session.Etcd.Hosts", config.session.etcd.hosts, "none", identity);
+  describe_etcd("Session.Etcd", config.session.etcd, out);
   out.add("Session.Timeout", fmt::format("{}ms", config.session.timeout_ms));
   out.add("Ringway.Session.Link", config.session.link == LinkKind::kRing ? "ring" : "grpc");
   const LogOptions log = log_options(config);

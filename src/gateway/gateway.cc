@@ -11,6 +11,8 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "cluster/etcd_discovery.h"
+#include "cluster/etcd_registration.h"
 #include "cluster/gateway_service.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/static_discovery.h"
@@ -42,6 +44,19 @@ void sleep_ns(long ns) noexcept {
   nanosleep(&pause, nullptr);
 }
 
+cluster::EtcdOptions etcd_options(const config::Etcd& etcd) {
+  cluster::EtcdOptions options;
+  options.hosts = etcd.hosts;
+  options.user = etcd.user;
+  options.password = etcd.password;
+  options.tls = etcd.tls;
+  options.cert_file = etcd.cert_file;
+  options.key_file = etcd.cert_key_file;
+  options.ca_file = etcd.ca_cert_file;
+  options.skip_verify = etcd.insecure_skip_verify;
+  return options;
+}
+
 class GatewayImpl final : public Gateway, public cluster::PushSink {
  public:
   explicit GatewayImpl(GatewayOptions options) : options_(std::move(options)) {}
@@ -55,6 +70,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   }
   [[nodiscard]] int service_port() const noexcept override { return service_->port(); }
   [[nodiscard]] std::vector<std::pair<std::string_view, uint64_t>> counters() const override;
+  [[nodiscard]] std::vector<std::pair<std::string_view, uint64_t>> gauges() const override;
   bool drain() override;
 
   // cluster::PushSink, on gRPC's threads.
@@ -66,6 +82,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
     config::WorkerConfig config;
     std::unique_ptr<Worker> worker;
     std::vector<net::OwnedFd> listeners;
+    ShardMailbox shards;
     std::thread thread;
     std::atomic<bool> started{false};
     std::atomic<bool> drained{false};
@@ -73,7 +90,8 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   };
 
   std::string make_shared_context();
-  std::string find_shards();
+  std::string make_discovery();
+  void start_registration();
   void take_nodes(const cluster::NodeSet& nodes);
   std::string start_service();
   std::string make_workers();
@@ -91,7 +109,9 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::unique_ptr<cluster::ShardTransport> transport_;  // null: each worker has its own
   NameResolver resolver_;
   std::unique_ptr<cluster::Discovery> discovery_;
-  cluster::NodeSet shards_;  // what was known before the workers started
+  cluster::EtcdDiscovery* etcd_discovery_ = nullptr;  // discovery_, where it is this
+  std::unique_ptr<cluster::EtcdRegistration> registration_;
+  std::atomic<size_t> shards_known_{0};
   std::vector<std::unique_ptr<Seat>> seats_;
   std::unique_ptr<CryptoPool> pool_;
   std::unique_ptr<cluster::GatewayService> service_;
@@ -285,7 +305,7 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   }
   Worker& worker = *seat.worker;
   if (seat.start_error.empty()) {
-    seat.start_error = worker.start(read_clocks(), std::move(seat.listeners), shards_);
+    seat.start_error = worker.start(read_clocks(), std::move(seat.listeners), {});
   }
   const bool usable = seat.start_error.empty();
   if (usable) log_worker(seat, index);
@@ -298,10 +318,18 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   }
 }
 
-// Where the shards are. What is known at once goes to the workers with their start, what is learned
-// later through their inboxes. (Watching etcd is another Discovery, made here.)
-std::string GatewayImpl::find_shards() {
+// Where the shards are: as in go-zero, endpoints win over a target, and a target over etcd.
+std::string GatewayImpl::make_discovery() {
   const config::Session& session = options_.config.session;
+  if (session.endpoints.empty() && session.target.empty() && !session.etcd.hosts.empty()) {
+    auto discovery =
+        std::make_unique<cluster::EtcdDiscovery>(etcd_options(session.etcd), session.etcd.key);
+    etcd_discovery_ = discovery.get();
+    discovery_ = std::move(discovery);
+    log_info("gateway", "session shards: etcd {}, below {}/", fmt::join(session.etcd.hosts, ", "),
+             session.etcd.key);
+    return "";
+  }
   std::vector<std::string> endpoints = session.endpoints;
   std::string error;
   if (endpoints.empty() && !session.target.empty()) {
@@ -309,31 +337,38 @@ std::string GatewayImpl::find_shards() {
     if (endpoints.empty()) return "Session.Target: " + error;
   }
   if (endpoints.empty()) {
-    return "Session names no shard: give Session.Endpoints (a list of host:port) or "
-           "Session.Target; "
-           "finding shards through etcd is not served yet. To try the gateway without a shard, "
-           "start "
-           "it with --standalone";
+    return "Session names no shard: give Session.Etcd (Hosts and Key), Session.Endpoints (a list "
+           "of host:port) or Session.Target. To try the gateway without a shard, start it with "
+           "--standalone";
   }
   discovery_ = cluster::make_static_discovery(endpoints, error);
-  if (discovery_ == nullptr) return "Session.Endpoints: " + error;
-  discovery_->start([this](const cluster::NodeSet& nodes) { take_nodes(nodes); });
-  return "";
+  return discovery_ == nullptr ? "Session.Endpoints: " + error : "";
 }
 
+// On discovery's thread, or on main before the workers run: their first turn then finds the set.
 void GatewayImpl::take_nodes(const cluster::NodeSet& nodes) {
-  if (!running_.load(std::memory_order_acquire)) {
-    shards_ = nodes;
-    return;
-  }
+  shards_known_.store(nodes.size(), std::memory_order_relaxed);
   for (const auto& seat : seats_) {
-    while (!seat->worker->post(SetShards{nodes})) sleep_ns(kRetryNs);
+    if (!seat->shards.put(nodes)) continue;
+    while (!seat->worker->post(SetShards{&seat->shards})) sleep_ns(kRetryNs);
   }
+}
+
+// Once clients are welcome: from then on shards may push.
+void GatewayImpl::start_registration() {
+  const config::Etcd& etcd = options_.config.etcd;
+  if (etcd.hosts.empty() || etcd.key.empty()) return;
+  cluster::EtcdRegistrationOptions registration;
+  registration.key = etcd.key;
+  registration.id = etcd.id;
+  registration.value = server_id_;
+  registration_ = std::make_unique<cluster::EtcdRegistration>(etcd_options(etcd), registration);
+  registration_->start();
 }
 
 std::string GatewayImpl::bring_up() {
   if (std::string error = make_shared_context(); !error.empty()) return error;
-  if (std::string error = find_shards(); !error.empty()) return error;
+  if (std::string error = make_discovery(); !error.empty()) return error;
   const bool ring_links = options_.config.session.link == config::LinkKind::kRing;
   if (!ring_links) transport_ = cluster::make_grpc_transport();
   log_info("gateway", "links to the shards: {}",
@@ -354,9 +389,11 @@ std::string GatewayImpl::bring_up() {
         task = std::move(std::get<CryptoTask>(message));
         return false;
       });
-  std::string error = run_workers();
-  running_.store(error.empty(), std::memory_order_release);
-  return error;
+  discovery_->start([this](const cluster::NodeSet& nodes) { take_nodes(nodes); });
+  if (std::string error = run_workers(); !error.empty()) return error;
+  running_.store(true, std::memory_order_release);
+  start_registration();
+  return "";
 }
 
 std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const {
@@ -365,9 +402,23 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
     const auto counter = static_cast<Counter>(i);
     uint64_t total = 0;
     for (const auto& seat : seats_) total += seat->worker->counters().read(counter);
+    if (etcd_discovery_ != nullptr) total += etcd_discovery_->counters().read(counter);
+    if (registration_ != nullptr) total += registration_->counters().read(counter);
     totals.emplace_back(counter_name(counter), total);
   }
   return totals;
+}
+
+std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::gauges() const {
+  std::vector<std::pair<std::string_view, uint64_t>> now;
+  now.emplace_back("shards_known", shards_known_.load(std::memory_order_relaxed));
+  if (etcd_discovery_ != nullptr) {
+    now.emplace_back("etcd_discovery_up", etcd_discovery_->connected() ? 1 : 0);
+  }
+  if (registration_ != nullptr) {
+    now.emplace_back("etcd_registered", registration_->connected() ? 1 : 0);
+  }
+  return now;
 }
 
 bool GatewayImpl::all_drained() const noexcept {
@@ -377,6 +428,7 @@ bool GatewayImpl::all_drained() const noexcept {
 }
 
 bool GatewayImpl::drain() {
+  if (registration_ != nullptr) registration_->withdraw();
   for (const auto& seat : seats_) {
     while (!seat->worker->post(Drain{})) sleep_ns(kRetryNs);
   }
@@ -402,6 +454,7 @@ bool GatewayImpl::drain() {
 }
 
 void GatewayImpl::stop() {
+  if (registration_ != nullptr) registration_->withdraw();
   if (discovery_ != nullptr) discovery_->stop();
   stopping_.store(true, std::memory_order_release);
   if (pool_ != nullptr) pool_->stop();

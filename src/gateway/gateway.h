@@ -36,11 +36,16 @@ class Gateway {
   // The addresses that are listened on, with real ports.
   [[nodiscard]] virtual const std::vector<std::string>& addresses() const noexcept = 0;
   [[nodiscard]] virtual int service_port() const noexcept = 0;
-  // All counters, summed over the workers, in the order of base/counters.h.
+  // All counters, summed over the workers and the threads beside them, in the order of
+  // base/counters.h.
   [[nodiscard]] virtual std::vector<std::pair<std::string_view, uint64_t>> counters() const = 0;
+  // What is now, by name: `shards_known` is the size of the node set; `etcd_discovery_up` and
+  // `etcd_registered` are 0 or 1, and absent where etcd is not used.
+  [[nodiscard]] virtual std::vector<std::pair<std::string_view, uint64_t>> gauges() const = 0;
 
-  // Stops accepting, delivers what was taken over, closes the sessions at their shards and ends the
-  // workers. False when the drain time was not enough; what is left is then logged.
+  // Takes this gateway's name out of etcd, stops accepting, delivers what was taken over, closes
+  // the sessions at their shards and ends the workers. False when the drain time was not enough;
+  // what is left is then logged.
   virtual bool drain() = 0;
 };
 
