@@ -31,8 +31,8 @@ bool token_is_stale(const EtcdStatus& status) noexcept {
          status.code == kStatusPermissionDenied;
 }
 
-// The end that a watch was given is no failure. etcd knows it too, and its own words for it may come
-// first.
+// The end that a watch was given is no failure. etcd knows it too, and its own words for it may
+// come first.
 bool is_timeout(const EtcdStatus& status) noexcept {
   return status.code == kStatusDeadlineExceeded ||
          status.text.find("context deadline exceeded") != std::string::npos;

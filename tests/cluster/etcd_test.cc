@@ -1,7 +1,6 @@
 // Discovery and registration against a real etcd: its answers, its absence, its end and its return.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -188,10 +187,10 @@ TEST(EtcdClient, AFrozenHostCostsADeadline) {
   EtcdClient client(options_for(etcd));
   EtcdRange range;
   ASSERT_TRUE(client.range("k", "", 1, range).ok());
-  etcd.signal(SIGSTOP);
+  etcd.freeze();
   EXPECT_FALSE(client.range("k", "", 1, range).ok());
   EXPECT_FALSE(client.keep_alive(5).ok());
-  etcd.signal(SIGCONT);
+  etcd.thaw();
   EXPECT_TRUE(wait_until([&] { return client.range("k", "", 1, range).ok(); }, kPatienceMs));
 }
 
@@ -364,9 +363,9 @@ TEST(EtcdRegistration, WithdrawsInBoundedTimeFromAnEtcdThatIsAway) {
   etcd.start();
   Registered gateway(options_for(etcd));
   ASSERT_TRUE(wait_value(etcd, kAddress));
-  etcd.signal(SIGSTOP);
+  etcd.freeze();
   gateway.registration.withdraw();  // ends: the test's own time-out says if not
-  etcd.signal(SIGCONT);
+  etcd.thaw();
   EXPECT_EQ(etcd.only_value(kGateway), kAddress) << "its lease has not run out";
 }
 

@@ -45,8 +45,7 @@ void EtcdServer::start() {
                        [](const Member& member) { return !member.process->running(); });
   };
   (void)wait_until([&] { return ended() || serves(); }, kStartTimeoutMs);
-  ASSERT_TRUE(!ended() && serves())
-      << read_text(directory_.file("m0.log"));
+  ASSERT_TRUE(!ended() && serves()) << read_text(directory_.file("m0.log"));
 }
 
 void EtcdServer::start_member(size_t number) {
@@ -84,6 +83,23 @@ void EtcdServer::kill(size_t member) {
   (void)members_[member].process->wait(kCommandTimeoutMs);
   members_[member].process.reset();
 }
+
+void EtcdServer::freeze(size_t member) {
+  const ChildProcess& process = *members_[member].process;
+  process.signal(SIGSTOP);
+  // The signal is on its way when kill() returns, and a thread that runs may still answer.
+  const auto stopped = [&process] {
+    const std::string tasks = "/proc/" + std::to_string(process.pid()) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+      const std::string stat = read_text(task.path().string() + "/stat");
+      if (!stat.substr(stat.rfind(')')).starts_with(") T")) return false;
+    }
+    return true;
+  };
+  EXPECT_TRUE(wait_until(stopped, kCommandTimeoutMs));
+}
+
+void EtcdServer::thaw(size_t member) { members_[member].process->signal(SIGCONT); }
 
 void EtcdServer::kill_all() {
   for (size_t i = 0; i < members_.size(); ++i) kill(i);

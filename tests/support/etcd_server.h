@@ -28,8 +28,9 @@ class EtcdServer {
   // SIGKILL, and waits.
   void kill(size_t member = 0);
   void kill_all();
-  // SIGSTOP and SIGCONT.
-  void signal(int number, size_t member = 0) { members_[member].process->signal(number); }
+  // SIGSTOP, until all of its threads have stopped; and SIGCONT.
+  void freeze(size_t member = 0);
+  void thaw(size_t member = 0);
   // All that a member ever knew.
   void forget(size_t member = 0);
   [[nodiscard]] bool serves() const;
