@@ -38,10 +38,14 @@ void read_rsa_keys(Document& document, Section& root, Config& config) {
       if (root.has(name)) document.without_effect(fmt::format("{} (RSAKey is there)", name));
     }
   } else if (!single.file.empty()) {
+    document.amend("RSAKey", single.file, "KeyFile");
     config.rsa_keys.push_back(std::move(single));
   } else if (single.fingerprint) {
     document.error(root.mark_of("KeyFingerprint"),
                    "KeyFingerprint: expected KeyFile or RSAKey beside it");
+  }
+  if (config.rsa_keys.empty()) {
+    document.amend("RSAKey", "none", "default: server_key.pem of the data directory");
   }
 }
 
@@ -94,6 +98,12 @@ void read_servers(Document& document, Section& gnetway, Config& config) {
       add_listener(document, server, protocol, proxy_protocol, text, config);
     }
   });
+  std::string served;
+  for (const Listener& listener : config.listeners) {
+    if (!served.empty()) served += ", ";
+    served += fmt::format("{} {}", to_string(listener.protocol), to_string(listener.address));
+  }
+  document.amend(gnetway.path_of("Server"), served.empty() ? "none served" : served);
   if (config.listeners.size() > kListenersMax) {
     document.error(gnetway.mark_of("Server"),
                    fmt::format("Gnetway.Server: expected at most {} addresses", kListenersMax));
@@ -109,13 +119,15 @@ void read_gnetway(Document& document, Section& root, Config& config) {
   uint64_t cache_mib = 0;
   read_number(gnetway, "AuthKeyCacheM", cache_mib, {0, 65536});
   if (cache_mib != 0) config.auth_key_cache_bytes = cache_mib * 1024 * 1024;
+  document.amend("Gnetway.AuthKeyCacheM", shown(config.auth_key_cache_bytes / (1024 * 1024)));
   gnetway.close();
 }
 
 // PEM files are read when etcd is first spoken to; that they can be is seen here already.
 void check_readable(Document& document, const Section& section, std::string_view name,
                     const std::string& path) {
-  if (!section.has(name) || path.empty() || access(path.c_str(), R_OK) == 0) return;
+  if (!document.looks_at_files() || !section.has(name) || path.empty()) return;
+  if (access(path.c_str(), R_OK) == 0) return;
   document.error(section.mark_of(name), fmt::format("{}: cannot read {}: {}", section.path_of(name),
                                                     path, std::strerror(errno)));
 }
@@ -189,7 +201,7 @@ void read_own_etcd(Document& document, Section& root, Etcd& etcd) {
   Section section = root.child("Etcd");
   read_etcd(document, section, etcd);
   if (!section.present()) return;
-  if (etcd.hosts.empty()) {
+  if (etcd.hosts.empty() && !section.has("Hosts")) {
     document.error(section.mark(), "Etcd.Hosts: expected a list of host:port");
   } else if (etcd.key.empty()) {
     document.warning(section.mark(), "Etcd: without Key the gateway does not register");
@@ -198,17 +210,21 @@ void read_own_etcd(Document& document, Section& root, Etcd& etcd) {
 
 void read_session_etcd(Document& document, Section& parent, const Etcd& top, Session& session) {
   Section section = parent.child("Etcd");
-  Etcd etcd = top;
+  Etcd etcd = section.present() ? top : Etcd();
   etcd.key.clear();
   etcd.id = 0;
   read_etcd(document, section, etcd);
   if (!section.present()) return;
+  for (const std::string_view name :
+       {"Hosts", "User", "Pass", "CertFile", "CertKeyFile", "CACertFile", "InsecureSkipVerify"}) {
+    document.inherited(section.path_of(name), "from Etcd");
+  }
   if (section.has("ID")) document.without_effect("Session.Etcd.ID");
   if (!session.endpoints.empty() || !session.target.empty()) {
     document.without_effect("Session.Etcd (Endpoints or Target is there)");
     return;
   }
-  if (etcd.hosts.empty()) {
+  if (etcd.hosts.empty() && !section.has("Hosts")) {
     document.error(section.mark(),
                    "Session.Etcd.Hosts: expected a list of host:port, here or in Etcd");
   }
@@ -250,8 +266,9 @@ void read_session(Document& document, Section& root, const Etcd& top, Config& co
 void read_log(Section& root, Config& config) {
   Section section = root.child("Log");
   section.text("ServiceName", config.log.service);
-  read_word<bool>(section, "Mode", config.log.to_file,
-                  {{"console", false}, {"file", true}, {"volume", true}});
+  read_word<LogMode>(
+      section, "Mode", config.log.mode,
+      {{"console", LogMode::kConsole}, {"file", LogMode::kFile}, {"volume", LogMode::kVolume}});
   section.text("Path", config.log.path);
   read_word<LogLevel>(section, "Level", config.log.level,
                       {{"debug", LogLevel::kDebug},
@@ -260,9 +277,35 @@ void read_log(Section& root, Config& config) {
                        {"error", LogLevel::kError},
                        {"severe", LogLevel::kError}});
   read_word<bool>(section, "Encoding", config.log.json, {{"plain", false}, {"json", true}});
-  section.ignored({"TimeFormat", "Compress", "Stat", "KeepDays", "StackCooldownMillis",
-                   "MaxBackups", "MaxSize", "Rotation", "FileTimeFormat", "FieldKeys",
-                   "MaxContentLength"});
+  section.flag("Stat", config.log.stat);
+  read_word<bool>(section, "Rotation", config.log.rotate_by_size,
+                  {{"daily", false}, {"size", true}});
+  read_number(section, "MaxSize", config.log.max_size_mib, {0, kLogFileMibMax});
+  read_number(section, "MaxBackups", config.log.max_backups, {0, kLogBackupsMax});
+  read_number(section, "KeepDays", config.log.keep_days, {0, kLogKeepDaysMax});
+  section.flag("Compress", config.log.compress);
+  read_number(section, "MaxContentLength", config.log.max_content_bytes, {0, UINT32_MAX});
+  section.ignored(
+      {"TimeFormat", "CompressType", "StackCooldownMillis", "FileTimeFormat", "FieldKeys"});
+  section.close();
+}
+
+std::optional<std::string> parse_http_path(std::string_view text) {
+  const bool good = text.starts_with('/') && text.size() <= kHttpPathBytesMax &&
+                    std::all_of(text.begin(), text.end(), [](char c) {
+                      return c > ' ' && c < '\x7f' && c != '?' && c != '#' && c != '%';
+                    });
+  if (!good || text == "/healthz" || text == "/readyz") return std::nullopt;
+  return std::string(text);
+}
+
+void read_prometheus(Section& root, Config& config) {
+  Section section = root.child("Prometheus");
+  Prometheus& prometheus = config.prometheus;
+  section.text("Host", prometheus.host);
+  read_number(section, "Port", prometheus.port, {0, UINT16_MAX});
+  section.value("Path", prometheus.path, "a path that begins with / and is not /healthz or /readyz",
+                parse_http_path);
   section.close();
 }
 
@@ -270,7 +313,6 @@ void read_log(Section& root, Config& config) {
 void read_ignored(Section& root) {
   root.ignored({"Timeout", "UseStreamSession", "Mode", "MetricsUrl", "Auth", "StrictControl",
                 "CpuThreshold", "Health", "Middlewares", "MethodTimeouts"});
-  root.ignored_section("Prometheus", {"Host", "Port", "Path"});
   root.ignored_section("Telemetry", {"Name", "Endpoint", "Sampler", "Batcher", "OtlpHeaders",
                                      "OtlpHttpPath", "OtlpHttpSecure", "Disabled"});
   root.ignored_section("DevServer", {"Enabled", "Host", "Port", "MetricsPath", "HealthPath",
@@ -291,6 +333,7 @@ void read_gnetway_keys(Document& document, Section& root, Config& config) {
   read_gnetway(document, root, config);
   read_session(document, root, config.etcd, config);
   read_log(root, config);
+  read_prometheus(root, config);
   read_ignored(root);
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "config/key_value.h"
 
 namespace ringway::config {
 
@@ -19,13 +20,15 @@ struct LoadOutcome {
   Config config;                      // to be used only when ok()
   std::vector<std::string> errors;    // "file:line: ...", in the order of lines
   std::vector<std::string> warnings;  // the same form; the values are used all the same
+  std::vector<KeyValue> values;       // every key that was read, in an order of its own
 
   [[nodiscard]] bool ok() const noexcept { return errors.empty(); }
 };
 
 [[nodiscard]] LoadOutcome load_file(const std::string& path);
 
-// `file_name` stands in messages only.
+// `file_name` stands in messages only. Files that the text names are not looked for, as load_file()
+// does.
 [[nodiscard]] LoadOutcome load_text(std::string_view text, std::string file_name);
 
 // Every key that a file may have, as dotted paths such as "Ringway.Workers.Count".

@@ -62,7 +62,12 @@ class DispatcherTest : public ::testing::Test {
     const NumberedMessage m(key, number, size);
     return dispatcher_->send(m.message);
   }
-  std::string wire() { return dispatcher_->status().at(0).wire; }
+  std::vector<ShardStatus> status() {
+    std::vector<ShardStatus> all;
+    dispatcher_->status(all);
+    return all;
+  }
+  std::string wire() { return status().at(0).wire; }
 
   // The numbers that the shard took from this key, in order, without repetitions.
   std::vector<uint32_t> numbers(int64_t key) {

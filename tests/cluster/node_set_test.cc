@@ -13,7 +13,7 @@ TEST_F(DispatcherTest, MessagesFollowTheRing) {
   make();
   dispatcher_->set_shards({kShard, kOther, kShard}, now_);
   settle();
-  EXPECT_EQ(dispatcher_->status().size(), 2U);
+  EXPECT_EQ(status().size(), 2U);
   HashRing ring;
   for (const char* node : {kShard, kOther}) ring.add(node);
   ring.add(kShard);
@@ -110,7 +110,7 @@ TEST_P(NodeSetTest, WhatANodeThatGoesHasNotAcknowledgedGoesToTheOthersInOrder) {
   EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
   EXPECT_EQ(counters_.read(Counter::kMessagesHandedOver), 4U * 21);
   EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
-  EXPECT_EQ(dispatcher_->status().size(), 2U) << "its link is gone";
+  EXPECT_EQ(status().size(), 2U) << "its link is gone";
   for (const char* node : {"a:1", "b:1"}) EXPECT_EQ(transport_->opened(node), 1U);
 }
 
@@ -240,12 +240,12 @@ TEST_F(DispatcherTest, KeyQueriesOfANodeThatGoesAreAnswered) {
   dispatcher_->set_shards({kOther}, now_);
   settle();
   EXPECT_TRUE(events_.keys.empty());
-  EXPECT_EQ(dispatcher_->status().size(), 2U);
+  EXPECT_EQ(status().size(), 2U);
   shard().set_answering(true);
   settle();
   ASSERT_EQ(events_.keys.size(), 1U);
   EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kFound);
-  EXPECT_EQ(dispatcher_->status().size(), 1U);
+  EXPECT_EQ(status().size(), 1U);
 }
 
 TEST_F(DispatcherTest, ANodeThatComesBackIsUsedAgain) {
@@ -256,7 +256,7 @@ TEST_F(DispatcherTest, ANodeThatComesBackIsUsedAgain) {
   settle();
   dispatcher_->set_shards({kOther}, now_);
   settle();
-  ASSERT_EQ(dispatcher_->status().size(), 2U);
+  ASSERT_EQ(status().size(), 2U);
   dispatcher_->set_shards({node}, now_);
   shard().set_answering(true);
   for (uint32_t i = 0; i < 7; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
