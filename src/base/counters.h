@@ -61,6 +61,7 @@ namespace ringway {
   X(kBindsTimedOut, "binds_timed_out")                         \
   X(kBindingsChanged, "bindings_changed")                      \
   X(kKeysExpired, "keys_expired")                              \
+  X(kMessagesHandedOver, "messages_handed_over")               \
   X(kQuickAcks, "quick_acks")                                  \
   X(kHandshakesStarted, "handshakes_started")                  \
   X(kHandshakesDone, "handshakes_done")                        \
@@ -89,6 +90,12 @@ namespace ringway {
   X(kShardBatches, "shard_batches")                            \
   X(kShardMessages, "shard_messages")                          \
   X(kShardErrors, "shard_errors")                              \
+  X(kShardSetChanges, "shard_set_changes")                     \
+  X(kEtcdLoads, "etcd_loads")                                  \
+  X(kEtcdErrors, "etcd_errors")                                \
+  X(kEtcdValuesRefused, "etcd_values_refused")                 \
+  X(kEtcdLeases, "etcd_leases")                                \
+  X(kEtcdRegistrations, "etcd_registrations")                  \
   X(kShardReplays, "shard_replays")                            \
   X(kTurns, "turns")
 

@@ -118,9 +118,20 @@ inline constexpr int64_t kReconnectBackoffMinNs = 100LL * 1'000'000;
 inline constexpr int64_t kReconnectBackoffMaxNs = 5LL * 1'000'000'000;
 inline constexpr int64_t kWelcomeTimeoutNs = 5LL * 1'000'000'000;  // of a batched link's greeting
 inline constexpr int64_t kLinkStallNs = 15LL * 1'000'000'000;  // unacknowledged without progress
-inline constexpr int64_t kLinkRetireNs =
-    30LL * 1'000'000'000;  // a removed shard's window may drain
 static_assert(kStreamWindowMax <= kWindowMessagesMax);
+// Messages of shards that have gone are added to other shards' windows, beyond what fits there, up
+// to so many times the window's own limits. What is above that is lost, and counted.
+inline constexpr size_t kHandoverWindowsMax = 8;
+inline constexpr size_t kShardAddressBytesMax = 255;  // of an address that discovery finds
+
+// etcd: calls of discovery and registration, which have threads of their own.
+inline constexpr int64_t kEtcdCallTimeoutNs = 2LL * 1'000'000'000;
+inline constexpr int64_t kEtcdRevokeTimeoutNs = 500LL * 1'000'000;  // at shutdown, each host
+inline constexpr int64_t kEtcdBackoffMinNs = 100LL * 1'000'000;     // after all hosts failed,
+inline constexpr int64_t kEtcdBackoffMaxNs = 2LL * 1'000'000'000;   // doubling
+inline constexpr size_t kEtcdMessageBytesMax = 16 * 1024 * 1024;    // of one answer
+inline constexpr size_t kPemFileBytesMax = 1024 * 1024;             // certificates and keys
+static_assert(kEtcdBackoffMinNs < kEtcdBackoffMaxNs);
 
 // Links over the worker's own ring.
 inline constexpr int64_t kLinkConnectTimeoutNs = 3LL * 1'000'000'000;  // each address of a shard
@@ -208,6 +219,7 @@ inline constexpr uint32_t kFrameBytesFloor = 4096;
 inline constexpr uint32_t kSocketBufferBytesMax = 64 * 1024 * 1024;
 inline constexpr size_t kListenersMax = 256;
 inline constexpr size_t kShardEndpointsMax = 4096;
+inline constexpr size_t kEtcdHostsMax = 64;
 static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");
 static_assert(kConnectionBytesCeiling > kFrameBytesCeiling);
 

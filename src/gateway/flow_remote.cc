@@ -57,7 +57,9 @@ void Flow::take_message(WorkerMessage&& message) {
     }
     void operator()(cluster::PushRequest&& push) { flow.deliver(std::move(push)); }
     void operator()(CryptoTask&& task) { flow.take_crypto_result(std::move(task)); }
-    void operator()(SetShards&& set) { flow.dispatcher_->set_shards(set.addresses); }
+    void operator()(SetShards&& set) {
+      if (const auto shards = set.mailbox->take()) flow.dispatcher_->set_shards(*shards, flow.now_);
+    }
     void operator()(Drain) { flow.drain(); }
   };
   std::visit(Visitor{*this}, std::move(message));

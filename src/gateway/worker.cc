@@ -59,7 +59,7 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
       ring_->waker(), counters_);
   flow_->attach(*table_, *dispatcher_);
   flow_->begin_turn(now);
-  dispatcher_->set_shards(shards);
+  dispatcher_->set_shards(shards, now);
   for (net::OwnedFd& listener : listeners) (void)table_->add_listener(std::move(listener));
   return "";
 }
