@@ -31,12 +31,6 @@ void yield_to_workers() {
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceWhereNoIdle);
 }
 
-int64_t thread_time_ns() noexcept {
-  timespec spent{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
-  return spent.tv_sec * kNsPerSecond + spent.tv_nsec;
-}
-
 void pause_ns(int64_t ns) noexcept {
   const timespec pause{ns / kNsPerSecond, ns % kNsPerSecond};
   nanosleep(&pause, nullptr);
@@ -159,9 +153,9 @@ void CryptoPool::run_promptly() {
   // When it would have had all of its share back, had it spent nothing since; the future means
   // debt.
   int64_t paid_ns = 0;
-  for (int64_t before_ns = thread_time_ns(); run_one(prompt_);) {
-    const int64_t after_ns = thread_time_ns();
-    const int64_t now_ns = read_clocks().mono_ns;
+  for (int64_t before_ns = read_clock_ns(CLOCK_THREAD_CPUTIME_ID); run_one(prompt_);) {
+    const int64_t after_ns = read_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    const int64_t now_ns = read_clock_ns(CLOCK_MONOTONIC);
     paid_ns = std::max(paid_ns, now_ns) + (after_ns - before_ns) * kPromptShare;
     before_ns = after_ns;
     const int64_t debt_ns = paid_ns - now_ns - kPromptBurstNs * kPromptShare;
