@@ -181,8 +181,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void take_unbound(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,
                     int64_t arrived_ns);
   // False when the message has to wait; the caller holds it.
-  [[nodiscard]] bool serve_unbound(Inlet& inlet, const OpenedMessage& message,
-                                   ByteView payload);
+  [[nodiscard]] bool serve_unbound(Inlet& inlet, const OpenedMessage& message, ByteView payload);
   [[nodiscard]] bool serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message,
                                 const mtproto::PeekedMessage& peeked);
   [[nodiscard]] bool serve_call(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message);
