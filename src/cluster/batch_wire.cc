@@ -7,15 +7,19 @@
 // entries leave the window from the front only, so the front entry is always sequence acknowledged_
 // + 1.
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "base/limits.h"
+#include "base/spare_bytes.h"
 #include "cluster/link_codec.h"
 #include "cluster/push_answers.h"
 #include "cluster/wire.h"
 
 namespace ringway::cluster {
 namespace {
+
+constexpr size_t kHeadsBytes = 16 * 1024;
 
 class BatchWire final : public Wire {
  public:
@@ -27,9 +31,9 @@ class BatchWire final : public Wire {
         answers_(std::make_shared<PushAnswers>(link.waker)) {
     unsent_ = link.window.first();
     link.channel->start_stream(stream_, StreamMethod::kAttach);
-    std::vector<WireMessage> hello;
-    hello.push_back(make_wire_message(encode_hello(link.options.server_id, link.options.worker)));
-    link.channel->write(stream_, std::move(hello));
+    WireMessage hello =
+        make_wire_message(encode_hello(link.options.server_id, link.options.worker));
+    link.channel->write(stream_, {&hello, 1});
     writing_ = true;
   }
 
@@ -69,12 +73,12 @@ class BatchWire final : public Wire {
     }
     if (!has_work()) return WireState::kGoing;
     if (acknowledged_ == sent_) progress_ns_ = now.mono_ns;  // the wait begins with this write
-    std::vector<WireMessage> messages;
+    size_t count = 0;
     do {
-      messages.push_back(next_batch());
-    } while (may_send() && messages.size() < kBatchesPerWriteMax);
-    link_.counters.add(Counter::kShardBatches, messages.size());
-    link_.channel->write(stream_, std::move(messages));
+      next_batch(batches_[count++]);
+    } while (may_send() && count < batches_.size());
+    link_.counters.add(Counter::kShardBatches, count);
+    link_.channel->write(stream_, std::span(batches_).first(count));
     writing_ = true;
     return WireState::kGoing;
   }
@@ -95,15 +99,14 @@ class BatchWire final : public Wire {
   }
 
   // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
-  // chunk travel as one slice.
-  WireMessage next_batch() {
+  // chunk travel as one slice. `message` is empty.
+  void next_batch(WireMessage& message) {
     if (answers_->has_answers()) {
       answers_->take(answers_taken_);
     } else {
       answers_taken_.clear();
     }
-    WireMessage message =
-        make_wire_message(encode_link_up_head(may_send() ? sent_ + 1 : 0, answers_taken_));
+    append_head(message);
     size_t count = 0;
     size_t bytes = 0;
     while (may_send() && count < items_max_) {
@@ -118,7 +121,22 @@ class BatchWire final : public Wire {
       unsent_ = link_.window.next(unsent_);
     }
     link_.counters.add(Counter::kShardMessages, count);
-    return message;
+  }
+
+  // Heads lie one behind the other in a chunk, which is begun anew once the transport has let go
+  // of all of them.
+  void append_head(WireMessage& message) {
+    const uint64_t first_sequence = may_send() ? sent_ + 1 : 0;
+    const size_t size = link_up_head_size(first_sequence, answers_taken_);
+    if (heads_ && heads_->sole()) heads_used_ = 0;
+    if (!heads_ || heads_used_ + size > heads_->capacity()) {
+      heads_ = ChunkRef::make(std::max(size, kHeadsBytes));
+      heads_used_ = 0;
+    }
+    const ByteSpan head(heads_->data() + heads_used_, size);
+    write_link_up_head(head, first_sequence, answers_taken_);
+    heads_used_ += size;
+    message.push_back({heads_, head.data(), size});
   }
 
   static void append_item(WireMessage& message, WireSlice item) {
@@ -145,8 +163,9 @@ class BatchWire final : public Wire {
       ++acknowledged_;
     }
     for (const LinkDown::Push& push : down_.pushes) {
-      link_.output.pushes.push_back({push.auth_key_id, push.session_id,
-                                     Bytes(push.payload.begin(), push.payload.end()),
+      Bytes payload = take_spare_bytes(push.payload.size());  // the flow gives it back
+      payload.assign(push.payload.begin(), push.payload.end());
+      link_.output.pushes.push_back({push.auth_key_id, push.session_id, std::move(payload),
                                      std::make_unique<LinkPushReply>(answers_, push.push_id)});
     }
     return WireState::kGoing;
@@ -192,6 +211,9 @@ class BatchWire final : public Wire {
   int64_t progress_ns_;  // the greeting, then the last acknowledgement or the first write after it
   uint32_t unsent_ = kNoEntry;
   std::vector<int64_t> keys_;
+  std::array<WireMessage, kBatchesPerWriteMax> batches_;  // empty between writes
+  ChunkRef heads_;
+  size_t heads_used_ = 0;
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
   LinkDown down_;

@@ -155,7 +155,7 @@ class StreamWire final : public Wire {
     }
     link_.counters.add(Counter::kShardBatches);
     link_.counters.add(Counter::kShardMessages, count);
-    link_.channel->write(lane.stream, std::move(messages));
+    link_.channel->write(lane.stream, messages);
     lane.writing = true;
   }
 

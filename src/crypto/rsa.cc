@@ -7,8 +7,6 @@
 #include <openssl/rsa.h>
 
 #include <array>
-#include <mutex>
-#include <vector>
 
 #include "base/assert.h"
 #include "base/secret.h"
@@ -90,42 +88,24 @@ uint64_t fingerprint_of(const BIGNUM* n, const BIGNUM* e) {
   return load_le<uint64_t>(digest.data() + 12);
 }
 
-// Contexts of the private operation that no thread uses just now. Making one looks the algorithm up
-// among OpenSSL's providers; there come to be as many as threads have ever been at it together.
-class DecryptContexts {
- public:
-  // Null when OpenSSL refuses.
-  [[nodiscard]] PkeyCtxPtr take(EVP_PKEY* key) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!idle_.empty()) {
-        PkeyCtxPtr context = std::move(idle_.back());
-        idle_.pop_back();
-        return context;
-      }
-    }
-    PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
-    if (context == nullptr || EVP_PKEY_decrypt_init(context.get()) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_NO_PADDING) != 1) {
-      return nullptr;
-    }
-    return context;
+// A context of the private operation, kept by each thread for the key that it used last: making one
+// looks the algorithm up among OpenSSL's providers. It keeps the key alive. Null when OpenSSL
+// refuses.
+EVP_PKEY_CTX* decrypt_context(EVP_PKEY* key) {
+  thread_local PkeyCtxPtr kept;
+  if (kept != nullptr && EVP_PKEY_CTX_get0_pkey(kept.get()) == key) return kept.get();
+  kept.reset(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  if (kept == nullptr || EVP_PKEY_decrypt_init(kept.get()) != 1 ||
+      EVP_PKEY_CTX_set_rsa_padding(kept.get(), RSA_NO_PADDING) != 1) {
+    kept = nullptr;
   }
-  void give_back(PkeyCtxPtr context) {
-    const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(context));
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<PkeyCtxPtr> idle_;
-};
+  return kept.get();
+}
 
 }  // namespace
 
 struct RsaKey::Impl {
   PkeyPtr key;
-  DecryptContexts decrypt_contexts;
   bool has_private = false;
   uint64_t fingerprint = 0;
   std::array<uint8_t, kRsaBytes> modulus{};
@@ -201,15 +181,14 @@ Result<void> RsaKey::private_raw(std::span<const uint8_t, kRsaBytes> in,
   // Equal lengths, big-endian: comparing bytes compares numbers.
   if (std::memcmp(in.data(), impl_->modulus.data(), kRsaBytes) >= 0) return Error::kBadRsa;
   // OpenSSL blinds every private operation of a key that does not forbid it.
-  PkeyCtxPtr context = impl_->decrypt_contexts.take(impl_->key.get());
+  EVP_PKEY_CTX* context = decrypt_context(impl_->key.get());
   size_t size = kRsaBytes;
   if (context == nullptr ||
-      EVP_PKEY_decrypt(context.get(), out.data(), &size, in.data(), in.size()) != 1 ||
+      EVP_PKEY_decrypt(context, out.data(), &size, in.data(), in.size()) != 1 ||
       size != kRsaBytes) {
     ERR_clear_error();
     return Error::kBadRsa;
   }
-  impl_->decrypt_contexts.give_back(std::move(context));
   return {};
 }
 
