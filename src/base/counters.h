@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/distribution.h"
+
 namespace ringway {
 
 // X(identifier, metric name)
@@ -79,6 +81,7 @@ namespace ringway {
   X(kShardBatches, "shard_batches")                            \
   X(kShardMessages, "shard_messages")                          \
   X(kShardErrors, "shard_errors")                              \
+  X(kShardReplays, "shard_replays")                            \
   X(kTurns, "turns")
 
 enum class Counter : uint16_t {
@@ -107,8 +110,17 @@ class alignas(64) CounterBlock {
     return cells_[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
   }
 
+  // What is not only counted but has a size; the same threads.
+  void observe(Distribution distribution, uint64_t value, uint64_t times = 1) noexcept {
+    distributions_.observe(distribution, value, times);
+  }
+  [[nodiscard]] DistributionCounts read(Distribution distribution) const noexcept {
+    return distributions_.read(distribution);
+  }
+
  private:
   std::array<std::atomic<uint64_t>, kCounterCount> cells_{};
+  DistributionBlock distributions_;
 };
 
 }  // namespace ringway

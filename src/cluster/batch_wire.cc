@@ -7,9 +7,9 @@
 // entries leave the window from the front only, so the front entry is always sequence acknowledged_
 // + 1.
 #include <algorithm>
-#include <array>
 #include <bit>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/spare_bytes.h"
 #include "cluster/link_codec.h"
@@ -20,12 +20,15 @@ namespace ringway::cluster {
 namespace {
 
 constexpr size_t kHeadsBytes = 16 * 1024;
+// How long an answer to a push may wait for messages to travel with.
+constexpr int64_t kPushAnswerWaitNs = kNsPerMs;
 
 class BatchWire final : public Wire {
  public:
   BatchWire(LinkContext& link, Now now)
       : Wire(link),
         stream_(link.new_id()),
+        items_max_(link.options.batch_messages_max),
         progress_ns_(now.mono_ns),
         keys_(std::bit_ceil(link.window.messages_max())),
         answers_(std::make_shared<PushAnswers>(link.waker)) {
@@ -66,36 +69,49 @@ class BatchWire final : public Wire {
   }
 
   WireState flush(Now now) override {
-    if (now.mono_ns >= deadline_ns()) {
+    if (now.mono_ns >= stall_ns()) {
       link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded,
                         open_ ? "no acknowledgement" : "no greeting", now);
       return WireState::kStuck;
     }
-    if (!has_work()) return WireState::kGoing;
+    if (!open_ || writing_ || !(may_send() || answers_are_due(now))) return WireState::kGoing;
+    answers_due_ns_ = INT64_MAX;
     if (acknowledged_ == sent_) progress_ns_ = now.mono_ns;  // the wait begins with this write
     size_t count = 0;
     do {
+      if (batches_.size() == count) batches_.emplace_back();
       next_batch(batches_[count++]);
-    } while (may_send() && count < batches_.size());
-    link_.counters.add(Counter::kShardBatches, count);
+    } while (may_send() && count < link_.options.batches_per_write_max);
     link_.channel->write(stream_, std::span(batches_).first(count));
     writing_ = true;
     return WireState::kGoing;
   }
 
   bool has_work() const noexcept override {
-    return open_ && !writing_ && (may_send() || answers_->has_answers());
+    const bool new_answers = answers_due_ns_ == INT64_MAX && answers_->has_answers();
+    return open_ && !writing_ && (may_send() || new_answers);
   }
 
   int64_t deadline_ns() const noexcept override {
-    if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
-    // A write that does not end is a stall as well: nothing can be sent behind it.
-    return acknowledged_ == sent_ && !writing_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
+    return std::min(stall_ns(), writing_ ? INT64_MAX : answers_due_ns_);
   }
 
  private:
   bool may_send() const noexcept {
     return unsent_ != kNoEntry && (acknowledged_ == sent_ || !travels_alone(unsent_));
+  }
+
+  int64_t stall_ns() const noexcept {
+    if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
+    // A write that does not end is a stall as well: nothing can be sent behind it.
+    return acknowledged_ == sent_ && !writing_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
+  }
+
+  // Answers alone are no reason for a batch: they wait a moment for messages to travel with.
+  bool answers_are_due(Now now) noexcept {
+    if (!answers_->has_answers()) return false;
+    if (answers_due_ns_ == INT64_MAX) answers_due_ns_ = now.mono_ns + kPushAnswerWaitNs;
+    return now.mono_ns >= answers_due_ns_;
   }
 
   // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
@@ -111,7 +127,7 @@ class BatchWire final : public Wire {
     size_t bytes = 0;
     while (may_send() && count < items_max_) {
       const size_t size = link_.window.item_size(unsent_);
-      if (count > 0 && bytes + size > kBatchBytesMax) break;
+      if (count > 0 && bytes + size > link_.options.batch_bytes_max) break;
       append_item(message, link_.window.item(unsent_));
       bytes += size;
       ++count;
@@ -120,7 +136,7 @@ class BatchWire final : public Wire {
       sent_serial_ = link_.window.serial(unsent_);
       unsent_ = link_.window.next(unsent_);
     }
-    link_.counters.add(Counter::kShardMessages, count);
+    if (count > 0) link_.count_batch(count);
   }
 
   // Heads lie one behind the other in a chunk, which is begun anew once the transport has let go
@@ -204,18 +220,19 @@ class BatchWire final : public Wire {
   bool open_ = false;
   bool writing_ = false;  // true exactly while the transport has a write of ours
   bool ended_ = false;
-  size_t items_max_ = kBatchMessagesMax;
+  size_t items_max_;
   uint64_t sent_ = 0;
   uint64_t acknowledged_ = 0;
   uint64_t sent_serial_ = 0;  // in the window, of the item sent last
   int64_t progress_ns_;  // the greeting, then the last acknowledgement or the first write after it
   uint32_t unsent_ = kNoEntry;
   std::vector<int64_t> keys_;
-  std::array<WireMessage, kBatchesPerWriteMax> batches_;  // empty between writes
+  std::vector<WireMessage> batches_;  // empty ones between writes
   ChunkRef heads_;
   size_t heads_used_ = 0;
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
+  int64_t answers_due_ns_ = INT64_MAX;  // when they go without messages
   LinkDown down_;
 };
 

@@ -1,6 +1,7 @@
 #include "cluster/dispatcher.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_set>
 
 #include "base/assert.h"
@@ -18,9 +19,12 @@ struct Dispatcher::Impl {
     const uint32_t shard = shard_of(key);
     return shard == kAnyShard ? nullptr : links[shard].get();
   }
-  uint32_t shard_of(int64_t key) const noexcept {
+  uint32_t shard_of(int64_t key) noexcept {
+    Owner& known = owners[static_cast<uint64_t>(key) % owners.size()];
+    if (known.shard != kAnyShard && known.key == key) return known.shard;
     const uint32_t node = ring.pick(key);
-    return node == kNoNode ? kAnyShard : node_links[node];
+    known = {key, node == kNoNode ? kAnyShard : node_links[node]};
+    return known.shard;
   }
   uint32_t find_or_make_link(const std::string& address);
   void deliver();
@@ -35,7 +39,13 @@ struct Dispatcher::Impl {
   LinkOutput output;  // what links have to say; given out at the end of poll()
   LinkOutput delivering;
   HashRing ring;
-  std::vector<uint32_t> node_links;               // ring node -> links
+  std::vector<uint32_t> node_links;  // ring node -> links
+  // What the ring has said lately, by the key's low bits: a key comes again with each message.
+  struct Owner {
+    int64_t key = 0;
+    uint32_t shard = kAnyShard;
+  };
+  std::array<Owner, kOwnersRemembered> owners;
   std::vector<std::unique_ptr<ShardLink>> links;  // null where one is gone
   std::unordered_set<int64_t> key_queries;
   size_t key_stores = 0;
@@ -103,6 +113,7 @@ Dispatcher::~Dispatcher() = default;
 void Dispatcher::set_shards(const std::vector<std::string>& addresses) {
   Impl& d = *impl_;
   d.ring.assign(addresses);
+  d.owners.fill({});
   for (const auto& link : d.links) {
     if (link != nullptr) link->retire(true);
   }
@@ -197,12 +208,14 @@ size_t Dispatcher::unacknowledged() const noexcept {
   return count;
 }
 
-std::vector<ShardStatus> Dispatcher::status() const {
-  std::vector<ShardStatus> all;
+void Dispatcher::status(std::vector<ShardStatus>& out) const {
+  size_t count = 0;
   for (const auto& link : impl_->links) {
-    if (link != nullptr) all.push_back(link->status());
+    if (link == nullptr) continue;
+    if (count == out.size()) out.emplace_back();
+    link->status(out[count++]);
   }
-  return all;
+  out.resize(count);
 }
 
 }  // namespace ringway::cluster

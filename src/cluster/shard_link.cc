@@ -20,8 +20,6 @@ constexpr std::array<MakeWire, 3> kWires = {make_batch_wire, make_stream_wire, m
 // The transport ends calls at their deadline; one that it forgets is given up this much later.
 constexpr int64_t kKeyCallGraceNs = 500 * kNsPerMs;
 
-size_t or_default(size_t value, size_t fallback) noexcept { return value == 0 ? fallback : value; }
-
 }  // namespace
 
 ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
@@ -30,10 +28,9 @@ ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
     : address_(std::move(address)),
       transport_(transport),
       errors_(address_),
-      window_(options.server_id, or_default(options.window_messages_max, kWindowMessagesMax),
-              or_default(options.window_bytes_max, kWindowBytesMax)),
+      window_(options.server_id, options.window_messages_max, options.window_bytes_max),
       channel_(transport.open(address_, waker)),
-      context_{options, window_, waker, counters, errors_, output, channel_.get()},
+      context_{options, window_, waker, counters, errors_, output, {}, channel_.get()},
       backoff_noise_(ring_hash(address_) + options.worker) {}
 
 ShardLink::~ShardLink() = default;
@@ -162,6 +159,11 @@ void ShardLink::look_for_suspect(Now now) {
 }
 
 void ShardLink::reconnect_later(WireState state, Now now) {
+  if (up_) {
+    ++context_.tally.breaks;
+    context_.tally.replays += window_.messages();
+    context_.counters.add(Counter::kShardReplays, window_.messages());
+  }
   wire_ = nullptr;
   wire_choice_ = 0;
   up_ = false;
@@ -292,12 +294,16 @@ bool ShardLink::finished(Now now) {
   return true;
 }
 
-ShardStatus ShardLink::status() const {
-  return {.address = address_,
-          .wire = up_ ? std::string(wire_->name()) : "connecting",
-          .up = up_,
-          .window_messages = window_.messages(),
-          .window_bytes = window_.chunk_bytes()};
+void ShardLink::status(ShardStatus& out) const {
+  out.address = address_;
+  out.wire = up_ ? wire_->name() : "connecting";
+  out.up = up_;
+  // Only an answer of the shard leads beyond the first wire; the others say nothing before there is
+  // a message for them.
+  out.reached = up_ || (wire_ != nullptr && wire_choice_ > 0);
+  out.window_messages = window_.messages();
+  out.window_bytes = window_.chunk_bytes();
+  out.tally = context_.tally;
 }
 
 }  // namespace ringway::cluster

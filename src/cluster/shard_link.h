@@ -61,7 +61,7 @@ class ShardLink {
   [[nodiscard]] size_t unacknowledged() const noexcept {
     return window_.messages() + aside_.size();
   }
-  [[nodiscard]] ShardStatus status() const;
+  void status(ShardStatus& out) const;
 
  private:
   struct KeyCall {

@@ -91,8 +91,7 @@ class UnaryWire final : public Wire {
     const bool data = link_.window.kind(entry) == ItemKind::kData;
     const uint64_t id = link_.new_id();
     calls_.emplace(id, key);
-    link_.counters.add(Counter::kShardBatches);
-    link_.counters.add(Counter::kShardMessages);
+    link_.count_batch(1);
     link_.channel->call(id, data ? CallMethod::kSendData : CallMethod::kCloseSession,
                         std::move(request), link_.options.call_timeout_ns, false);
   }

@@ -53,6 +53,7 @@ struct LinkContext {
   CounterBlock& counters;
   ErrorLog& errors;
   LinkOutput& output;
+  LinkTally tally;
   ShardChannel* channel = nullptr;  // replaced when the link opens a new one
   uint64_t last_id = 0;             // of streams and calls on the link
   // What the stream that ended last leaves behind: its status, and the entries that had no answer.
@@ -67,6 +68,14 @@ struct LinkContext {
   uint64_t careful_until = 0;
 
   [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
+  // A batch of so many messages goes out.
+  void count_batch(size_t messages) noexcept {
+    ++tally.batches;
+    tally.messages += messages;
+    counters.add(Counter::kShardBatches);
+    counters.add(Counter::kShardMessages, messages);
+    counters.observe(Distribution::kBatchMessages, messages);
+  }
 };
 
 // The shard itself objects to a message of `size` bytes, again at each attempt perhaps. A shard
