@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/assert.h"
@@ -29,7 +30,10 @@ struct Dispatcher::Impl {
   uint32_t find_or_make_link(const std::string& address);
   void deliver();
   void report_open_windows();
-  void drop_finished_links(Now now);
+  void drop_finished_links();
+  void hand_over(Now now);
+  void hold_changing_keys();
+  void release_changing_keys();
 
   const DispatcherOptions options;
   ShardTransport& transport;
@@ -50,6 +54,15 @@ struct Dispatcher::Impl {
   std::unordered_set<int64_t> key_queries;
   size_t key_stores = 0;
   bool nodes_changed = false;
+
+  // A link that stays and has messages of keys that are no longer its own, up to a serial.
+  struct Leftover {
+    uint32_t link = 0;
+    uint64_t until_serial = 0;
+  };
+  std::vector<Leftover> leftovers;
+  std::unordered_map<int64_t, uint32_t>
+      changing_keys;  // perm_auth_key_id -> the link they wait for
 };
 
 uint32_t Dispatcher::Impl::find_or_make_link(const std::string& address) {
@@ -98,10 +111,45 @@ void Dispatcher::Impl::report_open_windows() {
   }
 }
 
-void Dispatcher::Impl::drop_finished_links(Now now) {
+void Dispatcher::Impl::drop_finished_links() {
   for (auto& link : links) {
-    if (link != nullptr && link->finished(now)) link = nullptr;
+    if (link != nullptr && link->finished()) link = nullptr;
   }
+}
+
+void Dispatcher::Impl::hand_over(Now now) {
+  const auto owner_of = [this](int64_t key) -> ShardLink& { return *links[shard_of(key)]; };
+  for (const auto& link : links) {
+    if (link != nullptr && link->retired()) link->hand_over(owner_of, now);
+  }
+}
+
+// A key's unacknowledged messages always lie in one window: what a link that goes had was handed
+// over as a whole, and a key that changes its owner takes no new ones before the old are through.
+void Dispatcher::Impl::hold_changing_keys() {
+  changing_keys.clear();
+  leftovers.clear();
+  for (uint32_t i = 0; i < links.size(); ++i) {
+    if (links[i] == nullptr || links[i]->retired()) continue;
+    const SendWindow& window = links[i]->window();
+    const size_t before = changing_keys.size();
+    for (uint32_t e = window.first(); e != kNoEntry; e = window.next(e)) {
+      const int64_t key = window.perm_auth_key_id(e);
+      if (shard_of(key) != i) changing_keys.emplace(key, i);
+    }
+    if (changing_keys.size() > before) leftovers.push_back({i, links[i]->newest_serial()});
+  }
+}
+
+void Dispatcher::Impl::release_changing_keys() {
+  const size_t before = leftovers.size();
+  std::erase_if(leftovers, [this](const Leftover& leftover) {
+    if (!links[leftover.link]->acknowledged_up_to(leftover.until_serial)) return false;
+    std::erase_if(changing_keys,
+                  [&](const auto& changing) { return changing.second == leftover.link; });
+    return true;
+  });
+  if (leftovers.size() < before) nodes_changed = true;  // wakes who waits for a key
 }
 
 Dispatcher::Dispatcher(DispatcherOptions options, ShardTransport& transport,
@@ -110,20 +158,23 @@ Dispatcher::Dispatcher(DispatcherOptions options, ShardTransport& transport,
 
 Dispatcher::~Dispatcher() = default;
 
-void Dispatcher::set_shards(const std::vector<std::string>& addresses) {
+void Dispatcher::set_shards(const std::vector<std::string>& addresses, Now now) {
   Impl& d = *impl_;
   d.ring.assign(addresses);
   d.owners.fill({});
+  d.node_links.clear();
+  d.nodes_changed = true;
+  if (addresses.empty()) return;
   for (const auto& link : d.links) {
     if (link != nullptr) link->retire(true);
   }
-  d.node_links.clear();
   for (const std::string& node : d.ring.nodes()) {
     const uint32_t slot = d.find_or_make_link(node);
     d.links[slot]->retire(false);
     d.node_links.push_back(slot);
   }
-  d.nodes_changed = true;
+  d.hand_over(now);
+  d.hold_changing_keys();
 }
 
 uint32_t Dispatcher::shard_of(int64_t perm_auth_key_id) const noexcept {
@@ -131,6 +182,9 @@ uint32_t Dispatcher::shard_of(int64_t perm_auth_key_id) const noexcept {
 }
 
 Submit Dispatcher::send(const ClientMessage& message) {
+  if (!impl_->changing_keys.empty() && impl_->changing_keys.contains(message.perm_auth_key_id)) {
+    return Submit::kNoShard;
+  }
   ShardLink* link = impl_->link_of(message.perm_auth_key_id);
   if (link == nullptr) return Submit::kNoShard;
   return link->send(message) ? Submit::kAccepted : Submit::kWindowFull;
@@ -138,6 +192,9 @@ Submit Dispatcher::send(const ClientMessage& message) {
 
 bool Dispatcher::close_session(const SessionClose& close) {
   ShardLink* link = impl_->link_of(close.perm_auth_key_id);
+  // Behind the session's messages, also while these are still with the key's old owner.
+  const auto changing = impl_->changing_keys.find(close.perm_auth_key_id);
+  if (changing != impl_->changing_keys.end()) link = impl_->links[changing->second].get();
   return link != nullptr && link->close_session(close);
 }
 
@@ -174,7 +231,8 @@ void Dispatcher::poll(Now now) {
   for (const auto& link : d.links) {
     if (link != nullptr) link->poll(now);
   }
-  d.drop_finished_links(now);
+  d.release_changing_keys();
+  d.drop_finished_links();
   d.deliver();
   d.report_open_windows();
 }

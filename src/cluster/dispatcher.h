@@ -57,7 +57,8 @@ struct AuthKeyRecord {
 enum class Submit : uint8_t {
   kAccepted,    // in the window: may be quick-acked
   kWindowFull,  // stop reading; on_window_open(shard) tells when to try again
-  kNoShard,     // nobody owns the key now; stop reading, on_window_open(kAnyShard) follows
+  kNoShard,     // nobody owns the key now, or it is changing its owner; stop reading,
+                // on_window_open(kAnyShard) follows
 };
 
 enum class KeyAnswer : uint8_t {
@@ -128,9 +129,13 @@ class Dispatcher {
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
-  // The node set, from static endpoints or discovery. Links of nodes that stay are kept. What
-  // happens to the window of a node that goes is the place for failover replay.
-  void set_shards(const std::vector<std::string>& addresses);
+  // The node set, from static endpoints or discovery. Links of nodes that stay are kept. What a
+  // node that goes has not acknowledged moves to the new owners of the keys, in order and at once;
+  // the node may have taken some of it already. Where a key changes its owner and the old one
+  // stays, send() takes nothing of that key (kNoShard) until the old one has acknowledged what it
+  // has: so a client's messages never overtake each other. An empty set leaves the links with what
+  // they hold, for the next set to decide.
+  void set_shards(const std::vector<std::string>& addresses, Now now);
 
   // The window that would take a message of this key; kAnyShard when there is no shard. Stable
   // until the next set_shards().

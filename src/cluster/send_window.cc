@@ -1,6 +1,7 @@
 #include "cluster/send_window.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -34,22 +35,36 @@ uint32_t SendWindow::append_item(ItemKind kind, size_t body_size, int64_t auth_k
                                  int64_t perm_auth_key_id, Write&& write) {
   if (messages_ >= messages_max_) return kNoEntry;
   const ItemSizes sizes = item_sizes(kind, body_size);
-  const Place place = reserve(sizes.total);
+  const Place place = reserve(sizes.total, bytes_max_);
   if (place.data == nullptr) return kNoEntry;
 
   ProtoWriter out({place.data, sizes.total});
   write_item_head(out, kind, body_size);
   write(out);
   RW_ASSERT(out.position() == sizes.total);
+  return add_entry(place, sizes.total, sizes.head, kind, auth_key_id, perm_auth_key_id);
+}
 
+uint32_t SendWindow::append_copy(const SendWindow& from, uint32_t entry) {
+  if (messages_ >= messages_max_ * kHandoverWindowsMax) return kNoEntry;
+  const Entry& source = from.entries_[entry];
+  const Place place = reserve(source.size, bytes_max_ * kHandoverWindowsMax);
+  if (place.data == nullptr) return kNoEntry;
+  std::memcpy(place.data, source.data, source.size);
+  return add_entry(place, source.size, source.head, source.kind, source.auth_key_id,
+                   source.perm_auth_key_id);
+}
+
+uint32_t SendWindow::add_entry(Place place, size_t size, size_t head, ItemKind kind,
+                               int64_t auth_key_id, int64_t perm_auth_key_id) {
   const uint32_t number = take_entry();
   Entry& entry = entries_[number];
   entry = {.previous = last_,
            .next = kNoEntry,
            .block = place.block,
            .data = place.data,
-           .size = static_cast<uint32_t>(sizes.total),
-           .head = static_cast<uint32_t>(sizes.head),
+           .size = static_cast<uint32_t>(size),
+           .head = static_cast<uint32_t>(head),
            .kind = kind,
            .auth_key_id = auth_key_id,
            .perm_auth_key_id = perm_auth_key_id,
@@ -58,7 +73,7 @@ uint32_t SendWindow::append_item(ItemKind kind, size_t body_size, int64_t auth_k
   last_ = number;
   ++place.block->live;
   ++messages_;
-  item_bytes_ += sizes.total;
+  item_bytes_ += size;
   return number;
 }
 
@@ -89,17 +104,17 @@ bool SendWindow::has_ample_room() const noexcept {
   return memory_free && messages_ <= messages_max_ - (messages_max_ + 3) / 4;
 }
 
-bool SendWindow::may_allocate(size_t capacity) const noexcept {
-  return messages_ == 0 || chunk_bytes_ + capacity <= bytes_max_;
+bool SendWindow::may_allocate(size_t capacity, size_t bytes_max) const noexcept {
+  return messages_ == 0 || chunk_bytes_ + capacity <= bytes_max;
 }
 
-SendWindow::Place SendWindow::reserve(size_t size) {
+SendWindow::Place SendWindow::reserve(size_t size, size_t bytes_max) {
   Block* block = current_;
   if (size > kSharedItemMax) {
-    if (!may_allocate(size)) return {};
+    if (!may_allocate(size, bytes_max)) return {};
     block = make_block(size);
   } else if (block == nullptr || block->used + size > kWindowChunkBytes) {
-    if (!may_allocate(kWindowChunkBytes)) return {};
+    if (!may_allocate(kWindowChunkBytes, bytes_max)) return {};
     block = make_block(kWindowChunkBytes);
     Block* full = std::exchange(current_, block);
     if (full != nullptr && full->live == 0) release_block(full);

@@ -29,6 +29,9 @@ class SendWindow {
   // The new entry, or kNoEntry when the window has no room. An empty window takes any message.
   [[nodiscard]] uint32_t append(const ClientMessage& message);
   [[nodiscard]] uint32_t append(const SessionClose& close);
+  // An entry of another window, with its bytes as they are. What another window had taken over must
+  // find room: kNoEntry only above kHandoverWindowsMax times the limits.
+  [[nodiscard]] uint32_t append_copy(const SendWindow& from, uint32_t entry);
   void release(uint32_t entry);
 
   // In the order of appending; kNoEntry at the end.
@@ -36,6 +39,8 @@ class SendWindow {
   [[nodiscard]] uint32_t next(uint32_t entry) const noexcept { return entries_[entry].next; }
   // Counts entries for ever, while their numbers are used again.
   [[nodiscard]] uint64_t serial(uint32_t entry) const noexcept { return entries_[entry].serial; }
+  // Of the entry that was appended last; 0 when none ever was.
+  [[nodiscard]] uint64_t newest_serial() const noexcept { return appended_; }
 
   [[nodiscard]] ItemKind kind(uint32_t entry) const noexcept { return entries_[entry].kind; }
   [[nodiscard]] int64_t auth_key_id(uint32_t entry) const noexcept {
@@ -87,8 +92,10 @@ class SendWindow {
   template <typename Write>
   uint32_t append_item(ItemKind kind, size_t body_size, int64_t auth_key_id,
                        int64_t perm_auth_key_id, Write&& write);
-  Place reserve(size_t size);
-  bool may_allocate(size_t capacity) const noexcept;
+  uint32_t add_entry(Place place, size_t size, size_t head, ItemKind kind, int64_t auth_key_id,
+                     int64_t perm_auth_key_id);
+  Place reserve(size_t size, size_t bytes_max);
+  bool may_allocate(size_t capacity, size_t bytes_max) const noexcept;
   Block* make_block(size_t capacity);
   void release_block(Block* block);
   uint32_t take_entry();

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "cluster/hash_ring.h"
@@ -31,7 +32,8 @@ ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
       window_(options.server_id, options.window_messages_max, options.window_bytes_max),
       channel_(transport.open(address_, waker)),
       context_{options, window_, waker, counters, errors_, output, {}, channel_.get()},
-      backoff_noise_(ring_hash(address_) + options.worker) {}
+      backoff_(kReconnectBackoffMinNs, kReconnectBackoffMaxNs,
+               ring_hash(address_) + options.worker) {}
 
 ShardLink::~ShardLink() = default;
 
@@ -107,7 +109,7 @@ void ShardLink::poll(Now now) {
   }
   fail_late_calls(now);
   append_aside();
-  if (wire_ == nullptr && now.mono_ns >= retry_at_ns_) start_wire(now);
+  if (wire_ == nullptr && !retired_ && now.mono_ns >= retry_at_ns_) start_wire(now);
 }
 
 void ShardLink::flush(Now now) {
@@ -123,7 +125,7 @@ void ShardLink::on_state(WireState state, Now now) {
   if (state == WireState::kGoing) {
     if (!wire_->established()) return;
     const bool nothing_waits = window_.first() == kNoEntry;
-    if (nothing_waits || window_.serial(window_.first()) != oldest_at_start_) backoff_ns_ = 0;
+    if (nothing_waits || window_.serial(window_.first()) != oldest_at_start_) backoff_.reset();
     if (!up_) {
       up_ = true;
       log_info("cluster", "worker {}: shard {} is up, wire {}", context_.options.worker, address_,
@@ -168,12 +170,7 @@ void ShardLink::reconnect_later(WireState state, Now now) {
   wire_choice_ = 0;
   up_ = false;
   look_for_suspect(now);
-  backoff_ns_ = std::clamp(backoff_ns_ * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
-  backoff_noise_ = backoff_noise_ * 6364136223846793005U + 1442695040888963407U;
-  // Between three quarters and the whole of the pause.
-  const auto cut =
-      static_cast<int64_t>((backoff_noise_ >> 33) % static_cast<uint64_t>(backoff_ns_ / 4));
-  retry_at_ns_ = now.mono_ns + backoff_ns_ - cut;
+  retry_at_ns_ = now.mono_ns + backoff_.next();
   if (state != WireState::kStuck) return;
   // The connection may be dead without knowing it: only a new one finds out. What else was under
   // way on the old one is over.
@@ -260,12 +257,12 @@ bool ShardLink::has_work() const noexcept {
 }
 
 int64_t ShardLink::deadline_ns() const noexcept {
-  int64_t deadline = wire_ != nullptr ? wire_->deadline_ns() : retry_at_ns_;
+  int64_t deadline = retired_ ? INT64_MAX : retry_at_ns_;
+  if (wire_ != nullptr) deadline = wire_->deadline_ns();
   if (!key_calls_by_age_.empty()) {
     const auto oldest = key_calls_.find(key_calls_by_age_.front());
     if (oldest != key_calls_.end()) deadline = std::min(deadline, oldest->second.deadline_ns);
   }
-  if (retired_ && retire_deadline_ns_ != 0) deadline = std::min(deadline, retire_deadline_ns_);
   return deadline;
 }
 
@@ -275,23 +272,45 @@ bool ShardLink::window_opened() {
   return true;
 }
 
-void ShardLink::retire(bool retired) noexcept {
-  retired_ = retired;
-  retire_deadline_ns_ = 0;
+bool ShardLink::finished() const noexcept {
+  return retired_ && unacknowledged() == 0 && key_calls_.empty();
 }
 
-bool ShardLink::finished(Now now) {
-  if (!retired_) return false;
-  if (unacknowledged() == 0 && key_calls_.empty()) return true;
-  if (retire_deadline_ns_ == 0) retire_deadline_ns_ = now.mono_ns + kLinkRetireNs;
-  if (now.mono_ns < retire_deadline_ns_) return false;
+void ShardLink::hand_over(const std::function<ShardLink&(int64_t)>& owner_of, Now now) {
+  RW_ASSERT(retired_);
+  wire_ = nullptr;  // first, because wires count on entries leaving the window by their own doing
+  wire_choice_ = 0;
+  up_ = false;
+  retry_at_ns_ = 0;  // at once, should the shard come back
   if (unacknowledged() > 0) {
-    context_.counters.add(Counter::kMessagesLost, unacknowledged());
-    errors_.note(Trouble::kLost, kStatusUnavailable, "the shard left the node set", now);
+    log_info("cluster", "worker {}: shard {} has left; {} unacknowledged messages go to others",
+             context_.options.worker, address_, unacknowledged());
   }
-  for (const auto& [id, call] : key_calls_) fail(call);
-  key_calls_.clear();
-  return true;
+  uint32_t entry = window_.first();
+  while (entry != kNoEntry) {
+    owner_of(window_.perm_auth_key_id(entry)).take_over(window_, entry, now);
+    window_.release(entry);
+    entry = window_.first();
+  }
+  for (OwnedClose& owned : aside_) {
+    owned.close.client_ip = owned.client_ip;
+    if (!owner_of(owned.close.perm_auth_key_id).close_session(owned.close)) {
+      context_.counters.add(Counter::kSessionClosesLost);
+    }
+  }
+  aside_.clear();
+  full_seen_ = false;  // who waited for room here is told that the node set has changed
+}
+
+void ShardLink::take_over(const SendWindow& from, uint32_t entry, Now now) {
+  const uint32_t taken = window_.append_copy(from, entry);
+  if (taken == kNoEntry) {
+    context_.counters.add(Counter::kMessagesLost);
+    errors_.note(Trouble::kLost, kStatusResourceExhausted, "no room for what others left", now);
+    return;
+  }
+  context_.counters.add(Counter::kMessagesHandedOver);
+  if (wire_ != nullptr) wire_->added(taken);
 }
 
 void ShardLink::status(ShardStatus& out) const {

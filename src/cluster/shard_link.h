@@ -16,11 +16,13 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "cluster/backoff.h"
 #include "cluster/dispatcher.h"
 #include "cluster/error_log.h"
 #include "cluster/send_window.h"
@@ -53,10 +55,23 @@ class ShardLink {
   // True once after a full window has room again.
   [[nodiscard]] bool window_opened();
 
-  // The shard has left the node set: what its window holds may still be delivered for a while. This
-  // is the place for failover: a window would move to the keys' new owners instead.
-  void retire(bool retired) noexcept;
-  [[nodiscard]] bool finished(Now now);
+  // The shard has left the node set, or is in it again. A retired link sends nothing more; it is
+  // finished once its key look-ups and stores are answered or late, and all else was handed over.
+  void retire(bool retired) noexcept { retired_ = retired; }
+  [[nodiscard]] bool retired() const noexcept { return retired_; }
+  [[nodiscard]] bool finished() const noexcept;
+
+  // Of a retired link: gives everything unacknowledged to the links of the keys' owners, in order.
+  // The shard may have taken some of it already. `owner_of` takes a perm_auth_key_id.
+  void hand_over(const std::function<ShardLink&(int64_t)>& owner_of, Now now);
+
+  // For a worker that waits until everything of now is acknowledged: the number of the newest
+  // message, and whether all up to a number have left the window.
+  [[nodiscard]] uint64_t newest_serial() const noexcept { return window_.newest_serial(); }
+  [[nodiscard]] bool acknowledged_up_to(uint64_t serial) const noexcept {
+    return window_.first() == kNoEntry || window_.serial(window_.first()) > serial;
+  }
+  [[nodiscard]] const SendWindow& window() const noexcept { return window_; }
 
   [[nodiscard]] size_t unacknowledged() const noexcept {
     return window_.messages() + aside_.size();
@@ -79,6 +94,7 @@ class ShardLink {
   void on_state(WireState state, Now now);
   void reconnect_later(WireState state, Now now);
   void append_aside();
+  void take_over(const SendWindow& from, uint32_t entry, Now now);
   void look_for_suspect(Now now);
   bool on_key_reply(LinkEvent& event, Now now);
   void answer_query(const KeyCall& call, LinkEvent& event, Now now);
@@ -98,8 +114,7 @@ class ShardLink {
   size_t wire_choice_ = 0;      // 0 batch, 1 stream, 2 unary
   bool up_ = false;             // the shard has answered on wire_
   int64_t retry_at_ns_ = 0;
-  int64_t backoff_ns_ = 0;
-  uint64_t backoff_noise_ = 0;  // workers should not all knock at the same moment
+  Backoff backoff_;
 
   uint64_t oldest_at_start_ = 0;  // the window's first serial when wire_ started
   uint64_t suspect_ = 0;          // the entry that was alone on its way at the last break
@@ -113,7 +128,6 @@ class ShardLink {
   std::vector<LinkEvent> events_;
   size_t events_done_ = 0;
   bool retired_ = false;
-  int64_t retire_deadline_ns_ = 0;
 };
 
 }  // namespace ringway::cluster

@@ -33,10 +33,12 @@ struct Session {
   int64_t perm_auth_key_id = 0;
   int32_t key_type = 0;
   bool announced = false;  // a message with conn_type 1 has been taken over by a link
+  // A bind with this claim has been, with conn_type 1, while the key spoke for nobody.
+  int64_t claimed_perm_auth_key_id = 0;
 };
 
 using SessionEntry = std::pair<const SessionKey, Session>;
-static_assert(sizeof(SessionEntry) <= 56, "with its place in the map, a cache line");
+static_assert(sizeof(SessionEntry) <= 64, "there is one for nearly every connection");
 
 class SessionTable {
  public:

@@ -30,7 +30,7 @@ class GrpcTest : public ::testing::Test {
     options.server_id = "127.0.0.1:1";
     dispatcher_ = std::make_unique<Dispatcher>(options, harness_->transport(), events_,
                                                harness_->waker(), counters_);
-    dispatcher_->set_shards({shard_->address()});
+    dispatcher_->set_shards({shard_->address()}, read_clocks());
   }
 
   // One turn of a worker; none may wait for anything.
