@@ -104,6 +104,7 @@ static_assert(kGrpcMessageBytesMax > kFrameBytesCeiling + kBatchBytesMax,
               "a largest message and its wrapping must fit one RPC");
 static_assert(kWindowBytesMax > kFrameBytesMax, "several large messages fit a window");
 inline constexpr size_t kWindowChunkBytes = 64 * 1024;  // encoded messages share these
+inline constexpr size_t kWindowSpareChunks = 16;        // kept by an emptier window
 inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, keys spread over them
 inline constexpr size_t kBatchesPerWriteMax = 4;        // batches handed to a link at once
 inline constexpr size_t kClosesAsideMax = 4096;         // session closes that wait for the window
@@ -145,7 +146,8 @@ inline constexpr size_t kLinkQueueBytesMax = 1024 * 1024;  // bytes on their way
 inline constexpr size_t kLinkQueueLowBytes = 128 * 1024;   // below it a write counts as written
 inline constexpr int32_t kLinkStreamWindow = 1024 * 1024;  // received and not taken, per stream
 inline constexpr int32_t kLinkConnectionWindow = 16 * 1024 * 1024;
-inline constexpr uint32_t kLinkFrameBytesMax = 64 * 1024;  // of one HTTP/2 frame, either way
+// Of one HTTP/2 frame, either way; with its header it fits one piece of a send queue.
+inline constexpr uint32_t kLinkFrameBytesMax = 64 * 1024 - 64;
 inline constexpr size_t kLinkHeaderBytesMax = 16 * 1024;   // of one answer's headers
 inline constexpr size_t kLinkReserveBytesMax = 64 * 1024;  // on a length's word alone
 inline constexpr size_t kLinkDrainingMax =
@@ -155,6 +157,13 @@ static_assert(kLinkConnectTimeoutNs < kWelcomeTimeoutNs);
 static_assert(kLinkQueueLowBytes < kLinkQueueBytesMax);
 static_assert(kLinkFrameBytesMax + 9 <= kLinkQueueBytesMax - kLinkQueueLowBytes);
 static_assert(static_cast<size_t>(kLinkStreamWindow) <= kLinkEventBytesMax);
+
+// Byte buffers that a thread keeps for its next ones: so many bytes of each power of two.
+inline constexpr size_t kSpareBytesMin = 64;
+inline constexpr size_t kSpareBytesMax = 64 * 1024;
+inline constexpr size_t kSpareBytesPerSize = 512 * 1024;
+// Replies to pushes that a thread keeps.
+inline constexpr size_t kSpareRepliesMax = 1024;
 
 // A connection that waits is read on until this much is parked; then reading stops.
 inline constexpr size_t kParkedBytesUnpaused = 16 * 1024;

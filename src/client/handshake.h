@@ -34,9 +34,9 @@ struct HandshakeOptions {
   RsaPadding padding = RsaPadding::kRsaPad;
   int32_t expires_in = 0;     // seconds; 0 makes a permanent key, else a temporary one
   std::optional<int32_t> dc;  // sent when set; negative asks for a media key
-  // Random bytes of the secret exponent: 256 as the protocol says, or fewer for load runs, in which
-  // the client's arithmetic is not to cost more than the server's (32 are no weaker in practice).
-  size_t exponent_bytes = crypto::kDhBytes;
+  // Random bytes of the secret exponent, up to the 256 that most clients draw; crypto/dh.h says why
+  // 32 are as good.
+  size_t exponent_bytes = crypto::kDhExponentBytes;
   RandomSource random = &crypto::random_bytes;
 };
 

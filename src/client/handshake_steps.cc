@@ -167,12 +167,13 @@ Result<void> take_server_dh_params(ByteView answer, ExchangeValues& values) {
 Result<void> compute_key(ExchangeValues& values, RandomSource random, size_t exponent_bytes) {
   RW_ASSERT(exponent_bytes > 0 && exponent_bytes <= crypto::kDhBytes);
   values.g_b.resize(crypto::kDhBytes);
+  values.b = {};
+  const ByteSpan exponent = values.b.span().last(exponent_bytes);
   do {
-    values.b = {};
-    random(values.b.span().last(exponent_bytes));
-    crypto::dh_public(values.b.view(), std::span<uint8_t, crypto::kDhBytes>(values.g_b));
+    random(exponent);
+    crypto::dh_public(exponent, std::span<uint8_t, crypto::kDhBytes>(values.g_b));
   } while (!crypto::dh_value_in_range(values.g_b));
-  return crypto::dh_power(values.g_a, values.b.view(), values.auth_key.span());
+  return crypto::dh_power(values.g_a, exponent, values.auth_key.span());
 }
 
 mtproto::ClientDhInnerData make_client_dh_inner(const ExchangeValues& values) noexcept {

@@ -83,7 +83,7 @@ Result<void> take_server_dh_params(ByteView answer, ExchangeValues& values);
 // Step 3. Makes b, g_b and the auth key (milliseconds). The functions below it take what it made.
 // b has `exponent_bytes` random bytes, its higher ones are zero.
 Result<void> compute_key(ExchangeValues& values, RandomSource random,
-                         size_t exponent_bytes = crypto::kDhBytes);
+                         size_t exponent_bytes = crypto::kDhExponentBytes);
 [[nodiscard]] mtproto::ClientDhInnerData make_client_dh_inner(
     const ExchangeValues& values) noexcept;
 // set_client_DH_params around an inner object of any content.

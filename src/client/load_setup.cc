@@ -29,9 +29,6 @@ constexpr int64_t kRetryMaxNs = 2 * kNsPerSecond;
 // A failed set-up is tried again this often; a server that says "flood" is asked until the set-up's
 // time is over, because waiting is what it asks for.
 constexpr int kAttemptsMax = 5;
-// The client's half of an exchange would cost more than the gateway's; with short exponents it does
-// not, and the gateway cannot tell.
-constexpr size_t kExponentBytes = 32;
 
 }  // namespace
 
@@ -173,7 +170,6 @@ void LoadWorker::start_exchange(Client& client) {
   HandshakeOptions options;
   options.keys = options_.server_keys;
   options.padding = options_.padding;
-  options.exponent_bytes = kExponentBytes;
   client.handshake = std::make_unique<Handshake>(std::move(options));
   client.step_since_ns = now_.mono_ns;
   send_frame(client,

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/spare_bytes.h"
 #include "cluster/link_codec.h"
 #include "cluster/push_answers.h"
 #include "cluster/wire.h"
@@ -18,6 +19,7 @@
 namespace ringway::cluster {
 namespace {
 
+constexpr size_t kHeadsBytes = 16 * 1024;
 // How long an answer to a push may wait for messages to travel with.
 constexpr int64_t kPushAnswerWaitNs = kNsPerMs;
 
@@ -32,9 +34,9 @@ class BatchWire final : public Wire {
         answers_(std::make_shared<PushAnswers>(link.waker)) {
     unsent_ = link.window.first();
     link.channel->start_stream(stream_, StreamMethod::kAttach);
-    std::vector<WireMessage> hello;
-    hello.push_back(make_wire_message(encode_hello(link.options.server_id, link.options.worker)));
-    link.channel->write(stream_, std::move(hello));
+    WireMessage hello =
+        make_wire_message(encode_hello(link.options.server_id, link.options.worker));
+    link.channel->write(stream_, {&hello, 1});
     writing_ = true;
   }
 
@@ -75,11 +77,12 @@ class BatchWire final : public Wire {
     if (!open_ || writing_ || !(may_send() || answers_are_due(now))) return WireState::kGoing;
     answers_due_ns_ = INT64_MAX;
     if (acknowledged_ == sent_) progress_ns_ = now.mono_ns;  // the wait begins with this write
-    std::vector<WireMessage> messages;
+    size_t count = 0;
     do {
-      messages.push_back(next_batch());
-    } while (may_send() && messages.size() < link_.options.batches_per_write_max);
-    link_.channel->write(stream_, std::move(messages));
+      if (batches_.size() == count) batches_.emplace_back();
+      next_batch(batches_[count++]);
+    } while (may_send() && count < link_.options.batches_per_write_max);
+    link_.channel->write(stream_, std::span(batches_).first(count));
     writing_ = true;
     return WireState::kGoing;
   }
@@ -112,15 +115,14 @@ class BatchWire final : public Wire {
   }
 
   // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
-  // chunk travel as one slice.
-  WireMessage next_batch() {
+  // chunk travel as one slice. `message` is empty.
+  void next_batch(WireMessage& message) {
     if (answers_->has_answers()) {
       answers_->take(answers_taken_);
     } else {
       answers_taken_.clear();
     }
-    WireMessage message =
-        make_wire_message(encode_link_up_head(may_send() ? sent_ + 1 : 0, answers_taken_));
+    append_head(message);
     size_t count = 0;
     size_t bytes = 0;
     while (may_send() && count < items_max_) {
@@ -135,7 +137,22 @@ class BatchWire final : public Wire {
       unsent_ = link_.window.next(unsent_);
     }
     if (count > 0) link_.count_batch(count);
-    return message;
+  }
+
+  // Heads lie one behind the other in a chunk, which is begun anew once the transport has let go
+  // of all of them.
+  void append_head(WireMessage& message) {
+    const uint64_t first_sequence = may_send() ? sent_ + 1 : 0;
+    const size_t size = link_up_head_size(first_sequence, answers_taken_);
+    if (heads_ && heads_->sole()) heads_used_ = 0;
+    if (!heads_ || heads_used_ + size > heads_->capacity()) {
+      heads_ = ChunkRef::make(std::max(size, kHeadsBytes));
+      heads_used_ = 0;
+    }
+    const ByteSpan head(heads_->data() + heads_used_, size);
+    write_link_up_head(head, first_sequence, answers_taken_);
+    heads_used_ += size;
+    message.push_back({heads_, head.data(), size});
   }
 
   static void append_item(WireMessage& message, WireSlice item) {
@@ -162,8 +179,9 @@ class BatchWire final : public Wire {
       ++acknowledged_;
     }
     for (const LinkDown::Push& push : down_.pushes) {
-      link_.output.pushes.push_back({push.auth_key_id, push.session_id,
-                                     Bytes(push.payload.begin(), push.payload.end()),
+      Bytes payload = take_spare_bytes(push.payload.size());  // the flow gives it back
+      payload.assign(push.payload.begin(), push.payload.end());
+      link_.output.pushes.push_back({push.auth_key_id, push.session_id, std::move(payload),
                                      std::make_unique<LinkPushReply>(answers_, push.push_id)});
     }
     return WireState::kGoing;
@@ -209,6 +227,9 @@ class BatchWire final : public Wire {
   int64_t progress_ns_;  // the greeting, then the last acknowledgement or the first write after it
   uint32_t unsent_ = kNoEntry;
   std::vector<int64_t> keys_;
+  std::vector<WireMessage> batches_;  // empty ones between writes
+  ChunkRef heads_;
+  size_t heads_used_ = 0;
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
   int64_t answers_due_ns_ = INT64_MAX;  // when they go without messages

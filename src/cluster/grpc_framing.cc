@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/spare_bytes.h"
 #include "cluster/shard_transport.h"
 
 namespace ringway::cluster {
@@ -35,10 +36,11 @@ int hex_digit(char c) noexcept {
 
 // --- GrpcWriter
 
-void GrpcWriter::add(WireMessage message) {
+void GrpcWriter::add(WireMessage& message) {
   bytes_left_ += kGrpcPrefixBytes + wire_size(message);
-  messages_.push_back(std::move(message));
-  if (messages_.size() == message_ + 1) begin_message();
+  if (count_ == messages_.size()) messages_.emplace_back();
+  std::swap(messages_[count_], message);
+  if (++count_ == message_ + 1) begin_message();
 }
 
 void GrpcWriter::begin_message() noexcept {
@@ -53,7 +55,7 @@ void GrpcWriter::copy(ByteSpan out) {
   RW_ASSERT(out.size() <= bytes_left_);
   bytes_left_ -= out.size();
   ByteWriter writer(out);
-  while (message_ < messages_.size()) {
+  while (message_ < count_) {
     const ByteView prefix = ByteView(prefix_).subspan(prefix_done_);
     const size_t head = std::min(prefix.size(), writer.remaining());
     writer.bytes(prefix.first(head));
@@ -71,12 +73,9 @@ void GrpcWriter::copy(ByteSpan out) {
     const bool whole = prefix_done_ == kGrpcPrefixBytes && slice_ == message.size();
     if (!whole) break;
     messages_[message_].clear();
-    if (++message_ < messages_.size()) begin_message();
+    if (++message_ < count_) begin_message();
   }
-  if (bytes_left_ == 0 && message_ == messages_.size()) {
-    messages_.clear();
-    message_ = 0;
-  }
+  if (message_ == count_) message_ = count_ = 0;
 }
 
 // --- GrpcReader
@@ -95,7 +94,12 @@ Result<bool> GrpcReader::read(ByteView& bytes) {
     if (prefix_[0] != 0) return Error::kMalformed;
     size_ = load_be32(prefix_.data() + 1);
     if (size_ > kGrpcMessageBytesMax) return Error::kTooLarge;
-    message_.reserve(std::min(size_, kLinkReserveBytesMax));
+    const size_t expected = std::min(size_, kLinkReserveBytesMax);
+    if (secret_) {
+      message_.reserve(expected);
+    } else {
+      message_ = take_spare_bytes(expected);
+    }
   }
   const size_t size = std::min(size_ - message_.size(), bytes.size());
   append(bytes.first(size));

@@ -26,7 +26,8 @@ inline constexpr size_t kGrpcPrefixBytes = 5;
 // Messages on their way out: gives their bytes, prefixes included, in pieces of any size.
 class GrpcWriter {
  public:
-  void add(WireMessage message);
+  // Takes the message and leaves an empty one, with the memory of one that is written if there is.
+  void add(WireMessage& message);
   [[nodiscard]] size_t bytes_left() const noexcept { return bytes_left_; }
   // Fills `out`, which is at most bytes_left() long; what is copied is let go.
   void copy(ByteSpan out);
@@ -34,7 +35,8 @@ class GrpcWriter {
  private:
   void begin_message() noexcept;
 
-  std::vector<WireMessage> messages_;
+  std::vector<WireMessage> messages_;  // `count_` of them; those behind are empty
+  size_t count_ = 0;
   size_t message_ = 0;  // the one under way
   size_t slice_ = 0;    // and its slice
   size_t offset_ = 0;   // and the place in that

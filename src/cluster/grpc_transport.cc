@@ -115,7 +115,7 @@ class Stream final : public grpc::ClientBidiReactor<Buffer, Buffer> {
     StartRead(&incoming_);
     StartCall();
   }
-  void write(std::vector<WireMessage> messages) {
+  void write(std::span<WireMessage> messages) {
     RW_ASSERT(outgoing_.empty());
     outgoing_.reserve(messages.size());
     for (const WireMessage& message : messages) outgoing_.push_back(to_buffer(message));
@@ -269,9 +269,10 @@ class GrpcChannel final : public ShardChannel {
     stream->start(stub_, method);
   }
 
-  void write(uint64_t id, std::vector<WireMessage> messages) override {
+  void write(uint64_t id, std::span<WireMessage> messages) override {
     const auto found = streams_.find(id);
-    if (found != streams_.end() && !messages.empty()) found->second->write(std::move(messages));
+    if (found != streams_.end() && !messages.empty()) found->second->write(messages);
+    for (WireMessage& message : messages) message.clear();
   }
 
   void cancel_stream(uint64_t id) override {

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/spare_bytes.h"
 
 namespace ringway::cluster {
 
@@ -25,17 +26,21 @@ void Http2Channel::start_stream(uint64_t id, StreamMethod method) {
   attach(rpc);
 }
 
-void Http2Channel::write(uint64_t id, std::vector<WireMessage> messages) {
+void Http2Channel::write(uint64_t id, std::span<WireMessage> messages) {
   const auto found = rpcs_.find(id);
-  if (found == rpcs_.end() || messages.empty()) return;
+  if (found == rpcs_.end() || messages.empty()) {
+    for (WireMessage& message : messages) message.clear();
+    return;
+  }
   Rpc& rpc = *found->second;
   for (WireMessage& message : messages) {
     if (wire_size(message) > kGrpcMessageBytesMax) {
+      for (WireMessage& left : messages) left.clear();
       cancel_on_session(rpc);
       finish(rpc, kStatusResourceExhausted, "the message is too large");
       return;
     }
-    rpc.stream->out.add(std::move(message));
+    rpc.stream->out.add(message);
   }
   rpc.stream->session->resume(*rpc.stream);
 }
@@ -90,6 +95,9 @@ void Http2Channel::cancel_on_session(Rpc& rpc) {
 }
 
 void Http2Channel::take(std::vector<LinkEvent>& out) {
+  for (LinkEvent& event : out) {
+    if (event.kind == LinkEvent::Kind::kMessage) give_spare_bytes(std::move(event.bytes));
+  }
   out.clear();
   out.swap(events_);
   event_messages_ = 0;
@@ -124,7 +132,8 @@ void Http2Channel::attach(Rpc& rpc) {
     if (rpc.is_call) {
       timeout_ns = std::max<int64_t>(rpc.deadline_ns - clock_.now_ns, 1);
       // The request stays here as well, for another connection should this one fail.
-      stream.out.add(rpc.request);
+      WireMessage request = rpc.request;
+      stream.out.add(request);
     }
     if (session->start(stream, rpc.path, timeout_ns)) return;
   }

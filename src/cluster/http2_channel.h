@@ -46,7 +46,7 @@ class Http2Channel final : public ShardChannel, private Http2Session::Events {
   ~Http2Channel() override;
 
   void start_stream(uint64_t id, StreamMethod method) override;
-  void write(uint64_t id, std::vector<WireMessage> messages) override;
+  void write(uint64_t id, std::span<WireMessage> messages) override;
   void cancel_stream(uint64_t id) override;
   void call(uint64_t id, CallMethod method, WireMessage request, int64_t timeout_ns,
             bool wait_for_shard) override;

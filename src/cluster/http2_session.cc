@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "cluster/http2_memory.h"
 #include "cluster/shard_transport.h"
 
 namespace ringway::cluster {
@@ -167,12 +168,16 @@ struct Http2Session::Callbacks {
 
 Http2Session::Http2Session(const std::string& address, LinkPipes& pipes, Events& events,
                            const TurnClock& clock)
-    : events_(events), authority_(authority_of(address)), clock_(clock) {
+    : events_(events),
+      authority_(authority_of(address)),
+      clock_(clock),
+      memory_(std::make_unique<Http2Memory>()) {
   nghttp2_session_callbacks* callbacks = Callbacks::make();
   nghttp2_option* option = nullptr;
   RW_ASSERT(nghttp2_option_new(&option) == 0);
   nghttp2_option_set_no_auto_window_update(option, 1);
-  RW_ASSERT(nghttp2_session_client_new2(&http2_, callbacks, this, option) == 0);
+  RW_ASSERT(nghttp2_session_client_new3(&http2_, callbacks, this, option, memory_->functions()) ==
+            0);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   const std::array<nghttp2_settings_entry, 4> settings = {
@@ -366,9 +371,9 @@ void Http2Session::on_bytes(ByteSpan bytes) {
 
 void Http2Session::on_drained() {
   needs_pump_ = true;
-  std::vector<Http2Stream*> written;
-  written.swap(written_);
-  for (size_t i = 0; i < written.size(); ++i) events_.on_written(*written[i]);
+  telling_.swap(written_);
+  for (size_t i = 0; i < telling_.size(); ++i) events_.on_written(*telling_[i]);
+  telling_.clear();
 }
 
 void Http2Session::on_closed(std::string_view why) {

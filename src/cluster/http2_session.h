@@ -29,6 +29,8 @@ struct nghttp2_session;
 
 namespace ringway::cluster {
 
+class Http2Memory;
+
 // Set once per turn by who runs it.
 struct TurnClock {
   int64_t now_ns = 0;
@@ -148,7 +150,9 @@ class Http2Session final : private LinkPipeEvents {
   ByteSpan input_;       // what nghttp2 reads from now
   std::vector<Http2Stream*> streams_;
   std::vector<Http2Stream*> written_;  // wait for the pipe to be low
+  std::vector<Http2Stream*> telling_;  // are told so; empty between calls
   std::unique_ptr<LinkPipe> pipe_;
+  const std::unique_ptr<Http2Memory> memory_;  // of http2_
   nghttp2_session* http2_ = nullptr;
 };
 

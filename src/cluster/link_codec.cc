@@ -75,12 +75,16 @@ Bytes encode_hello(std::string_view server_id, uint32_t worker) {
   return bytes;
 }
 
-Bytes encode_link_up_head(uint64_t first_sequence, std::span<const PushAnswer> answers) {
+size_t link_up_head_size(uint64_t first_sequence, std::span<const PushAnswer> answers) noexcept {
   size_t size = int_field_size(kUpFirstSequence, static_cast<int64_t>(first_sequence));
   for (const PushAnswer& answer : answers) {
     size += message_field_size(kUpPushResults, answer_size(answer));
   }
-  Bytes bytes(size);
+  return size;
+}
+
+void write_link_up_head(ByteSpan bytes, uint64_t first_sequence,
+                        std::span<const PushAnswer> answers) noexcept {
   ProtoWriter out(bytes);
   out.int_field(kUpFirstSequence, static_cast<int64_t>(first_sequence));
   for (const PushAnswer& answer : answers) {
@@ -88,7 +92,7 @@ Bytes encode_link_up_head(uint64_t first_sequence, std::span<const PushAnswer> a
     out.int_field(1, static_cast<int64_t>(answer.push_id));
     out.int_field(2, answer.delivered);
   }
-  return bytes;
+  RW_ASSERT(out.position() == bytes.size());
 }
 
 Result<void> decode_link_down(ByteView bytes, LinkDown& out) {

@@ -35,8 +35,11 @@ struct PushAnswer {
 // What comes before the items of a LinkUp: nothing but a greeting, or the sequence of the first
 // item (0 when there are none) and answers to pushes.
 [[nodiscard]] Bytes encode_hello(std::string_view server_id, uint32_t worker);
-[[nodiscard]] Bytes encode_link_up_head(uint64_t first_sequence,
-                                        std::span<const PushAnswer> answers);
+[[nodiscard]] size_t link_up_head_size(uint64_t first_sequence,
+                                       std::span<const PushAnswer> answers) noexcept;
+// `out` has that size.
+void write_link_up_head(ByteSpan out, uint64_t first_sequence,
+                        std::span<const PushAnswer> answers) noexcept;
 
 struct LinkDown {
   struct Refusal {

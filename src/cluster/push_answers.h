@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/limits.h"
+#include "base/recycled.h"
 #include "base/waker.h"
 #include "cluster/link_codec.h"
 #include "cluster/push.h"
@@ -59,7 +61,8 @@ class PushAnswers {
   std::atomic<bool> has_answers_{false};
 };
 
-class LinkPushReply final : public PushReply {
+// One for each push that is under way: their memory is used again.
+class LinkPushReply final : public PushReply, public Recycled<LinkPushReply, kSpareRepliesMax> {
  public:
   LinkPushReply(std::shared_ptr<PushAnswers> answers, uint64_t push_id)
       : answers_(std::move(answers)), push_id_(push_id) {}

@@ -125,11 +125,14 @@ SendWindow::Place SendWindow::reserve(size_t size, size_t bytes_max) {
 }
 
 SendWindow::Block* SendWindow::make_block(size_t capacity) {
-  auto block = std::make_unique<Block>();
-  const bool shared = capacity == kWindowChunkBytes;
-  block->chunk = shared && spare_ ? std::move(spare_) : ChunkRef::make(capacity);
   chunk_bytes_ += capacity;
-  blocks_.push_back(std::move(block));
+  if (capacity == kWindowChunkBytes && !spares_.empty()) {
+    blocks_.push_back(std::move(spares_.back()));
+    spares_.pop_back();
+  } else {
+    blocks_.push_back(std::make_unique<Block>());
+    blocks_.back()->chunk = ChunkRef::make(capacity);
+  }
   return blocks_.back().get();
 }
 
@@ -141,12 +144,16 @@ void SendWindow::release_block(Block* block) {
     return;
   }
   chunk_bytes_ -= block->chunk->capacity();
-  const bool reusable = block->chunk->capacity() == kWindowChunkBytes && block->chunk->sole();
-  if (reusable && !spare_) spare_ = std::move(block->chunk);
+  const bool reusable = block->chunk->capacity() == kWindowChunkBytes && block->chunk->sole() &&
+                        spares_.size() < kWindowSpareChunks;
   const auto found = std::find_if(blocks_.begin(), blocks_.end(),
                                   [block](const auto& owned) { return owned.get() == block; });
   RW_ASSERT(found != blocks_.end());
   std::swap(*found, blocks_.back());
+  if (reusable) {
+    block->used = 0;
+    spares_.push_back(std::move(blocks_.back()));
+  }
   blocks_.pop_back();
 }
 

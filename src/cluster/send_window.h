@@ -113,7 +113,7 @@ class SendWindow {
   size_t chunk_bytes_ = 0;
   Block* current_ = nullptr;                    // where small items go
   std::vector<std::unique_ptr<Block>> blocks_;  // every block that is alive
-  ChunkRef spare_;                              // one chunk kept for the next block
+  std::vector<std::unique_ptr<Block>> spares_;  // free blocks of the common size, for the next ones
 };
 
 }  // namespace ringway::cluster

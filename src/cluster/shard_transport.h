@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,8 +88,9 @@ class ShardChannel {
   // `id` is the caller's choice, not used before on this channel.
   virtual void start_stream(uint64_t id, StreamMethod method) = 0;
   // Sends `messages` in order. Only after the kWritten of the write before; a write to a stream
-  // that is over has no effect.
-  virtual void write(uint64_t id, std::vector<WireMessage> messages) = 0;
+  // that is over has no effect. What it leaves in `messages` are empty ones, which may have the
+  // memory of earlier ones.
+  virtual void write(uint64_t id, std::span<WireMessage> messages) = 0;
   // kEnded follows unless it was on its way already.
   virtual void cancel_stream(uint64_t id) = 0;
   // kReply follows exactly once, unless cancel_call() comes before it. With `wait_for_shard` a

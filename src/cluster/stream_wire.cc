@@ -175,7 +175,7 @@ class StreamWire final : public Wire {
       lane.sent.push_back({request, entry});
     }
     link_.count_batch(count);
-    link_.channel->write(lane.stream, std::move(messages));
+    link_.channel->write(lane.stream, messages);
     lane.writing = true;
   }
 

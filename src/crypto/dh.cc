@@ -2,6 +2,7 @@
 
 #include <openssl/bn.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/assert.h"
@@ -72,10 +73,10 @@ BN_CTX* scratch() noexcept {
   return context.get();
 }
 
-void power(const BIGNUM* base, std::span<const uint8_t, kDhBytes> exponent,
-           std::span<uint8_t, kDhBytes> out) noexcept {
+void power(const BIGNUM* base, ByteView exponent, std::span<uint8_t, kDhBytes> out) noexcept {
+  RW_ASSERT(!exponent.empty() && exponent.size() <= kDhBytes);
   const Group& g = group();
-  const BnPtr secret(BN_bin2bn(exponent.data(), kDhBytes, nullptr));
+  const BnPtr secret(BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr));
   const BnPtr result(BN_new());
   RW_ASSERT(secret != nullptr && result != nullptr);
   BN_set_flags(secret.get(), BN_FLG_CONSTTIME);
@@ -96,13 +97,17 @@ bool dh_value_in_range(ByteView value) noexcept {
   return std::memcmp(value.data(), kHighest.data(), kDhBytes) <= 0;
 }
 
-void dh_public(std::span<const uint8_t, kDhBytes> exponent,
-               std::span<uint8_t, kDhBytes> out) noexcept {
-  group().powers->power(exponent, out, scratch());
+void set_dh_exponent_length(DhExponent& exponent) noexcept { exponent.data()[0] |= 0x80; }
+
+void dh_public(ByteView exponent, std::span<uint8_t, kDhBytes> out) noexcept {
+  if (exponent.size() > kDhExponentBytes) return power(group().generator, exponent, out);
+  RW_ASSERT(!exponent.empty());
+  DhExponent padded;
+  std::copy(exponent.begin(), exponent.end(), padded.span().last(exponent.size()).begin());
+  group().powers->power(padded.view(), out, scratch());
 }
 
-Result<void> dh_power(ByteView base, std::span<const uint8_t, kDhBytes> exponent,
-                      std::span<uint8_t, kDhBytes> out) noexcept {
+Result<void> dh_power(ByteView base, ByteView exponent, std::span<uint8_t, kDhBytes> out) noexcept {
   if (!dh_value_in_range(base)) return Error::kBadDh;
   while (base.size() > kDhBytes) base = base.subspan(1);  // leading zeros, as the check has shown
   const BnPtr number(BN_bin2bn(base.data(), static_cast<int>(base.size()), nullptr));

@@ -67,8 +67,9 @@ __attribute__((target("avx2"))) void pick_avx2(const std::array<Number, kEntries
 }
 #endif
 
-bool bit_at(std::span<const uint8_t, kDhBytes> number, size_t bit) noexcept {
-  return bit < kDhBytes * 8 && (number[kDhBytes - 1 - bit / 8] >> (bit % 8) & 1) != 0;
+bool bit_at(std::span<const uint8_t, kDhExponentBytes> number, size_t bit) noexcept {
+  if (bit >= number.size() * 8) return false;
+  return (number[number.size() - 1 - bit / 8] >> (bit % 8) & 1) != 0;
 }
 
 }  // namespace
@@ -112,8 +113,8 @@ void FixedBase::pick(const std::array<Number, kEntries>& entries, size_t wanted,
   pick_by_words(entries, wanted, out);
 }
 
-void FixedBase::power(std::span<const uint8_t, kDhBytes> exponent, std::span<uint8_t, kDhBytes> out,
-                      BN_CTX* scratch) const noexcept {
+void FixedBase::power(std::span<const uint8_t, kDhExponentBytes> exponent,
+                      std::span<uint8_t, kDhBytes> out, BN_CTX* scratch) const noexcept {
   const BnPtr result(BN_secure_new());
   const BnPtr entry(BN_secure_new());
   RW_ASSERT(result != nullptr && entry != nullptr);

@@ -27,13 +27,13 @@ class FixedBase {
   FixedBase(const BIGNUM* base, BN_MONT_CTX* mont, BN_CTX* scratch) noexcept;
 
   // base^exponent mod the modulus, both big-endian.
-  void power(std::span<const uint8_t, kDhBytes> exponent, std::span<uint8_t, kDhBytes> out,
+  void power(std::span<const uint8_t, kDhExponentBytes> exponent, std::span<uint8_t, kDhBytes> out,
              BN_CTX* scratch) const noexcept;
 
  private:
-  static constexpr size_t kBits = kDhBytes * 8;
+  static constexpr size_t kBits = kDhExponentBytes * 8;
   static constexpr size_t kTeeth = 6;
-  static constexpr size_t kBlocks = 8;
+  static constexpr size_t kBlocks = 11;
   static constexpr size_t kEntries = size_t{1} << kTeeth;
   static constexpr size_t kColumnsPerBlock = (kBits + kTeeth * kBlocks - 1) / (kTeeth * kBlocks);
   static constexpr size_t kColumns = kColumnsPerBlock * kBlocks;

@@ -68,10 +68,35 @@ uint64_t difference(uint64_t a, uint64_t b) noexcept { return a > b ? a - b : b 
 
 constexpr uint64_t kGcdEvery = 128;  // differences multiplied together before one gcd is taken
 
-// One attempt of Brent's variant of Pollard's rho with x -> x^2 + step (BIT 20, 1980): a factor of
-// the odd composite n, or n itself when this step finds none.
+// Multiplication modulo an odd n below 2^63 without a division: a * b / 2^64 mod n (Montgomery,
+// 1985). The factor 2^64 has no divisor in common with n, so it changes no gcd with n.
+class Product {
+ public:
+  explicit Product(uint64_t n) noexcept : n_(n) {
+    uint64_t inverse = n;  // of n modulo 8; each round doubles the bits that are right
+    for (int bits = 3; bits < 64; bits *= 2) inverse *= 2 - n * inverse;
+    negative_inverse_ = 0 - inverse;
+  }
+  [[nodiscard]] uint64_t operator()(uint64_t a, uint64_t b) const noexcept {
+    const Wide product = Wide{a} * b;
+    const uint64_t multiple = static_cast<uint64_t>(product) * negative_inverse_;
+    const auto result = static_cast<uint64_t>((product + Wide{multiple} * n_) >> 64);
+    return result >= n_ ? result - n_ : result;
+  }
+
+ private:
+  uint64_t n_;
+  uint64_t negative_inverse_;
+};
+
+// One attempt of Brent's variant of Pollard's rho with x -> x^2 / 2^64 + step (BIT 20, 1980): a
+// factor of the odd composite n, or n itself when this step finds none.
 uint64_t rho(uint64_t n, uint64_t step) noexcept {
-  const auto next = [&](uint64_t x) { return static_cast<uint64_t>((Wide{x} * x + step) % n); };
+  const Product times(n);
+  const auto next = [&](uint64_t x) {
+    const uint64_t sum = times(x, x) + step;
+    return sum >= n ? sum - n : sum;
+  };
   uint64_t y = 2;
   uint64_t x = y;
   uint64_t batch_start = y;
@@ -85,7 +110,7 @@ uint64_t rho(uint64_t n, uint64_t step) noexcept {
       const uint64_t count = std::min(kGcdEvery, length - done);
       for (uint64_t i = 0; i < count; ++i) {
         y = next(y);
-        product = multiply_mod(product, difference(x, y), n);
+        product = times(product, difference(x, y));
       }
       found = std::gcd(product, n);
     }

@@ -88,6 +88,20 @@ uint64_t fingerprint_of(const BIGNUM* n, const BIGNUM* e) {
   return load_le<uint64_t>(digest.data() + 12);
 }
 
+// A context of the private operation, kept by each thread for the key that it used last: making one
+// looks the algorithm up among OpenSSL's providers. It keeps the key alive. Null when OpenSSL
+// refuses.
+EVP_PKEY_CTX* decrypt_context(EVP_PKEY* key) {
+  thread_local PkeyCtxPtr kept;
+  if (kept != nullptr && EVP_PKEY_CTX_get0_pkey(kept.get()) == key) return kept.get();
+  kept.reset(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+  if (kept == nullptr || EVP_PKEY_decrypt_init(kept.get()) != 1 ||
+      EVP_PKEY_CTX_set_rsa_padding(kept.get(), RSA_NO_PADDING) != 1) {
+    kept = nullptr;
+  }
+  return kept.get();
+}
+
 }  // namespace
 
 struct RsaKey::Impl {
@@ -167,11 +181,10 @@ Result<void> RsaKey::private_raw(std::span<const uint8_t, kRsaBytes> in,
   // Equal lengths, big-endian: comparing bytes compares numbers.
   if (std::memcmp(in.data(), impl_->modulus.data(), kRsaBytes) >= 0) return Error::kBadRsa;
   // OpenSSL blinds every private operation of a key that does not forbid it.
-  PkeyCtxPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, impl_->key.get(), nullptr));
+  EVP_PKEY_CTX* context = decrypt_context(impl_->key.get());
   size_t size = kRsaBytes;
-  if (context == nullptr || EVP_PKEY_decrypt_init(context.get()) != 1 ||
-      EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_NO_PADDING) != 1 ||
-      EVP_PKEY_decrypt(context.get(), out.data(), &size, in.data(), in.size()) != 1 ||
+  if (context == nullptr ||
+      EVP_PKEY_decrypt(context, out.data(), &size, in.data(), in.size()) != 1 ||
       size != kRsaBytes) {
     ERR_clear_error();
     return Error::kBadRsa;

@@ -11,10 +11,12 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/small_list.h"
 #include "cluster/push.h"
 #include "gateway/connection_state.h"
 #include "gateway/home.h"
@@ -32,11 +34,6 @@ namespace ringway::gateway {
 struct KeyUse {
   int64_t auth_key_id = 0;
   KeyEntry* entry = nullptr;
-};
-
-struct SessionUse {
-  SessionKey key;
-  Session* session = nullptr;  // good while this connection is attached
 };
 
 // A message that is open and waits for room in its shard's window.
@@ -112,20 +109,17 @@ struct LargeSeal {
 
 struct Inlet {
   ConnectionRef ref;
-  net::PeerAddress peer;
-  std::string client_ip;
-  const bool remote = false;
-  bool failed = false;    // takes no further frame; closing is under way
-  bool poisoned = false;  // a message did not open: those behind it count for nothing
-  bool gone = false;      // the connection has ended
-  uint32_t in_batch = 0;  // its frames in the turn's open batch
-  std::vector<KeyUse> keys;
-  std::vector<SessionUse> sessions;  // oldest first
+  SmallList<KeyUse> keys;
+  SmallList<SessionEntry*> sessions;  // oldest first; each good while this inlet is attached to it
   std::unique_ptr<Held> held;
   std::unique_ptr<LargeSeal> large_seal;
+  uint32_t in_batch = 0;  // its frames in the turn's open batch
+  net::PeerAddress peer;
+  const bool remote : 1;
+  bool failed : 1 = false;    // takes no further frame; closing is under way
+  bool poisoned : 1 = false;  // a message did not open: those behind it count for nothing
+  bool gone : 1 = false;      // the connection has ended
 
-  explicit Inlet(bool is_remote) : remote(is_remote) {}
-  virtual ~Inlet() = default;
   Inlet(const Inlet&) = delete;
   Inlet& operator=(const Inlet&) = delete;
 
@@ -135,7 +129,23 @@ struct Inlet {
     }
     return nullptr;
   }
+
+ protected:
+  explicit Inlet(bool is_remote) : remote(is_remote) {}
+  ~Inlet() = default;  // nobody owns an inlet by this type
 };
+
+// The key exchanges of a connection.
+struct ClientHandshake {
+  mtproto::HandshakeSet set;
+  int64_t window_ns = 0;  // start of the window that `count` counts
+  uint32_t count = 0;     // of heavy ones
+};
+
+// Milliseconds that wrap around after 49 days: good for differences as large as a timeout may be.
+[[nodiscard]] inline uint32_t short_ms(int64_t ns) noexcept {
+  return static_cast<uint32_t>(ns / kNsPerMs);
+}
 
 struct Client final : Inlet {
   explicit Client(const mtproto::TransportConfig* config) : Inlet(false), transport(config) {}
@@ -144,22 +154,21 @@ struct Client final : Inlet {
 
   mtproto::ServerTransport transport;
   mtproto::ServerMsgId msg_id;
-  std::unique_ptr<mtproto::HandshakeSet> handshake;  // from the first req_pq on
-  int64_t accepted_ns = 0;
-  int64_t last_input_ns = 0;
-  int64_t handshake_window_ns = 0;  // start of the window that `handshakes` counts
-  uint32_t handshakes = 0;
+  std::unique_ptr<ClientHandshake> handshake;  // from the first req_pq on
+  uint32_t last_input_ms = 0;                  // see short_ms()
+  uint32_t input_bytes = 0;                    // parked and tail, as counted for the worker
+  int32_t closing_error = 0;                   // the transport error to send before closing
   uint16_t listener = 0;
-  size_t input_bytes = 0;     // parked and tail, as counted for the worker
-  int32_t closing_error = 0;  // the transport error to send before closing
-  bool moved = false;         // lives at the home of its first key
-  bool proven = false;        // has finished a key exchange or sent a message that opened
-  bool got_bytes = false;
-  bool frame_timer = false;  // the deadline of a begun frame is set
-  bool paused = false;
-  bool close_now = false;  // refused: nothing is owed to it
-  bool uncounted = false;  // refused by the limit per address, so not part of its count
+  bool moved : 1 = false;   // lives at the home of its first key
+  bool proven : 1 = false;  // has finished a key exchange or sent a message that opened
+  bool got_bytes : 1 = false;
+  bool frame_timer : 1 = false;  // the deadline of a begun frame is set
+  bool paused : 1 = false;
+  bool close_now : 1 = false;  // refused: nothing is owed to it
+  bool uncounted : 1 = false;  // refused by the limit per address, so not part of its count
 };
+static_assert(sizeof(Client) <= 320, "one for each connection; allocators have a size of 320");
+static_assert(kConnectionBytesCeiling <= UINT32_MAX / 4, "input_bytes is a short number");
 
 // The home's side of a connection that lives on another worker.
 struct RemoteInlet final : Inlet {

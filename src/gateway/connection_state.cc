@@ -98,7 +98,6 @@ SecretString encode(const ConnectionState& state) {
   out.u16(state.peer.port);
   out.u16(state.listener);
   out.u64(state.serial);
-  out.i64(state.accepted_mono_ns);
   out.i64(state.last_msg_id);
   out.u8(state.moved ? 1 : 0);
   out.u8(state.proven ? 1 : 0);
@@ -135,7 +134,7 @@ Result<ConnectionState> decode_connection_state(ByteView bytes) {
   RW_TRY_ASSIGN(state.peer.port, in.u16());
   RW_TRY_ASSIGN(state.listener, in.u16());
   RW_TRY_ASSIGN(state.serial, in.u64());
-  RW_TRY_ASSIGN(state.accepted_mono_ns, in.i64());
+  if (state.serial >> ConnectionRef::kSerialBits != 0) return Error::kMalformed;
   RW_TRY_ASSIGN(state.last_msg_id, in.i64());
   RW_TRY_ASSIGN(const uint8_t moved, in.u8());
   state.moved = moved != 0;

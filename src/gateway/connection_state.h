@@ -33,7 +33,6 @@ struct ConnectionState {
   net::PeerAddress peer;
   uint16_t listener = 0;
   uint64_t serial = 0;
-  int64_t accepted_mono_ns = 0;
   int64_t last_msg_id = 0;  // of unencrypted answers
   bool moved = false;       // has moved to the home of its first key: it does not move again
   bool proven = false;      // has finished a key exchange or sent a message that opened
@@ -48,7 +47,7 @@ struct ConnectionState {
   std::vector<SessionKey> sessions;
 };
 
-inline constexpr uint32_t kConnectionStateVersion = 1;
+inline constexpr uint32_t kConnectionStateVersion = 2;
 
 [[nodiscard]] SecretString encode(const ConnectionState& state);
 // kMalformed for another version or anything that is not whole; fd is left invalid.

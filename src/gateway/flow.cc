@@ -91,8 +91,7 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
   auto client = std::make_unique<Client>(&shared_.transport);
   client->peer = peer;
   client->listener = listener;
-  client->accepted_ns = now_.mono_ns;
-  client->ref.serial = next_serial_++ * shared_.workers + worker_;
+  client->ref.set_serial(next_serial_++ * shared_.workers + worker_);
   const bool refused =
       limit != config::kNoLimit && !shared_.budget->open_connection(peer, limit, now_.mono_ns);
   if (refused) {
@@ -112,10 +111,9 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
 }
 
 void Flow::start_client(std::unique_ptr<Client> client, net::ConnectionHandle handle) {
-  client->ref.worker = worker_;
+  client->ref.set_worker(worker_);
   client->ref.handle = handle;
-  client->client_ip = client->peer.ip_text();
-  client->last_input_ns = now_.mono_ns;
+  client->last_input_ms = short_ms(now_.mono_ns);
   ++clients_count_;
   table_->set_context(handle, client.release());  // comes back in on_closed or on_detached
 }
@@ -166,7 +164,7 @@ void Flow::pump(Client& client) {
 void Flow::take_frame(Client& client, mtproto::Frame& frame) {
   counters_.add(Counter::kFramesReceived);
   status_.listener(client.listener).frame();
-  client.last_input_ns = now_.mono_ns;
+  client.last_input_ms = short_ms(now_.mono_ns);
   client.frame_timer = false;  // the next frame has a deadline of its own
   const auto content = mtproto::read_frame(client.transport.kind(), frame.payload);
   if (!content) {
@@ -220,7 +218,7 @@ void Flow::count_input(Client& client) {
     if (client.held->large != nullptr) bytes += client.held->large->frame.frame.size();
   }
   input_bytes_ += bytes - client.input_bytes;
-  client.input_bytes = bytes;
+  client.input_bytes = static_cast<uint32_t>(bytes);
   const bool too_much = bytes > shared_.config.limits.input_bytes_per_connection;
   const bool worker_full = input_bytes_ > kInputBytesPerWorker && bytes > kParkedBytesUnpaused;
   if (!too_much && !worker_full) return;
@@ -305,11 +303,11 @@ void Flow::resume(Inlet& inlet) {
 
 void Flow::resume_waiting() {
   wake_for_windows();
-  std::vector<ConnectionRef> ready;
-  ready.swap(ready_);
-  for (const ConnectionRef& ref : ready) {
+  resuming_.swap(ready_);
+  for (const ConnectionRef& ref : resuming_) {
     if (Inlet* inlet = inlet_of(ref)) resume(*inlet);
   }
+  resuming_.clear();
 }
 
 bool Flow::has_work() const noexcept {
@@ -340,9 +338,10 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       break;
     case TimerKind::kIdle: {
       // Set once and looked at when it fires: input only notes the time.
-      const int64_t deadline_ns = client->last_input_ns + shared_.config.timeouts.idle_ns;
-      if (now_.mono_ns < deadline_ns) {
-        table_->set_deadline(handle, TimerKind::kIdle, deadline_ns);
+      const uint32_t silent_ms = short_ms(now_.mono_ns) - client->last_input_ms;
+      const int64_t left_ns = shared_.config.timeouts.idle_ns - silent_ms * kNsPerMs;
+      if (left_ns > 0) {
+        table_->set_deadline(handle, TimerKind::kIdle, now_.mono_ns + left_ns);
         return;
       }
       counters_.add(Counter::kTimeoutIdle);
@@ -428,7 +427,7 @@ void Flow::take_apart(Client& client) {
 }
 
 void Flow::release_inlet(Inlet& inlet) {
-  while (!inlet.sessions.empty()) leave_session(inlet, inlet.sessions.front().key);
+  while (!inlet.sessions.empty()) leave_session(inlet, inlet.sessions.front()->first);
   inlet.held.reset();
   inlet.large_seal.reset();
   for (KeyUse& use : inlet.keys) {

@@ -224,7 +224,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
                            ByteView payload, bool quick_ack, uint32_t token);
   [[nodiscard]] Session& session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id);
-  void leave_session(Inlet& inlet, SessionKey key);  // by value: `key` may lie in inlet.sessions
+  void leave_session(Inlet& inlet, SessionKey key);  // by value: `key` may be a part of what ends
   void close_at_shard(const SessionKey& key, const Session& session, const Inlet& inlet);
   void wait_for_window(Inlet& inlet, uint32_t shard);
   void wake_for_windows();
@@ -288,6 +288,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   std::vector<std::unique_ptr<Client>> departed_;  // ended in this turn
   std::vector<Client*> moving_;                    // to be detached at the end of the turn
   std::vector<ConnectionRef> ready_;               // inlets that may go on
+  std::vector<ConnectionRef> resuming_;            // those that do; empty between turns
   std::deque<LargeTurn> large_;
   std::unordered_map<int64_t, std::vector<ConnectionRef>> waiting_for_key_;
   std::unordered_map<uint32_t, std::deque<ConnectionRef>> waiting_for_window_;  // by shard

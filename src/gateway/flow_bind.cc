@@ -131,7 +131,8 @@ bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
   sent.key_type = entry.record.key_type;
   sent.perm_auth_key_id = claimed;  // here and nowhere else
   sent.session_id = message.header.session_id;
-  sent.client_ip = inlet.client_ip;
+  const net::IpText client_ip = inlet.peer.ip_text();
+  sent.client_ip = client_ip.view();
   sent.quick_ack = message.quick_ack;
   sent.salt = message.header.salt;
   sent.payload = payload;
@@ -345,11 +346,11 @@ void Flow::follow_binding(const KeyEntry& entry) {
   for (const ConnectionRef& ref : entry.users) {
     Inlet* inlet = inlet_of(ref);
     if (inlet == nullptr) continue;
-    for (const SessionUse& use : inlet->sessions) {
-      Session& session = *use.session;
-      if (use.key.auth_key_id != entry.record.auth_key_id) continue;
+    for (SessionEntry* use : inlet->sessions) {
+      Session& session = use->second;
+      if (use->first.auth_key_id != entry.record.auth_key_id) continue;
       if (session.perm_auth_key_id == perm_auth_key_id) continue;
-      close_at_shard(use.key, session, *inlet);
+      close_at_shard(use->first, session, *inlet);
       session.key_type = entry.record.key_type;
       session.perm_auth_key_id = perm_auth_key_id;
       session.announced =

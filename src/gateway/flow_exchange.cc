@@ -22,11 +22,12 @@ void Flow::take_unencrypted(Client& client, ByteView frame) {
     return;
   }
   if (client.handshake == nullptr) {
-    client.handshake = std::make_unique<mtproto::HandshakeSet>(&shared_.handshake);
+    client.handshake = std::make_unique<ClientHandshake>(mtproto::HandshakeSet(&shared_.handshake));
   }
-  client.handshake->expire(now_);
-  take_outcome(client, client.handshake->on_message(message->data, now_), now_.mono_ns);
-  const size_t evicted = client.handshake->take_evicted();
+  mtproto::HandshakeSet& exchanges = client.handshake->set;
+  exchanges.expire(now_);
+  take_outcome(client, exchanges.on_message(message->data, now_), now_.mono_ns);
+  const size_t evicted = exchanges.take_evicted();
   if (evicted != 0) counters_.add(Counter::kHandshakesEvicted, evicted);
 }
 
@@ -69,12 +70,13 @@ void Flow::take_outcome(Client& client, mtproto::HandshakeOutcome outcome, int64
 
 // One connection and one address may ask for so much heavy work and no more.
 bool Flow::handshake_allowed(Client& client) {
-  if (now_.mono_ns - client.handshake_window_ns > kHandshakeWindowNs) {
-    client.handshake_window_ns = now_.mono_ns;
-    client.handshakes = 0;
+  ClientHandshake& handshake = *client.handshake;
+  if (now_.mono_ns - handshake.window_ns > kHandshakeWindowNs) {
+    handshake.window_ns = now_.mono_ns;
+    handshake.count = 0;
   }
-  if (client.handshakes >= shared_.config.limits.handshakes_per_connection) return false;
-  ++client.handshakes;
+  if (handshake.count >= shared_.config.limits.handshakes_per_connection) return false;
+  ++handshake.count;
   return shared_.budget->take(BudgetKind::kHandshake, client.peer, now_.mono_ns);
 }
 
@@ -101,7 +103,7 @@ void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job
 void Flow::take_crypto_result(CryptoTask&& task) {
   Client* client = client_of(task.connection);
   if (client == nullptr || client->failed) return;
-  take_outcome(*client, client->handshake->on_work_done(std::move(task.job), now_),
+  take_outcome(*client, client->handshake->set.on_work_done(std::move(task.job), now_),
                task.arrived_ns);
   ready_.push_back(client->ref);
 }
@@ -122,7 +124,7 @@ void Flow::start_store(Client& client, const mtproto::Nonce& nonce,
   }
   const uint64_t cookie = next_cookie_++;
   if (!dispatcher_->set_auth_key(pending.record, created.salt, created.expires_in, cookie, now_)) {
-    take_outcome(client, client.handshake->on_stored(nonce, mtproto::StoreResult::kRetry, now_),
+    take_outcome(client, client.handshake->set.on_stored(nonce, mtproto::StoreResult::kRetry, now_),
                  arrived_ns);
     return;
   }
@@ -140,7 +142,7 @@ void Flow::on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) {
   Client* client = client_of(pending.connection);
   if (client == nullptr || client->failed) return;
   const auto result = stored ? mtproto::StoreResult::kStored : mtproto::StoreResult::kRetry;
-  take_outcome(*client, client->handshake->on_stored(pending.nonce, result, now_),
+  take_outcome(*client, client->handshake->set.on_stored(pending.nonce, result, now_),
                pending.arrived_ns);
   ready_.push_back(client->ref);
 }

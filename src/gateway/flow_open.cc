@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "base/spare_bytes.h"
 #include "gateway/flow.h"
 
 namespace ringway::gateway {
@@ -192,6 +193,7 @@ void Flow::open_and_route() {
     if (entry.inlet->poisoned) continue;
     take_opened(*entry.inlet, *entry.entry, open_jobs_[i], entry.quick_ack, entry.arrived_ns);
   }
+  for (OpenEntry& entry : open_entries_) give_spare_bytes(std::move(entry.storage));
   open_jobs_.clear();
   open_entries_.clear();
 }

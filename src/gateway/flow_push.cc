@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/spare_bytes.h"
 #include "gateway/flow.h"
 
 namespace ringway::gateway {
@@ -43,8 +44,10 @@ void Flow::deliver(cluster::PushRequest push) {
     // A connected session pins its key.
     KeyEntry* entry = keys_.find(push.auth_key_id, now_.unix_seconds());
     if (entry != nullptr && entry->record.key_type != 0 && !admit_push(*entry, push)) return;
-    for (auto ref = session->connections.rbegin();
-         entry != nullptr && !sent && ref != session->connections.rend(); ++ref) {
+    auto& connections = session->connections;
+    for (const ConnectionRef* ref = connections.end();
+         entry != nullptr && !sent && ref != connections.begin();) {
+      --ref;
       if (ref->worker != worker_) {
         sent = send_remote(*ref, *entry, push);
       } else if (Client* client = client_of(*ref); client != nullptr && !client->failed) {
@@ -53,6 +56,7 @@ void Flow::deliver(cluster::PushRequest push) {
     }
   }
   if (!sent) refuse_push(std::move(push.reply));
+  give_spare_bytes(std::move(push.payload));
 }
 
 bool Flow::send_to(Client& client, KeyEntry& entry, cluster::PushRequest& push) {

@@ -85,7 +85,7 @@ void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame
   }
   Held& wait = held(client);
   wait.frames.push_front(std::move(frame));
-  if (client.handshake != nullptr && client.handshake->busy()) {
+  if (client.handshake != nullptr && client.handshake->set.busy()) {
     // An answer of the crypto pool or of a shard is on its way to this place. It is short; the
     // frame is looked at again when it has come (see take_crypto_result, on_store_answer).
     wait.waits_for_turn = true;
@@ -108,17 +108,16 @@ void Flow::on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socke
   state->peer = client->peer;
   state->listener = client->listener;
   state->serial = client->ref.serial;
-  state->accepted_mono_ns = client->accepted_ns;
   state->last_msg_id = client->msg_id.last();
   state->moved = true;
   state->proven = client->proven;
   state->counted = !client->uncounted;
-  state->handshakes = client->handshakes;
-  state->handshake_window_ns = client->handshake_window_ns;
   state->transport = std::move(client->transport).export_state();
   state->unsent = std::move(socket.unsent);
-  if (client->handshake != nullptr && client->handshake->size() != 0) {
-    state->handshake = client->handshake->export_state();
+  if (client->handshake != nullptr) {
+    state->handshakes = client->handshake->count;
+    state->handshake_window_ns = client->handshake->window_ns;
+    state->handshake = client->handshake->set.export_state();
   }
   const int64_t auth_key_id = load_le<int64_t>(client->held->frames.front().frame.data());
   for (ParkedFrame& frame : client->held->frames) state->parked.push_back(std::move(frame));
@@ -131,20 +130,18 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
   auto client = std::make_unique<Client>(&shared_.transport, std::move(state->transport));
   client->peer = state->peer;
   client->listener = state->listener;
-  client->accepted_ns = state->accepted_mono_ns;
-  client->ref.serial = state->serial;
+  client->ref.set_serial(state->serial);
   client->msg_id = mtproto::ServerMsgId(state->last_msg_id);
   client->moved = state->moved;
   client->proven = state->proven;
   client->uncounted = !state->counted;
   client->got_bytes = true;
-  client->handshakes = state->handshakes;
-  client->handshake_window_ns = state->handshake_window_ns;
   if (state->handshake.size() != 0) {
     auto imported =
         mtproto::HandshakeSet::import_state(&shared_.handshake, state->handshake.view());
     RW_ASSERT(imported.ok());
-    client->handshake = std::make_unique<mtproto::HandshakeSet>(*std::move(imported));
+    client->handshake = std::make_unique<ClientHandshake>(
+        *std::move(imported), state->handshake_window_ns, state->handshakes);
   }
   for (ParkedFrame& frame : state->parked) held(*client).frames.push_back(std::move(frame));
 
@@ -240,7 +237,6 @@ void Flow::take_remote_frame(std::unique_ptr<RemoteFrame> frame) {
     slot = std::make_unique<RemoteInlet>();
     slot->ref = frame->from;
     slot->peer = frame->peer;
-    slot->client_ip = frame->peer.ip_text();
   }
   RemoteInlet& inlet = *slot;
   if (inlet.failed) return;  // the connection has been told to close

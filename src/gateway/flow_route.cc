@@ -15,7 +15,8 @@ bool Flow::route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& he
   message.key_type = entry.record.key_type;
   message.perm_auth_key_id = entry.record.perm_auth_key_id;
   message.session_id = header.session_id;
-  message.client_ip = inlet.client_ip;
+  const net::IpText client_ip = inlet.peer.ip_text();
+  message.client_ip = client_ip.view();
   message.quick_ack = quick_ack;
   message.salt = header.salt;
   message.payload = payload;
@@ -59,30 +60,33 @@ void Flow::acknowledge(Inlet& inlet, uint32_t token) {
 // The session of a message, with this connection attached and marked the most recently active.
 Session& Flow::session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id) {
   const SessionKey key{entry.record.auth_key_id, session_id};
-  for (auto use = inlet.sessions.begin(); use != inlet.sessions.end(); ++use) {
-    if (!(use->key == key)) continue;
+  for (SessionEntry** use = inlet.sessions.begin(); use != inlet.sessions.end(); ++use) {
+    if (!((*use)->first == key)) continue;
     // The least recently used session stands first, to be the one that a further one pushes out.
     std::rotate(use, use + 1, inlet.sessions.end());
-    Session& session = *inlet.sessions.back().session;
+    Session& session = inlet.sessions.back()->second;
     SessionTable::touch(session, inlet.ref);
     return session;
   }
   if (inlet.sessions.size() >= shared_.config.limits.sessions_per_connection) {
-    leave_session(inlet, inlet.sessions.front().key);
+    leave_session(inlet, inlet.sessions.front()->first);
   }
-  Session& session = sessions_.attach(key, inlet.ref);
+  SessionEntry& attached = sessions_.attach(key, inlet.ref);
+  Session& session = attached.second;
   if (session.connections.size() == 1) {
     counters_.add(Counter::kSessionsOpened);
     session.key_type = entry.record.key_type;
     session.perm_auth_key_id = entry.record.perm_auth_key_id;
   }
-  inlet.sessions.push_back({key, &session});
+  inlet.sessions.push_back(&attached);
   return session;
 }
 
 // Detaches the connection; the last one to leave ends the session, which its shard is told.
 void Flow::leave_session(Inlet& inlet, SessionKey key) {
-  std::erase_if(inlet.sessions, [&](const SessionUse& use) { return use.key == key; });
+  const auto use = std::find_if(inlet.sessions.begin(), inlet.sessions.end(),
+                                [&](const SessionEntry* entry) { return entry->first == key; });
+  if (use != inlet.sessions.end()) inlet.sessions.erase(use);
   const auto detached = sessions_.detach(key, inlet.ref);
   if (!detached.last) return;
   counters_.add(Counter::kSessionsClosed);
@@ -96,7 +100,8 @@ void Flow::close_at_shard(const SessionKey& key, const Session& session, const I
   close.key_type = session.key_type;
   close.perm_auth_key_id = session.perm_auth_key_id;
   close.session_id = key.session_id;
-  close.client_ip = inlet.client_ip;
+  const net::IpText client_ip = inlet.peer.ip_text();
+  close.client_ip = client_ip.view();
   if (!dispatcher_->close_session(close)) counters_.add(Counter::kSessionClosesLost);
 }
 

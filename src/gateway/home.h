@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "base/assert.h"
+#include "base/limits.h"
 #include "base/slab.h"
 
 namespace ringway::gateway {
@@ -13,14 +15,28 @@ namespace ringway::gateway {
 // A connection anywhere in the process. `serial` is unique for the life of the process, so that a
 // ref kept too long matches nothing even after a slot's generation has wrapped.
 struct ConnectionRef {
-  uint32_t worker = UINT32_MAX;
+  static constexpr int kSerialBits = 55;
+  static constexpr uint32_t kNoWorker = 0x1ff;
+
   SlabHandle handle;
-  uint64_t serial = 0;
+  uint64_t serial : kSerialBits = 0;
+  uint64_t worker : 64 - kSerialBits = kNoWorker;
+
+  void set_serial(uint64_t value) noexcept {
+    RW_ASSERT(value >> kSerialBits == 0);
+    serial = value & ((uint64_t{1} << kSerialBits) - 1);
+  }
+  void set_worker(uint32_t value) noexcept {
+    RW_ASSERT(value < kNoWorker);
+    worker = value & kNoWorker;
+  }
 
   friend bool operator==(const ConnectionRef& a, const ConnectionRef& b) noexcept {
     return a.serial == b.serial;
   }
 };
+static_assert(sizeof(ConnectionRef) == 16, "sessions and keys keep one for each connection");
+static_assert(kWorkersMax <= ConnectionRef::kNoWorker);
 
 // Mixes all bits: auth_key_ids are hashes already, but a hostile client may choose them.
 [[nodiscard]] inline uint64_t mix64(uint64_t x) noexcept {

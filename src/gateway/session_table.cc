@@ -5,10 +5,10 @@
 
 namespace ringway::gateway {
 
-Session& SessionTable::attach(const SessionKey& key, const ConnectionRef& connection) {
-  Session& session = sessions_[key];
-  touch(session, connection);
-  return session;
+SessionEntry& SessionTable::attach(const SessionKey& key, const ConnectionRef& connection) {
+  SessionEntry& entry = *sessions_.try_emplace(key).first;
+  touch(entry.second, connection);
+  return entry;
 }
 
 Session* SessionTable::find(const SessionKey& key) noexcept {
@@ -19,7 +19,7 @@ Session* SessionTable::find(const SessionKey& key) noexcept {
 void SessionTable::touch(Session& session, const ConnectionRef& connection) noexcept {
   auto& connections = session.connections;
   if (!connections.empty() && connections.back() == connection) return;
-  const auto place = std::find(connections.begin(), connections.end(), connection);
+  ConnectionRef* const place = std::find(connections.begin(), connections.end(), connection);
   if (place == connections.end()) {
     connections.push_back(connection);
   } else {
@@ -32,8 +32,10 @@ SessionTable::Detached SessionTable::detach(const SessionKey& key,
   Detached detached;
   const auto found = sessions_.find(key);
   if (found == sessions_.end()) return detached;
-  std::erase(found->second.connections, connection);
-  if (!found->second.connections.empty()) return detached;
+  auto& connections = found->second.connections;
+  ConnectionRef* const place = std::find(connections.begin(), connections.end(), connection);
+  if (place != connections.end()) connections.erase(place);
+  if (!connections.empty()) return detached;
   detached.last = true;
   detached.session = std::move(found->second);
   sessions_.erase(found);

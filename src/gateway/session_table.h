@@ -8,8 +8,9 @@
 
 #include <cstdint>
 #include <unordered_map>
-#include <vector>
+#include <utility>
 
+#include "base/small_list.h"
 #include "gateway/home.h"
 
 namespace ringway::gateway {
@@ -28,18 +29,21 @@ struct SessionKeyHash {
 };
 
 struct Session {
-  int32_t key_type = 0;
+  SmallList<ConnectionRef> connections;  // the most recently active last
   int64_t perm_auth_key_id = 0;
+  int32_t key_type = 0;
   bool announced = false;  // a message with conn_type 1 has been taken over by a link
   // A bind with this claim has been, with conn_type 1, while the key spoke for nobody.
   int64_t claimed_perm_auth_key_id = 0;
-  std::vector<ConnectionRef> connections;  // the most recently active last
 };
+
+using SessionEntry = std::pair<const SessionKey, Session>;
+static_assert(sizeof(SessionEntry) <= 64, "there is one for nearly every connection");
 
 class SessionTable {
  public:
   // The session, made if need be, with `connection` attached and marked the most recently active.
-  Session& attach(const SessionKey& key, const ConnectionRef& connection);
+  SessionEntry& attach(const SessionKey& key, const ConnectionRef& connection);
   // Null when no connection carries the session.
   [[nodiscard]] Session* find(const SessionKey& key) noexcept;
   // Marks an attached connection as the most recently active one.

@@ -10,7 +10,7 @@ struct HandshakeSet::Exchange {
   // What follows from p_q_inner_data; gone once the key is in force or given up.
   struct Secrets {
     NewNonce new_nonce;
-    Secret<256> a;
+    crypto::DhExponent a;
   };
 
   State state = State::kPqSent;

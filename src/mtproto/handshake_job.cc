@@ -78,6 +78,7 @@ void HandshakeJob::run_server_dh() noexcept {
   inner_data = SecretString(padded ? ByteView(data.view()) : legacy_data);
   do {
     random(a.span());
+    crypto::set_dh_exponent_length(a);
     crypto::dh_public(a.view(), g_a);
   } while (!crypto::dh_value_in_range(g_a));
 

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "crypto/dh.h"
 #include "crypto/random.h"
 #include "crypto/rsa.h"
 #include "mtproto/handshake_kdf.h"
@@ -37,7 +38,7 @@ class HandshakeJob {
   std::array<uint8_t, crypto::kRsaBytes> encrypted_data{};
   RandomSource random = &crypto::random_bytes;  // for a
   SecretString inner_data;                      // the TL object found inside, padding included
-  Secret<256> a;
+  crypto::DhExponent a;
   std::array<uint8_t, 256> g_a{};
 
   // kClientDh: g_b and a in; auth_key out.

@@ -7,20 +7,20 @@
 namespace ringway::mtproto {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 constexpr uint32_t kReplyBytesMax = kUnencryptedBytesMax;
 
 }  // namespace
 
 // version u8, next serial u64, count u8, then per exchange: state u8, nonce, server_nonce, started
 // i64, p u32, q u32, request digest 32, reply u32 + bytes, type u8, expires_in i32, aux hash i64,
-// retries u8, and in dh_sent new_nonce 32 and a 256.
+// retries u8, and in dh_sent new_nonce 32 and a 32.
 SecretString HandshakeSet::export_state() const {
   RW_ASSERT(!busy());
   size_t bytes = 1 + 8 + 1;
   for (const auto& exchange : exchanges_) {
     bytes += 1 + 16 + 16 + 8 + 4 + 4 + 32 + 4 + exchange->last_reply.size() + 1 + 4 + 8 + 1;
-    if (exchange->secrets) bytes += 32 + 256;
+    if (exchange->secrets) bytes += 32 + crypto::kDhExponentBytes;
   }
   Bytes buffer(bytes);
   ByteWriter out(buffer);

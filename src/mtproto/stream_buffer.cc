@@ -1,6 +1,9 @@
 #include "mtproto/stream_buffer.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/spare_bytes.h"
 
 namespace ringway::mtproto {
 
@@ -30,18 +33,16 @@ ByteSpan StreamBuffer::take(size_t count, Bytes& storage) {
   if (count <= in_tail) return take_from_tail(count, storage);
   const ByteSpan rest = input_.first(count - in_tail);
   if (tail_begin_ == 0) {
-    tail_.reserve(count);  // all of it is here
+    grow(count);  // all of it is here
     tail_.insert(tail_.end(), rest.begin(), rest.end());
-    storage = std::move(tail_);
+    storage = std::exchange(tail_, Bytes());
   } else {
-    Bytes whole;
-    whole.reserve(count);
+    Bytes whole = take_spare_bytes(count);
     whole.insert(whole.end(), tail_.begin() + static_cast<ptrdiff_t>(tail_begin_), tail_.end());
     whole.insert(whole.end(), rest.begin(), rest.end());
     storage = std::move(whole);
+    forget_tail();
   }
-  tail_ = Bytes();
-  tail_begin_ = 0;
   input_ = input_.subspan(rest.size());
   return storage;
 }
@@ -51,11 +52,11 @@ ByteSpan StreamBuffer::take_from_tail(size_t count, Bytes& storage) {
   // The last frame of the tail takes the memory with it, unless most of that memory is of frames
   // that are gone.
   if (count == tail_bytes() && tail_begin_ <= count) {
-    storage = std::move(tail_);
-    tail_ = Bytes();
+    storage = std::exchange(tail_, Bytes());
     tail_begin_ = 0;
     return place;
   }
+  storage = take_spare_bytes(count);
   storage.assign(place.begin(), place.end());
   skip(count);
   return storage;
@@ -66,17 +67,28 @@ void StreamBuffer::skip(size_t count) noexcept {
   const size_t in_tail = std::min(count, tail_bytes());
   tail_begin_ += in_tail;
   input_ = input_.subspan(count - in_tail);
-  if (tail_begin_ == tail_.size()) {
-    tail_ = Bytes();
-    tail_begin_ = 0;
-  }
+  if (tail_begin_ == tail_.size()) forget_tail();
 }
 
 // Drops what was taken from the front of the tail. Called when that is at least as much as what
 // stays, so that every byte is moved at most once for a byte that was taken.
 void StreamBuffer::compact() {
-  tail_ = Bytes(tail_.begin() + static_cast<ptrdiff_t>(tail_begin_), tail_.end());
+  Bytes rest = take_spare_bytes(tail_bytes());
+  rest.insert(rest.end(), tail_.begin() + static_cast<ptrdiff_t>(tail_begin_), tail_.end());
+  forget_tail();
+  tail_ = std::move(rest);
+}
+
+void StreamBuffer::forget_tail() noexcept {
+  give_spare_bytes(std::exchange(tail_, Bytes()));
   tail_begin_ = 0;
+}
+
+void StreamBuffer::grow(size_t size) {
+  if (size <= tail_.capacity()) return;
+  Bytes larger = take_spare_bytes(size);
+  larger.insert(larger.end(), tail_.begin(), tail_.end());
+  give_spare_bytes(std::exchange(tail_, std::move(larger)));
 }
 
 void StreamBuffer::park(size_t expected_bytes) {
@@ -87,7 +99,7 @@ void StreamBuffer::park(size_t expected_bytes) {
     const size_t doubled = std::max(needed, 2 * tail_.capacity());
     const size_t expected =
         expected_bytes > SIZE_MAX - tail_begin_ ? SIZE_MAX : tail_begin_ + expected_bytes;
-    tail_.reserve(std::max(needed, std::min(doubled, expected)));
+    grow(std::max(needed, std::min(doubled, expected)));
   }
   tail_.insert(tail_.end(), input_.begin(), input_.end());
   input_ = {};
@@ -95,8 +107,7 @@ void StreamBuffer::park(size_t expected_bytes) {
 
 void StreamBuffer::clear() noexcept {
   input_ = {};
-  tail_ = Bytes();
-  tail_begin_ = 0;
+  forget_tail();
 }
 
 Bytes StreamBuffer::release() {

@@ -4,7 +4,8 @@
 // receive buffer. A frame that lies wholly in the input is handed out where it lies; only one that
 // crosses from the tail into the input is put together, once. The tail grows with the bytes that
 // are there, never by a length that was announced, and gives its memory back when it is empty, so
-// that an idle connection owns none. Belongs to one transport; used by both roles.
+// that an idle connection owns none; the thread keeps some of it (base/spare_bytes), and is
+// grateful for a `storage` that was done with. Belongs to one transport; used by both roles.
 #pragma once
 
 #include "base/bytes.h"
@@ -34,7 +35,7 @@ class StreamBuffer {
   [[nodiscard]] ByteSpan input() noexcept { return input_; }
 
   // Copies the input behind the tail and gives it back. `expected_bytes` is what the tail will hold
-  // before it is taken, where that is known: memory is never reserved beyond it.
+  // before it is taken, where that is known: no more than twice that is reserved.
   void park(size_t expected_bytes = SIZE_MAX);
   // Forgets everything and gives memory and input back.
   void clear() noexcept;
@@ -44,6 +45,8 @@ class StreamBuffer {
  private:
   [[nodiscard]] ByteSpan take_from_tail(size_t count, Bytes& storage);
   void compact();
+  void forget_tail() noexcept;
+  void grow(size_t size);
 
   ByteSpan input_;
   Bytes tail_;

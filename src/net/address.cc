@@ -28,25 +28,69 @@ bool parse_ip(int family, std::string_view text, void* out) noexcept {
   return inet_pton(family, buffer, out) == 1;
 }
 
+struct Zeros {
+  size_t begin = 0;
+  size_t end = 0;
+};
+
+// The longest run of groups that are zero, the first of equals; empty when none has two.
+Zeros longest_zeros(const std::array<uint16_t, 8>& groups) noexcept {
+  Zeros longest;
+  for (size_t begin = 0; begin < groups.size(); ++begin) {
+    size_t end = begin;
+    while (end < groups.size() && groups[end] == 0) ++end;
+    if (end - begin >= 2 && end - begin > longest.end - longest.begin) longest = {begin, end};
+    if (end > begin) begin = end - 1;
+  }
+  return longest;
+}
+
+// As RFC 5952 has it. Several times faster than inet_ntop, which prints each group by itself.
+char* write_v6(const std::array<uint8_t, 16>& ip, char* out, char* end) noexcept {
+  std::array<uint16_t, 8> groups{};
+  for (size_t i = 0; i < groups.size(); ++i) {
+    groups[i] = static_cast<uint16_t>(ip[2 * i] << 8 | ip[2 * i + 1]);
+  }
+  const Zeros zeros = longest_zeros(groups);
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (i == zeros.begin && zeros.end != 0) {
+      *out++ = ':';
+      *out++ = ':';
+      i = zeros.end - 1;
+      continue;
+    }
+    if (i != 0 && i != zeros.end) *out++ = ':';
+    out = std::to_chars(out, end, groups[i], 16).ptr;
+  }
+  return out;
+}
+
 }  // namespace
 
 bool PeerAddress::is_v4() const noexcept {
   return std::memcmp(ip.data(), kMappedPrefix.data(), kMappedPrefix.size()) == 0;
 }
 
-std::string PeerAddress::ip_text() const {
-  char text[INET6_ADDRSTRLEN] = {};
+IpText PeerAddress::ip_text() const noexcept {
+  IpText text;
+  char* out = text.bytes.data();
+  char* const end = out + text.bytes.size();
   if (is_v4()) {
-    inet_ntop(AF_INET, ip.data() + kMappedPrefix.size(), text, sizeof text);
+    for (size_t i = kMappedPrefix.size(); i < ip.size(); ++i) {
+      if (i != kMappedPrefix.size()) *out++ = '.';
+      out = std::to_chars(out, end, ip[i]).ptr;
+    }
   } else {
-    inet_ntop(AF_INET6, ip.data(), text, sizeof text);
+    out = write_v6(ip, out, end);
   }
+  text.size = static_cast<size_t>(out - text.bytes.data());
   return text;
 }
 
 std::string PeerAddress::to_string() const {
-  if (is_v4()) return ip_text() + ":" + std::to_string(port);
-  return "[" + ip_text() + "]:" + std::to_string(port);
+  const std::string text(ip_text().view());
+  const std::string port_text = std::to_string(port);
+  return is_v4() ? text + ":" + port_text : "[" + text + "]:" + port_text;
 }
 
 uint64_t PeerAddress::ip_hash() const noexcept {

@@ -17,13 +17,22 @@
 
 namespace ringway::net {
 
+// An address as text, in place: written for every message on its way to a shard.
+struct IpText {
+  static constexpr size_t kBytesMax = 46;
+  std::array<char, kBytesMax> bytes;
+  size_t size = 0;
+
+  [[nodiscard]] std::string_view view() const noexcept { return {bytes.data(), size}; }
+};
+
 struct PeerAddress {
   std::array<uint8_t, 16> ip{};
   uint16_t port = 0;
 
   [[nodiscard]] bool is_v4() const noexcept;
   // The address without its port: "192.0.2.1" (also when it is v4-mapped) or "2001:db8::1".
-  [[nodiscard]] std::string ip_text() const;
+  [[nodiscard]] IpText ip_text() const noexcept;
   // "192.0.2.1:443" or "[2001:db8::1]:443", for logs.
   [[nodiscard]] std::string to_string() const;
   // Depends on the address alone, not on the port; well mixed in all bits.

@@ -375,7 +375,7 @@ TEST(ClientSteps, WeakBIsDrawnAgain) {
   random.add(256, 0x3c);
   ExchangeValues values;
   values.g_a = testing::hex_array<256>(handshake_vectors::kOwnGA);
-  ASSERT_TRUE(compute_key(values, &testing::ScriptedRandom::source).ok());
+  ASSERT_TRUE(compute_key(values, &testing::ScriptedRandom::source, crypto::kDhBytes).ok());
   EXPECT_EQ(to_hex(values.g_b), handshake_vectors::kOwnGB);
   EXPECT_EQ(to_hex(values.auth_key.view()), handshake_vectors::kOwnAuthKey);
 }

@@ -225,7 +225,8 @@ TEST(LinkCodec, ItemsAndHeadAreOneLinkUp) {
   close.session_id = -3;
 
   const std::vector<PushAnswer> answers = {{7, true}, {8, false}};
-  Bytes joined = encode_link_up_head(41, answers);
+  Bytes joined(link_up_head_size(41, answers));
+  write_link_up_head(joined, 41, answers);
   const auto append = [&](ItemKind kind, const Bytes& body) {
     const ItemSizes sizes = item_sizes(kind, body.size());
     Bytes item(sizes.head);

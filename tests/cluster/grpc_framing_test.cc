@@ -22,6 +22,11 @@ WireMessage in_slices(const std::string& text, size_t slice_bytes) {
   return message;
 }
 
+void add(GrpcWriter& writer, WireMessage message) {
+  writer.add(message);
+  EXPECT_EQ(message.size(), 0U);
+}
+
 TEST(GrpcWriter, GivesMessagesInPiecesOfAnySize) {
   const std::string first = "the first message";
   const std::string third(300, 'x');
@@ -34,9 +39,9 @@ TEST(GrpcWriter, GivesMessagesInPiecesOfAnySize) {
   for (const size_t slice : {size_t{1}, size_t{7}, size_t{1000}}) {
     for (size_t piece = 1; piece <= expected.size(); ++piece) {
       GrpcWriter writer;
-      writer.add(in_slices(first, slice));
-      writer.add(make_wire_message({}));  // an empty message is one, too
-      writer.add(in_slices(third, slice));
+      add(writer, in_slices(first, slice));
+      add(writer, make_wire_message({}));  // an empty message is one, too
+      add(writer, in_slices(third, slice));
       ASSERT_EQ(writer.bytes_left(), expected.size());
       Bytes out(expected.size());
       for (size_t at = 0; at < out.size(); at += piece) {
@@ -51,7 +56,7 @@ TEST(GrpcWriter, GivesMessagesInPiecesOfAnySize) {
 TEST(GrpcWriter, TakesMoreAfterItWasEmptied) {
   GrpcWriter writer;
   for (uint8_t i = 0; i < 3; ++i) {
-    writer.add(make_wire_message(Bytes{i}));
+    add(writer, make_wire_message(Bytes{i}));
     Bytes out(6);
     writer.copy(out);
     EXPECT_EQ(out, (Bytes{0, 0, 0, 0, 1, i}));

@@ -156,10 +156,11 @@ class Http2ChannelTest : public ::testing::Test {
     if (end(i).events != nullptr) end(i).events->on_drained();
     turn();
   }
-  static std::vector<WireMessage> messages(std::initializer_list<std::string> texts) {
-    std::vector<WireMessage> all;
-    for (const std::string& text : texts) all.push_back(make_wire_message(as_bytes(text)));
-    return all;
+  void write(uint64_t id, std::initializer_list<std::string> texts) {
+    std::vector<WireMessage> messages;
+    for (const std::string& text : texts) messages.push_back(make_wire_message(as_bytes(text)));
+    channel_->write(id, messages);
+    for (const WireMessage& left : messages) EXPECT_EQ(left.size(), 0U);
   }
   void call(uint64_t id, bool wait = false, int64_t timeout_ns = 2 * kNsPerSecond) {
     channel_->call(id, CallMethod::kQueryAuthKey, make_wire_message(as_bytes("request")),
@@ -259,7 +260,7 @@ TEST_F(Http2ChannelTest, NothingGathersWhileSomebodyWaitsForACall) {
 
 TEST_F(Http2ChannelTest, AWriteIsWrittenOnceThePipeHasDrained) {
   channel_->start_stream(1, StreamMethod::kAttach);
-  channel_->write(1, messages({"one", "two"}));
+  write(1, {"one", "two"});
   turn();
   accept();
   EXPECT_TRUE(events_.empty());
@@ -269,7 +270,7 @@ TEST_F(Http2ChannelTest, AWriteIsWrittenOnceThePipeHasDrained) {
   EXPECT_FALSE(shard().requests.at(1).headers.contains("grpc-timeout"));
   drained();
   EXPECT_EQ(only().kind, LinkEvent::Kind::kWritten);
-  channel_->write(1, messages({"three"}));
+  write(1, {"three"});
   turn();
   drained();
   EXPECT_EQ(only().kind, LinkEvent::Kind::kWritten);
@@ -281,7 +282,7 @@ TEST_F(Http2ChannelTest, AShardsWindowHoldsAWriteUp) {
   turn();
   accept();
   const std::string large(100'000, 'x');
-  channel_->write(1, messages({large}));
+  write(1, {large});
   turn();
   // 65,535 bytes are what a stream and a connection have to begin with.
   EXPECT_EQ(shard().requests.at(1).body.size(), 65'535U);
@@ -305,7 +306,7 @@ TEST_F(Http2ChannelTest, AFullPipeHoldsAWriteUp) {
   turn();
   end().room_max = 20'000;
   const std::string large(100'000, 'x');
-  channel_->write(1, messages({large}));
+  write(1, {large});
   size_t before = 0;
   int rounds = 0;
   while (shard().requests.at(1).body.size() < large.size()) {
@@ -327,7 +328,7 @@ TEST_F(Http2ChannelTest, AStreamThatGoesInTheMiddleOfAFrameHurtsNobody) {
   turn();
   accept();
   end().room_max = 10;  // no frame of the write fits
-  channel_->write(1, messages({std::string(1000, 'x')}));
+  write(1, {std::string(1000, 'x')});
   turn();
   channel_->cancel_stream(1);
   EXPECT_EQ(only().status, kStatusCancelled);
@@ -479,7 +480,7 @@ TEST_F(Http2ChannelTest, WhatIsTooLargeOrCompressedEndsItsStreamOnly) {
   }
   EXPECT_NE(end().events, nullptr) << "the connection goes on";
   channel_->start_stream(4, StreamMethod::kAttach);
-  channel_->write(4, messages({std::string(kGrpcMessageBytesMax + 1, 'x')}));
+  write(4, {std::string(kGrpcMessageBytesMax + 1, 'x')});
   EXPECT_EQ(only().status, kStatusResourceExhausted);
   channel_->call(5, CallMethod::kSendData, make_wire_message(Bytes(kGrpcMessageBytesMax + 1)),
                  kNsPerSecond, false);
@@ -608,7 +609,7 @@ TEST_F(Http2ChannelTest, GoAwayLetsStreamsFinishAndMovesTheRest) {
   ASSERT_EQ(pipes_.ends.size(), 2U) << "the waiting call wants a new connection";
   accept(1);
   EXPECT_TRUE(shard(1).requests.at(1).ended);
-  channel_->write(1, messages({"still here"}));
+  write(1, {"still here"});
   turn();
   EXPECT_EQ(shard().requests.at(1).body, grpc_message(as_bytes("still here")));
   drained();
@@ -722,7 +723,7 @@ TEST_F(Http2ChannelTest, AnswersThatMayHoldKeysLeaveNothingInTheBuffer) {
 
 TEST_F(Http2ChannelTest, AChannelMayGoWithEverythingUnderWay) {
   channel_->start_stream(1, StreamMethod::kAttach);
-  channel_->write(1, messages({"x"}));
+  write(1, {"x"});
   call(2, true);
   turn();
   accept();

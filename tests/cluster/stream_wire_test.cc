@@ -15,9 +15,12 @@ namespace {
 class NotingChannel final : public ShardChannel {
  public:
   void start_stream(uint64_t id, StreamMethod) override { streams.push_back(id); }
-  void write(uint64_t id, std::vector<WireMessage> messages) override {
+  void write(uint64_t id, std::span<WireMessage> messages) override {
     writes.push_back({id, messages.size()});
-    for (const WireMessage& message : messages) requests[id].push_back(request_id(message));
+    for (WireMessage& message : messages) {
+      requests[id].push_back(request_id(message));
+      message.clear();
+    }
   }
   void cancel_stream(uint64_t) override {}
   void call(uint64_t, CallMethod, WireMessage, int64_t, bool) override {}

@@ -57,27 +57,68 @@ TEST(Dh, PrimeIsSafe) {
   EXPECT_EQ(BN_mod_word(p.get(), 3), 2u);
 }
 
-// g^a goes by precomputed powers: the same as by the long way, for every bit and for bits together.
-TEST(Dh, PowersOfTheGeneratorAgreeWithOpenssl) {
-  const BnPtr p = prime();
-  const BnPtr g = number(std::array<uint8_t, 1>{kDhG});
+// base^exponent mod p by OpenSSL's plainest function.
+DhArray plain_power(ByteView base, ByteView exponent) {
   const BnCtxPtr scratch(BN_CTX_new());
-  std::vector<DhArray> exponents(2);
-  exponents[1].fill(0xff);
-  for (size_t bit = 0; bit < kDhBytes * 8; bit += 7) {
-    exponents.emplace_back();
-    exponents.back()[bit / 8] = static_cast<uint8_t>(1U << bit % 8);
+  const BnPtr wanted(BN_new());
+  EXPECT_EQ(BN_mod_exp(wanted.get(), number(base).get(), number(exponent).get(), prime().get(),
+                       scratch.get()),
+            1);
+  DhArray bytes{};
+  BN_bn2binpad(wanted.get(), bytes.data(), kDhBytes);
+  return bytes;
+}
+
+// Both kinds of powers, the precomputed ones and those of any base, against OpenSSL.
+void expect_right_powers(ByteView exponent) {
+  const std::array<uint8_t, 1> g{kDhG};
+  DhArray got{};
+  dh_public(exponent, got);
+  ASSERT_EQ(got, plain_power(g, exponent)) << to_hex(exponent);
+  static const Bytes base = hex(kOwnGb);
+  ASSERT_TRUE(dh_power(base, exponent, got).ok());
+  ASSERT_EQ(got, plain_power(base, exponent)) << to_hex(exponent);
+}
+
+TEST(Dh, EveryBitOfAnExponentCounts) {
+  for (size_t bit = 0; bit < kDhExponentBytes * 8; ++bit) {
+    DhExponent exponent;
+    exponent.data()[bit / 8] = static_cast<uint8_t>(1U << bit % 8);
+    expect_right_powers(exponent.view());
   }
-  for (int i = 0; i < 50; ++i) random_bytes(exponents.emplace_back());
-  for (const DhArray& exponent : exponents) {
-    DhArray got{};
-    dh_public(exponent, got);
-    const BnPtr wanted(BN_new());
-    ASSERT_EQ(BN_mod_exp(wanted.get(), g.get(), number(exponent).get(), p.get(), scratch.get()), 1);
-    DhArray wanted_bytes{};
-    BN_bn2binpad(wanted.get(), wanted_bytes.data(), kDhBytes);
-    ASSERT_EQ(got, wanted_bytes);
+}
+
+TEST(Dh, EveryLengthOfAnExponent) {
+  for (size_t size = 1; size <= kDhBytes; size += size < kDhExponentBytes + 9 ? 1 : 43) {
+    Bytes exponent(size, 0xff);
+    expect_right_powers(exponent);
+    random_bytes(exponent);
+    expect_right_powers(exponent);
+    std::fill(exponent.begin(), exponent.end(), uint8_t{0});
+    expect_right_powers(exponent);
+    exponent.back() = 1;
+    expect_right_powers(exponent);
+    exponent.front() |= 0x80;
+    expect_right_powers(exponent);
   }
+}
+
+TEST(Dh, RandomExponentsAgreeWithOpenssl) {
+  for (int i = 0; i < 300; ++i) {
+    DhExponent exponent;
+    random_bytes(exponent.span());
+    if (i % 2 == 0) set_dh_exponent_length(exponent);
+    expect_right_powers(exponent.view());
+  }
+}
+
+TEST(Dh, ExponentsHaveTheirFullLength) {
+  DhExponent exponent;
+  set_dh_exponent_length(exponent);
+  EXPECT_EQ(to_hex(exponent.view()), "80" + std::string(62, '0'));
+  std::fill_n(exponent.data(), exponent.size(), uint8_t{0xff});
+  set_dh_exponent_length(exponent);
+  EXPECT_EQ(to_hex(exponent.view()), std::string(64, 'f'));
 }
 
 TEST(Dh, OfficialRun) {

@@ -278,6 +278,23 @@ TEST(Rsa, GeneratedKeyRoundTripsThroughItsPems) {
   EXPECT_EQ(back, plain);
 }
 
+// A thread that goes from key to key, and keys that end, uses the right one each time.
+TEST(Rsa, AThreadMayChangeBetweenKeys) {
+  RsaArray plain{};
+  random_bytes(ByteSpan(plain).subspan(1));
+  const auto other = RsaKey::generate();
+  for (int round = 0; round < 3; ++round) {
+    const auto passing = loaded(test_key()->private_pem());
+    for (const RsaKey* key : {test_key().get(), other.get(), passing.get()}) {
+      RsaArray cipher{};
+      RsaArray back{};
+      ASSERT_TRUE(key->public_raw(plain, cipher).ok());
+      ASSERT_TRUE(key->private_raw(cipher, back).ok());
+      EXPECT_EQ(back, plain);
+    }
+  }
+}
+
 TEST(Rsa, OneKeyServesManyThreads) {
   std::vector<std::thread> threads;
   std::array<bool, 4> right{};

@@ -16,8 +16,7 @@ ConnectionState sample() {
   for (size_t i = 0; i < state.peer.ip.size(); ++i) state.peer.ip[i] = static_cast<uint8_t>(i + 1);
   state.peer.port = 54321;
   state.listener = 3;
-  state.serial = 0x1122334455667788;
-  state.accepted_mono_ns = 42;
+  state.serial = 0x0022334455667788;
   state.last_msg_id = 77;
   state.moved = true;
   state.proven = true;
@@ -50,7 +49,6 @@ TEST(ConnectionState, SurvivesEncodingWhole) {
   EXPECT_EQ(decoded->peer, state.peer);
   EXPECT_EQ(decoded->listener, state.listener);
   EXPECT_EQ(decoded->serial, state.serial);
-  EXPECT_EQ(decoded->accepted_mono_ns, state.accepted_mono_ns);
   EXPECT_EQ(decoded->last_msg_id, state.last_msg_id);
   EXPECT_EQ(decoded->moved, state.moved);
   EXPECT_EQ(decoded->proven, state.proven);
@@ -90,6 +88,12 @@ TEST(ConnectionState, TrailingBytesAndOtherVersionsAreRefused) {
   bytes.pop_back();
   bytes[4] ^= 0xff;
   EXPECT_EQ(decode_connection_state(bytes).error(), Error::kMalformed);
+}
+
+TEST(ConnectionState, ASerialThatNoRefCanHoldIsRefused) {
+  ConnectionState state = sample();
+  state.serial = uint64_t{1} << ConnectionRef::kSerialBits;
+  EXPECT_EQ(decode_connection_state(encode(state).view()).error(), Error::kMalformed);
 }
 
 TEST(ConnectionState, DamagedBytesNeverCrashNorAllocateWildly) {

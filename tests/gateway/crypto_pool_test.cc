@@ -24,7 +24,7 @@ CryptoTask client_dh(uint64_t serial, uint64_t address) {
   crypto::random_bytes(b.span());
   task.job->g_b.resize(256);
   crypto::dh_public(b.view(), std::span<uint8_t, 256>(task.job->g_b.data(), 256));
-  task.connection.serial = serial;
+  task.connection.set_serial(serial);
   task.address_key = address;
   return task;
 }

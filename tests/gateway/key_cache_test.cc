@@ -17,8 +17,8 @@ cluster::AuthKeyRecord record(int64_t id, uint8_t fill = 7) {
 
 ConnectionRef connection(uint64_t serial) {
   ConnectionRef ref;
-  ref.worker = 0;
-  ref.serial = serial;
+  ref.set_worker(0);
+  ref.set_serial(serial);
   return ref;
 }
 

@@ -118,7 +118,7 @@ TEST_F(OfficialRun, AnswerIsSealedTheSame) {
 TEST_F(OfficialRun, ClientMakesTheSameKeyAndRequest) {
   ScriptedRandom random;
   random.add(hex(vectors::kOfficialB));
-  ASSERT_TRUE(client::compute_key(values_, &ScriptedRandom::source).ok());
+  ASSERT_TRUE(client::compute_key(values_, &ScriptedRandom::source, crypto::kDhBytes).ok());
   EXPECT_EQ(hex_of(values_.g_b), vectors::kOfficialGB);
   EXPECT_EQ(hex_of(values_.auth_key.view()), vectors::kOfficialAuthKey);
 
@@ -212,10 +212,11 @@ class OwnRun : public ::testing::Test {
     return server_.send(client::make_req_dh_params(values_, hex(encrypted)));
   }
 
-  // Steps 1 and 2 with a = 256 x 5a; leaves the server waiting for set_client_DH_params.
+  // Steps 1 and 2 with a = 32 x 5a, of which the highest bit is set; leaves the server waiting for
+  // set_client_DH_params.
   void run_to_dh_sent(std::string_view encrypted) {
     run_req_pq();
-    random_.add(256, 0x5a);
+    random_.add(crypto::kDhExponentBytes, 0x5a);
     random_.add(8, 0xcc);
     const HandshakeOutcome answer = run_req_dh(encrypted);
     ASSERT_EQ(answer.kind, HandshakeOutcome::Kind::kReply);
@@ -263,7 +264,7 @@ TEST_F(OwnRun, ByteForByte) {
   EXPECT_EQ(hex_of(key_iv.iv.view()), vectors::kOwnTmpIv);
 
   random_.add(256, 0x3c);
-  ASSERT_TRUE(client::compute_key(values_, &ScriptedRandom::source).ok());
+  ASSERT_TRUE(client::compute_key(values_, &ScriptedRandom::source, crypto::kDhBytes).ok());
   EXPECT_EQ(hex_of(values_.g_b), vectors::kOwnGB);
   random_.add(12, 0xdd);
   const Bytes request = client::make_set_client_dh_params(
@@ -281,7 +282,7 @@ TEST_F(OwnRun, ByteForByte) {
   const CreatedKey& created = *server_.stored[0];
   EXPECT_EQ(hex_of(created.key.view()), vectors::kOwnAuthKey);
   EXPECT_EQ(created.auth_key_id, number(vectors::kOwnAuthKeyId));
-  EXPECT_EQ(created.auth_key_id, -389733025121650480);
+  EXPECT_EQ(created.auth_key_id, 6505441722758118015);
   EXPECT_EQ(created.salt, 3472328296227680304);
   EXPECT_EQ(created.type, AuthKeyType::kMediaTemporary);
   EXPECT_EQ(created.expires_in, 86400);
@@ -352,13 +353,13 @@ TEST_F(OwnRun, LegacyPaddingIsAccepted) { run_to_dh_sent(vectors::kOwnLegacyEncr
 TEST_F(OwnRun, LegacyPaddingCanBeSwitchedOff) {
   server_.config.legacy_rsa_padding = false;
   run_req_pq();
-  random_.add(256, 0x5a);
+  random_.add(crypto::kDhExponentBytes, 0x5a);
   testing::expect_refused(run_req_dh(vectors::kOwnLegacyEncrypted), Error::kBadRsa);
 }
 
 TEST_F(OwnRun, FlippedHashBitIsRefused) {
   run_req_pq();
-  random_.add(256, 0x5a);
+  random_.add(crypto::kDhExponentBytes, 0x5a);
   testing::expect_refused(run_req_dh(vectors::kOwnFlippedEncrypted), Error::kBadRsa);
 }
 
@@ -387,26 +388,29 @@ TEST_F(OwnRun, GBOf2To1983IsRefused) {
   testing::expect_refused(send_encrypted(sealed), Error::kBadDh);
 }
 
-TEST_F(OwnRun, WeakAIsDrawnAgain) {
+// A draw of small value still gives an exponent of full length.
+TEST_F(OwnRun, AHasItsFullLengthWhateverIsDrawn) {
   run_req_pq();
-  Bytes weak(256);
-  weak.back() = 7;  // 3^7 is far below 2^1984
-  random_.add(weak);
-  random_.add(256, 0x5a);
+  Bytes small(crypto::kDhExponentBytes);
+  small.back() = 7;  // 3^7 is far below 2^1984
+  random_.add(small);
   random_.add(8, 0xcc);
   const HandshakeOutcome answer = run_req_dh(vectors::kOwnPadEncrypted);
   ASSERT_EQ(answer.kind, HandshakeOutcome::Kind::kReply);
   ASSERT_TRUE(client::take_server_dh_params(answer.reply, values_).ok());
-  EXPECT_EQ(hex_of(values_.g_a), vectors::kOwnGA);
+  small.front() = 0x80;
+  std::array<uint8_t, crypto::kDhBytes> expected{};
+  crypto::dh_public(small, expected);
+  EXPECT_EQ(hex_of(values_.g_a), hex_of(expected));
 }
 
 TEST_F(OwnRun, KeyWithLeadingZeroByteIsPaddedLeft) {
   run_to_dh_sent(vectors::kOwnPadEncrypted);
   Bytes b(256, 0x3c);
-  b[254] = 0x00;
-  b[255] = 0x24;  // with a = 256 x 5a the key has 2040 bits
+  b[254] = 0x02;
+  b[255] = 0x48;  // with this a the key has 2040 bits
   random_.add(b);
-  ASSERT_TRUE(client::compute_key(values_, &ScriptedRandom::source).ok());
+  ASSERT_TRUE(client::compute_key(values_, &ScriptedRandom::source, crypto::kDhBytes).ok());
   ASSERT_EQ(values_.auth_key.data()[0], 0);
   const HandshakeOutcome answer = send_encrypted(sealed_g_b(Bytes(values_.g_b)));
   ASSERT_EQ(answer.kind, HandshakeOutcome::Kind::kReply);

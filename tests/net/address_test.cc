@@ -1,5 +1,6 @@
 #include "net/address.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -53,9 +54,58 @@ TEST(PeerAddress, MappedAddressesAreV4) {
   const auto from_v4 = PeerAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&v4));
   EXPECT_EQ(from_v6, from_v4);
   EXPECT_TRUE(from_v6.is_v4());
-  EXPECT_EQ(from_v6.ip_text(), "192.0.2.1");
+  EXPECT_EQ(from_v6.ip_text().view(), "192.0.2.1");
   EXPECT_EQ(from_v6.to_string(), "192.0.2.1:7");
   EXPECT_EQ(from_v6.ip_hash(), from_v4.ip_hash());
+}
+
+PeerAddress v6_of(const std::array<uint16_t, 8>& groups) {
+  PeerAddress address;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    address.ip[2 * i] = static_cast<uint8_t>(groups[i] >> 8);
+    address.ip[2 * i + 1] = static_cast<uint8_t>(groups[i]);
+  }
+  return address;
+}
+
+TEST(PeerAddress, TextOfV6) {
+  EXPECT_EQ(v6_of({}).ip_text().view(), "::");
+  EXPECT_EQ(v6_of({0, 0, 0, 0, 0, 0, 0, 1}).ip_text().view(), "::1");
+  EXPECT_EQ(v6_of({1}).ip_text().view(), "1::");
+  EXPECT_EQ(v6_of({0x2001, 0xdb8, 0, 1, 0, 0, 0, 1}).ip_text().view(), "2001:db8:0:1::1");
+  EXPECT_EQ(v6_of({0x2001, 0xdb8, 0, 0, 1, 0, 0, 1}).ip_text().view(), "2001:db8::1:0:0:1");
+  EXPECT_EQ(v6_of({1, 0, 3, 4, 5, 6, 7, 8}).ip_text().view(), "1:0:3:4:5:6:7:8");
+  EXPECT_EQ(v6_of({0, 0, 0, 0, 0, 0, 0x102, 0x304}).ip_text().view(), "::102:304");
+  const std::string_view longest = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+  EXPECT_EQ(
+      v6_of({0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff}).ip_text().view(),
+      longest);
+}
+
+// Every pattern of groups that are zero, of all lengths of the others: as the C library has it.
+TEST(PeerAddress, TextAgreesWithInetNtop) {
+  constexpr uint16_t kDigits[] = {0x7, 0x70, 0x707, 0x7007};
+  for (size_t pattern = 0; pattern < 256; ++pattern) {
+    for (size_t first = 0; first < 4; ++first) {
+      std::array<uint16_t, 8> groups{};
+      for (size_t i = 0; i < groups.size(); ++i) {
+        if ((pattern >> i & 1) != 0) groups[i] = kDigits[(first + i) % 4];
+      }
+      const bool v4_compatible = (pattern & 0x3f) == 0;  // which inet_ntop writes with dots
+      if (v4_compatible) continue;
+      const PeerAddress address = v6_of(groups);
+      char expected[INET6_ADDRSTRLEN] = {};
+      ASSERT_NE(inet_ntop(AF_INET6, address.ip.data(), expected, sizeof expected), nullptr);
+      EXPECT_EQ(address.ip_text().view(), expected);
+    }
+  }
+  for (const char* text : {"0.0.0.0", "255.255.255.255", "10.200.3.99"}) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    ASSERT_EQ(inet_pton(AF_INET, text, &v4.sin_addr), 1);
+    const auto address = PeerAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&v4));
+    EXPECT_EQ(address.ip_text().view(), text);
+  }
 }
 
 TEST(PeerAddress, HashSpreadsNeighboursAndIgnoresThePort) {

@@ -42,10 +42,10 @@ TEST(UringEcho, IPv4IPv6AndDualStack) {
   }
   server.stop();
   ASSERT_EQ(server.peers.size(), 4U);
-  EXPECT_EQ(server.peers[0].ip_text(), "127.0.0.1");
-  EXPECT_EQ(server.peers[1].ip_text(), "::1");
-  EXPECT_EQ(server.peers[2].ip_text(), "127.0.0.1");
-  EXPECT_EQ(server.peers[3].ip_text(), "::1");
+  EXPECT_EQ(server.peers[0].ip_text().view(), "127.0.0.1");
+  EXPECT_EQ(server.peers[1].ip_text().view(), "::1");
+  EXPECT_EQ(server.peers[2].ip_text().view(), "127.0.0.1");
+  EXPECT_EQ(server.peers[3].ip_text().view(), "::1");
   EXPECT_EQ(server.closed.load(), 4U);
 }
 

@@ -331,7 +331,7 @@ TEST(UringRing, PeerAddressAndFeatures) {
   ASSERT_EQ(completions.size(), 1U);
   ASSERT_GE(completions[0].result, 0);
   EXPECT_TRUE(completions[0].more);
-  EXPECT_EQ(ring->peer_address(completions[0].result).ip_text(), "127.0.0.1");
+  EXPECT_EQ(ring->peer_address(completions[0].result).ip_text().view(), "127.0.0.1");
   ring->close_now(completions[0].result);
   EXPECT_NE(ring->features().find("64 entries, 8 buffers of 128 bytes"), std::string::npos)
       << ring->features();

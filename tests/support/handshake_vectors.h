@@ -157,7 +157,7 @@ inline constexpr std::string_view kOwnResPq =
     "161718191a1b1c1d1e1f0817ed48941a08f98100000015c4b51c01000000d68b526f1907cd3a";
 inline constexpr std::string_view kOwnDhGenOk =
     "000000000000000005000000000000653400000034f7cb3b000102030405060708090a0b0c0d0e0f101112131415"
-    "161718191a1b1c1d1e1f1697e18fa0f9c5dd0e71da1f89c40e67";
+    "161718191a1b1c1d1e1f1cf169e05a3e0fefa13ec6676abdf4b0";
 // The four forms of p_q_inner_data: plain, dc 2, temporary 86400, and temporary with dc -2.
 inline constexpr std::string_view kOwnInnerData =
     "ec5ac9830817ed48941a08f98100000004494c553b0000000453911073000000000102030405060708090a0b0c0d"
@@ -216,29 +216,29 @@ inline constexpr std::string_view kOwnLegacyEncrypted =
     "a9ed689eafdc35dbdde3fa079bd157b2436e0eaf408ce7490bbdcc7c42fd344d2f08b5cb1411f33f18cecdc9c854"
     "fc72a171b0cab7e98b552fd20610e1d33c8e702719525210cd6d226e018abe53051ee2dc492fab0ec5aef42c120e"
     "934bc2081dbb47beb35d00ed0be85976e2f34c30c19e54c18dde";
-// a = 256 x 5a, b = 256 x 3c, server_time 0x65000000, answer padding cc, client padding dd.
+// a = da 31 x 5a, b = 256 x 3c, server_time 0x65000000, answer padding cc, client padding dd.
 inline constexpr std::string_view kOwnTmpKey =
     "d560e7c143d1315eb193247505a0cf79d744739abfe19b75be693be4b386e03f";
 inline constexpr std::string_view kOwnTmpIv =
     "c06f559e964f70a958b1c56a7fe8c6e6e1436b219d7f2c12af8f95b420212223";
-inline constexpr std::string_view kOwnAnswerHash = "54bdbcfd2fb9a0091c9eb264721f51ac9863d048";
+inline constexpr std::string_view kOwnAnswerHash = "a1509d5276a44149094823142009b2b51a68b1f3";
 inline constexpr std::string_view kOwnAnswerSha256 =
-    "6bd7609767715c4a581a2ad661187c788f8ec9365a2252fd175a94f55cbb1871";
+    "c06b6a3ce706cbb8604808b61bf19b1fbcd2060768d52ba72068e881f1b785b5";
 inline constexpr std::string_view kOwnAnswerHead =
-    "ec439dd6d732551869d7197742f9dbbc3e8bd2863f11b5604109cf8af497f8f9";
-inline constexpr std::string_view kOwnAnswerTail = "f02d6f5f486f295b7f4bccf8fe34ce57";
-inline constexpr std::string_view kOwnAuthKeyId = "d0b862e8e06397fa";
-inline constexpr std::string_view kOwnAuxHash = "a8573f1a1af77e38";
-inline constexpr std::string_view kOwnNewNonceHash1 = "1697e18fa0f9c5dd0e71da1f89c40e67";
-inline constexpr std::string_view kOwnNewNonceHash2 = "f0f609ecbe98545251d53e5c1f0a49b4";
-inline constexpr std::string_view kOwnNewNonceHash3 = "4ba507bcbc17c8cbfa8cc5ed4b1220b2";
+    "1d7ebd0aa9989ea25424b57c7cb27e210a64e9771afdd1129886ca5ef42ca5bd";
+inline constexpr std::string_view kOwnAnswerTail = "0ed0173e216dbbe6991ced1011d705a6";
+inline constexpr std::string_view kOwnAuthKeyId = "7fba0090c7f8475a";
+inline constexpr std::string_view kOwnAuxHash = "21afb8e18d2fd324";
+inline constexpr std::string_view kOwnNewNonceHash1 = "1cf169e05a3e0fefa13ec6676abdf4b0";
+inline constexpr std::string_view kOwnNewNonceHash2 = "662b94d12e7bbc0579cc612b74d4b035";
+inline constexpr std::string_view kOwnNewNonceHash3 = "da167eda1abf78aa2bdadc900d24c7c0";
 inline constexpr std::string_view kOwnGA =
-    "5b1142f3a9d68fb5d161c78fa5ce1961e8707427f2c1c147485d9a4b9c20979a820646620b126bd488c03db7a381"
-    "b7655459ea04a23899a20356dfd79c096d59617225506dfb753e2e69e5ac27c543437f3464cf096380500f57797f"
-    "c33d513b25c71f1d4a3eae815ec5b6ee46e6e8d2fa81f1413011829a00f1d8160f046035dd80e0d042c765e7553b"
-    "0537cc53942dc9cab57b90fcafb32335ee5a4cd9b89f5b1524823320f8cfb1c86c73047776a3c195d0434dc00fe9"
-    "a0e9448cc2c14604ad131f69025d01539f7939c9f82bcf1d3c3de4f0a98f38c7663348e55869c7b8503f33ab200f"
-    "c09402bf9e66ee07fb2c92e82bce234bd013c7cc10b9f52cfd5d";
+    "0fc2651b109958cf2023604fcb96cbbf45a124f9b2a210bba24ce22bdd491c7de8e460a301f5dd4afe0cff210431"
+    "a09e248e9815cfccbbc5c1d23385c47c2d5b58695b044a97d171c9bd1e615006ee1d1987209de3d1e1e5ca81adf5"
+    "f87b60f446d35b4c57dc3794cb1874c2fdc406c8ef617506a48b23be2e0ca48e37802d9f444ebb4fe445e28aaf38"
+    "0c654cd250c0deb48cd2cc2d2b770d94f56c1ad4aa7f8741eed1fec3719cf0b88f18789c1250c5a56f74da42ed47"
+    "8053ec8243135dcbf5c7e8bc984a4fb05c8e81505e380388a89ac25227a2cc53e7a5d1774d9ce9b87c68aa4902aa"
+    "51917958eb6d7a465d5cf3454f09b042d4f4e66380dc32a5be5a";
 inline constexpr std::string_view kOwnGB =
     "500471a1e3a41cd8be6055a0b43a8e8eaba6003a6dd4717f8534237b132624425bebf316a49664b3254ee9d98cd9"
     "fb4b83edd6391ca2e541a9e25261d4fbc2a4fe77182898a65e0830cdd209c6b0d5c49ef81f25368a6a527d42e8a8"
@@ -256,12 +256,12 @@ inline constexpr std::string_view kOwnClientEncrypted =
     "c9907df82b63faf1b3c489345efd618264fe8b43f798ad988d7d5d3f44ef99c3f382a7e1cc7bffa91f4ef6827756"
     "2fdccafcd0a4cce21bcb7d205fb2";
 inline constexpr std::string_view kOwnAuthKey =
-    "af91feb62f72c5a82864ca78b32faa2e75729dd1dea2f0d43bd8d993688447914af295229f12ae3aa4ef94c0e407"
-    "e7d3f0a58147a32da18153743f228211e4de85a8ec44782b5e47ca13a7c9d6096164e13f0ce8b2aa5ea4817494e0"
-    "a1504e42ce7f6611b607b05d361354fa5bdf28082b6aad8aaea04382cf16154ea99c513e2b7030690af1d76f4b2d"
-    "5529ecc18b96b9cb78d2fb48a89787c47e28c2fceda35520d9e030700dae5ed94d4ac0e25a1daf9aec0aca5ebdfa"
-    "000a678f342dfd0c59d2a3ab153159450050475f787d2b0449082570f189a26281bb4d55e8b4823d40d22c0f8977"
-    "b99731c01f0c0e8b6e8b6c536d8017f77f1980190f009c292982";
+    "6a85ad0bcc6c69c041c9db3ae925071f66ce51c445fc87927dec6e8ecfec2d5ed699449224332e59d963d30f828c"
+    "4252c2d19fba995e262493726649a98e6e8d72b5eb6eb9a264267c9896ae3b72f4f7e72df0fea1d018f6ac4fde09"
+    "ca43f94250af3c756285dad84048806dbe550447a750020acb5d7a495f9ff6aff496be8ca06cdc05a4401f61abec"
+    "951bd5271c04b18a14c94df995e6220c3b2a29c39657aa919f53ddcb3e612269ac6e789e212c76bd8d0005c7eae0"
+    "33ac376fb79374b7301e9578a047c8ee9481bd4d68ba9e8905c9877707b655de80edb1ea3c0beafbd5a01fad7a94"
+    "b96a0dbdc0c27d81cfad715bec2c8d0161a0264615d2a614f48d";
 // client_DH_inner_data with forbidden g_b: 1 (whole), p - 1 and 2^1983 (SHA-256 of encrypted_data).
 inline constexpr std::string_view kOwnGBOneEncrypted =
     "846010c1de76ca2396f8cd16898a07957b2f62bbe614ebaeab88ceffa16bddccda869ec71da99d350959653f9f23"

@@ -286,9 +286,10 @@ class MemoryChannel final : public ShardChannel {
     });
   }
 
-  void write(uint64_t id, std::vector<WireMessage> messages) override {
+  void write(uint64_t id, std::span<WireMessage> messages) override {
     // The slices are read on the transport's thread, as gRPC does.
-    auto shared = std::make_shared<std::vector<WireMessage>>(std::move(messages));
+    auto shared = std::make_shared<std::vector<WireMessage>>(messages.begin(), messages.end());
+    for (WireMessage& message : messages) message.clear();
     const std::lock_guard lock(transport_.mutex_);
     transport_.post(number_, id, [this_transport = &transport_, number = number_, id, shared] {
       std::vector<Bytes> flat;
