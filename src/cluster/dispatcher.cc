@@ -6,26 +6,64 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "cluster/hash_ring.h"
+#include "cluster/key_lines.h"
+#include "cluster/session_codec.h"
 #include "cluster/shard_link.h"
 
 namespace ringway::cluster {
 
-struct Dispatcher::Impl {
+struct Dispatcher::Impl final : KeyLines::Nodes {
   Impl(DispatcherOptions o, ShardTransport& t, DispatcherEvents& e, Waker& w, CounterBlock& c)
       : options(std::move(o)), transport(t), events(e), waker(w), counters(c) {}
 
+  // Nodes and the links that serve them.
+  struct Routes {
+    HashRing ring;
+    std::vector<uint32_t> links;  // by ring node
+
+    [[nodiscard]] uint32_t pick(int64_t key) const noexcept {
+      const uint32_t node = ring.pick(key);
+      return node == kNoNode ? kAnyShard : links[node];
+    }
+    [[nodiscard]] bool empty() const noexcept { return links.empty(); }
+  };
+
+  // --- KeyLines::Nodes
+  ShardLink* owner_of(int64_t key) noexcept override { return link_of(key); }
+  ShardLink* node_named(std::string_view address) noexcept override {
+    for (const uint32_t link : known.links) {
+      if (links[link]->address() == address) return links[link].get();
+    }
+    return nullptr;
+  }
+  ShardLink* link_at(uint32_t link) noexcept override { return links[link].get(); }
+
   ShardLink* link_of(int64_t key) noexcept {
-    const uint32_t shard = shard_of(key);
+    const uint32_t shard = routes.pick(key);
     return shard == kAnyShard ? nullptr : links[shard].get();
   }
-  uint32_t shard_of(int64_t key) const noexcept {
-    const uint32_t node = ring.pick(key);
-    return node == kNoNode ? kAnyShard : node_links[node];
+  // Of calls about a key itself. While no shard is trusted, its owner is asked all the same.
+  ShardLink* link_to_ask(int64_t key) noexcept {
+    const uint32_t shard = routes.empty() ? known.pick(key) : routes.pick(key);
+    return shard == kAnyShard ? nullptr : links[shard].get();
   }
   uint32_t find_or_make_link(const std::string& address);
-  void deliver();
+  Routes healthy_routes() const;
+  void change_routes();
+  bool wants_handover(uint32_t link) const;
+  void finish_handover(Now now);
+  void switch_routes();
+  void settle_departed(Departing& departing);
+  void close(const SessionClose& session);
+  void look_after_routes(Now now);
+  void look_after_no_shard(Now now);
+  void look_for_crowd();
+  void take_asides(Now now);
+  void deliver(Now now);
+  void deliver_keys(Now now);
+  void deliver_http(Now now);
   void report_open_windows();
-  void drop_finished_links(Now now);
+  void drop_idle_links();
 
   const DispatcherOptions options;
   ShardTransport& transport;
@@ -34,12 +72,21 @@ struct Dispatcher::Impl {
   CounterBlock& counters;
   LinkOutput output;  // what links have to say; given out at the end of poll()
   LinkOutput delivering;
-  HashRing ring;
-  std::vector<uint32_t> node_links;               // ring node -> links
+  Routes known;   // the node set
+  Routes routes;  // of those, the nodes that own keys now
+  Routes next;    // while `changing`: what `routes` becomes
+  bool changing = false;
+  int64_t handover_end_ns = 0;                    // 0: set by the next poll()
   std::vector<std::unique_ptr<ShardLink>> links;  // null where one is gone
+  std::vector<OwnedClose> homeless_closes;        // of a time without shards
+  KeyLines lines{options, *this, counters, output};
   std::unordered_set<int64_t> key_queries;
   size_t key_stores = 0;
-  bool nodes_changed = false;
+  size_t http_calls = 0;
+  bool routes_changed = false;
+  bool crowded = false;  // moved messages fill more than the windows of all nodes: nothing new
+  int64_t no_shard_at_ns = INT64_MAX;  // when on_no_shard() is due
+  Now now;                             // of the last poll()
 };
 
 uint32_t Dispatcher::Impl::find_or_make_link(const std::string& address) {
@@ -53,46 +100,234 @@ uint32_t Dispatcher::Impl::find_or_make_link(const std::string& address) {
   }
   if (free_slot == links.size()) links.emplace_back();
   links[free_slot] =
-      std::make_unique<ShardLink>(address, options, transport, waker, counters, output);
+      std::make_unique<ShardLink>(free_slot, address, options, transport, waker, counters, output);
   return free_slot;
 }
 
+// --- the routes
+
+Dispatcher::Impl::Routes Dispatcher::Impl::healthy_routes() const {
+  std::vector<std::string> nodes;
+  Routes healthy;
+  for (size_t i = 0; i < known.links.size(); ++i) {
+    if (links[known.links[i]]->health().out()) continue;
+    nodes.push_back(known.ring.nodes()[i]);
+    healthy.links.push_back(known.links[i]);
+  }
+  healthy.ring.assign(nodes);
+  return healthy;
+}
+
+// The node set or a node's health has changed. A message of a key may be on its way to one shard
+// only, so the shards that give keys away get a moment to acknowledge what they have been sent;
+// everything else that waits moves then, and new messages of the keys go behind it.
+void Dispatcher::Impl::change_routes() {
+  Routes target = healthy_routes();
+  if (!changing && target.ring.nodes() == routes.ring.nodes()) return;
+  next = std::move(target);
+  changing = true;
+  handover_end_ns = 0;
+  bool waits = false;
+  for (uint32_t i = 0; i < links.size(); ++i) {
+    if (links[i] == nullptr) continue;
+    const bool wants = wants_handover(i);
+    links[i]->hold(wants);
+    waits |= wants;
+  }
+  if (!waits) switch_routes();
+}
+
+bool Dispatcher::Impl::wants_handover(uint32_t link) const {
+  if (next.empty()) return false;
+  return links[link]->wants_handover([&](int64_t key) { return next.pick(key) != link; });
+}
+
+void Dispatcher::Impl::finish_handover(Now at) {
+  if (handover_end_ns == 0) handover_end_ns = at.mono_ns + kHandoverNs;
+  const bool quiet = std::all_of(links.begin(), links.end(), [](const auto& link) {
+    return link == nullptr || !link->holding() || link->quiet() || link->health().out();
+  });
+  if (quiet || at.mono_ns >= handover_end_ns) switch_routes();
+}
+
+// Without any owner everything stays where it is. An item's key has all its items in one link, so
+// appending what departs link by link keeps the order of each key; closes were behind the items.
+void Dispatcher::Impl::switch_routes() {
+  changing = false;
+  routes_changed = true;
+  routes = std::move(next);
+  next = {};
+  std::vector<bool> serves(links.size(), false);
+  for (const uint32_t link : routes.links) serves[link] = true;
+  lines.forget_redirects();
+  Departing departing;
+  for (uint32_t i = 0; i < links.size(); ++i) {
+    if (links[i] == nullptr) continue;
+    links[i]->hold(false);
+    links[i]->serve(serves[i]);
+    if (routes.empty()) continue;
+    const size_t before = departing.items.size();
+    links[i]->depart([&](int64_t key) { return routes.pick(key) != i; }, departing, now);
+    departing.from.resize(departing.items.size(), i);
+    counters.add(Counter::kMessagesMoved, departing.items.size() - before);
+  }
+  if (!routes.empty()) settle_departed(departing);
+}
+
+void Dispatcher::Impl::settle_departed(Departing& departing) {
+  for (size_t i = 0; i < departing.items.size(); ++i) {
+    WindowItem& item = departing.items[i];
+    const int64_t key = item.perm_auth_key_id;
+    if (lines.has(key)) {
+      lines.arrive(std::move(item), departing.from[i]);
+    } else {
+      link_of(key)->adopt(std::move(item));
+    }
+  }
+  for (const OwnedClose& owned : departing.closes) close(owned.view());
+  for (const OwnedClose& owned : std::exchange(homeless_closes, {})) close(owned.view());
+}
+
+void Dispatcher::Impl::close(const SessionClose& session) {
+  if (lines.has(session.perm_auth_key_id)) {
+    lines.close_session(session);
+  } else if (ShardLink* link = link_of(session.perm_auth_key_id)) {
+    link->close_session(session);
+  } else {
+    counters.add(Counter::kSessionClosesDelayed);
+    homeless_closes.emplace_back(session);
+  }
+}
+
+void Dispatcher::Impl::look_after_routes(Now at) {
+  size_t in = 0;
+  for (const uint32_t link : known.links) in += links[link]->health().out() ? 0 : 1;
+  // Each node that went out or came back is in one of the two and not in the other.
+  const Routes& current = changing ? next : routes;
+  bool stale = in != current.links.size();
+  for (const uint32_t link : current.links) stale |= links[link]->health().out();
+  if (stale) change_routes();
+  if (changing) finish_handover(at);
+}
+
+void Dispatcher::Impl::look_after_no_shard(Now at) {
+  if (!routes.empty()) {
+    no_shard_at_ns = INT64_MAX;
+  } else if (no_shard_at_ns == INT64_MAX) {
+    if (options.no_shard_timeout_ns != INT64_MAX) {
+      no_shard_at_ns = at.mono_ns + options.no_shard_timeout_ns;
+    }
+  } else if (at.mono_ns >= no_shard_at_ns) {
+    no_shard_at_ns = at.mono_ns + kNoShardSweepNs;
+    events.on_no_shard();
+  }
+}
+
+// What moves goes over the limit of its new window. Nodes that take turns at failing must not pile
+// windows upon windows: all together hold no more than the windows of all nodes.
+void Dispatcher::Impl::look_for_crowd() {
+  size_t messages = 0;
+  size_t bytes = 0;
+  const size_t nodes = std::max<size_t>(known.links.size(), 1);
+  for (const auto& link : links) {
+    if (link == nullptr) continue;
+    messages += link->window().messages();
+    bytes += link->window().chunk_bytes();
+  }
+  messages += lines.messages();
+  bytes += lines.chunk_bytes();
+  crowded = messages > nodes * options.window_messages() || bytes > nodes * options.window_bytes();
+}
+
+// --- what goes up
+
+// What was answered with "elsewhere" or "later" goes on one by one. Before the routes may change:
+// what stands behind it in its window must not go to another one first.
+void Dispatcher::Impl::take_asides(Now at) {
+  for (LinkOutput::Aside& aside : std::exchange(output.asides, {})) {
+    lines.set_aside(std::move(aside), at);
+  }
+  for (const LinkOutput::CallReply& reply : std::exchange(output.call_replies, {})) {
+    lines.on_reply(reply, at);
+  }
+}
+
 // The events may call back into the dispatcher, so everything is moved out of reach first.
-void Dispatcher::Impl::deliver() {
+void Dispatcher::Impl::deliver(Now at) {
   if (output.empty()) return;
   std::swap(output, delivering);
   for (const LinkOutput::Store& store : delivering.stores) {
     --key_stores;
     events.on_store_answer(store.cookie, store.answer);
   }
-  for (const LinkOutput::Key& key : delivering.keys) {
-    key_queries.erase(key.auth_key_id);
-    events.on_key_answer(key.auth_key_id, key.answer,
-                         key.answer == KeyAnswer::kFound ? &key.record : nullptr);
-  }
+  deliver_keys(at);
+  deliver_http(at);
   for (const int64_t key : delivering.unregistered) events.on_key_unregistered(key);
   for (PushRequest& push : delivering.pushes) events.on_push(std::move(push));
   delivering.stores.clear();
   delivering.keys.clear();
+  delivering.http.clear();
   delivering.unregistered.clear();
   delivering.pushes.clear();
 }
 
-void Dispatcher::Impl::report_open_windows() {
-  if (nodes_changed) {
-    nodes_changed = false;
-    if (!ring.nodes().empty()) events.on_window_open(kAnyShard);
+void Dispatcher::Impl::deliver_keys(Now at) {
+  for (const LinkOutput::Key& key : delivering.keys) {
+    ShardLink* other = key.ask_again ? link_to_ask(key.auth_key_id) : nullptr;
+    if (other != nullptr) {
+      other->query_auth_key(key.auth_key_id, /*again=*/true, at);
+      continue;
+    }
+    key_queries.erase(key.auth_key_id);
+    events.on_key_answer(key.auth_key_id, key.answer,
+                         key.answer == KeyAnswer::kFound ? &key.record : nullptr);
   }
-  for (uint32_t i = 0; i < links.size(); ++i) {
+}
+
+void Dispatcher::Impl::deliver_http(Now at) {
+  for (LinkOutput::Http& http : delivering.http) {
+    ShardLink* other = http.ask_again.empty() ? nullptr : link_of(http.perm_auth_key_id);
+    if (other != nullptr) {
+      other->call_http(std::move(http.ask_again), http.perm_auth_key_id, /*again=*/true,
+                       http.cookie, at);
+      continue;
+    }
+    --http_calls;
+    ByteView payload;
+    if (http.answer == HttpAnswer::kAnswered) {
+      const Result<ByteView> decoded = decode_http_session_data(http.reply);
+      if (decoded.ok()) {
+        payload = *decoded;
+      } else {
+        http.answer = HttpAnswer::kRefused;
+      }
+    }
+    if (http.answer != HttpAnswer::kAnswered) counters.add(Counter::kHttpCallsFailed);
+    events.on_http_answer(http.cookie, http.answer, payload);
+  }
+}
+
+void Dispatcher::Impl::report_open_windows() {
+  if (std::exchange(routes_changed, false)) events.on_window_open(kAnyShard);
+  if (!crowded && lines.window_opened()) events.on_window_open(kAnyShard);
+  for (uint32_t i = 0; i < links.size() && !crowded; ++i) {
     if (links[i] != nullptr && links[i]->window_opened()) events.on_window_open(i);
   }
 }
 
-void Dispatcher::Impl::drop_finished_links(Now now) {
-  for (auto& link : links) {
-    if (link != nullptr && link->finished(now)) link = nullptr;
+// A node that left stays until its calls are over, and while nobody else can have its window.
+void Dispatcher::Impl::drop_idle_links() {
+  if (changing) return;
+  for (uint32_t i = 0; i < links.size(); ++i) {
+    if (links[i] == nullptr || !links[i]->idle()) continue;
+    if (std::find(known.links.begin(), known.links.end(), i) == known.links.end()) {
+      links[i] = nullptr;
+    }
   }
 }
+
+void DispatcherEvents::on_http_answer(uint64_t /*cookie*/, HttpAnswer /*answer*/,
+                                      ByteView /*payload*/) {}
 
 Dispatcher::Dispatcher(DispatcherOptions options, ShardTransport& transport,
                        DispatcherEvents& events, Waker& waker, CounterBlock& counters)
@@ -102,32 +337,42 @@ Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::set_shards(const std::vector<std::string>& addresses) {
   Impl& d = *impl_;
-  d.ring.assign(addresses);
-  for (const auto& link : d.links) {
-    if (link != nullptr) link->retire(true);
+  d.known.ring.assign(addresses);
+  d.known.links.clear();
+  for (const std::string& node : d.known.ring.nodes()) {
+    d.known.links.push_back(d.find_or_make_link(node));
   }
-  d.node_links.clear();
-  for (const std::string& node : d.ring.nodes()) {
-    const uint32_t slot = d.find_or_make_link(node);
-    d.links[slot]->retire(false);
-    d.node_links.push_back(slot);
-  }
-  d.nodes_changed = true;
+  d.change_routes();
 }
 
 uint32_t Dispatcher::shard_of(int64_t perm_auth_key_id) const noexcept {
-  return impl_->shard_of(perm_auth_key_id);
+  return impl_->routes.pick(perm_auth_key_id);
 }
 
 Submit Dispatcher::send(const ClientMessage& message) {
-  ShardLink* link = impl_->link_of(message.perm_auth_key_id);
+  Impl& d = *impl_;
+  ShardLink* link = d.link_of(message.perm_auth_key_id);
   if (link == nullptr) return Submit::kNoShard;
-  return link->send(message) ? Submit::kAccepted : Submit::kWindowFull;
+  const bool taken = !d.lines.empty() && d.lines.has(message.perm_auth_key_id)
+                         ? d.lines.send(message, !d.crowded)
+                         : link->send(message, !d.crowded);
+  return taken ? Submit::kAccepted : Submit::kWindowFull;
 }
 
-bool Dispatcher::close_session(const SessionClose& close) {
-  ShardLink* link = impl_->link_of(close.perm_auth_key_id);
-  return link != nullptr && link->close_session(close);
+void Dispatcher::close_session(const SessionClose& close) { impl_->close(close); }
+
+bool Dispatcher::send_http(const ClientMessage& message, uint64_t cookie, Now now) {
+  Impl& d = *impl_;
+  ShardLink* link = d.link_of(message.perm_auth_key_id);
+  if (link == nullptr || d.http_calls >= kHttpCallsInFlightMax) {
+    d.counters.add(Counter::kHttpCallsLimited);
+    return false;
+  }
+  ++d.http_calls;
+  d.counters.add(Counter::kHttpCalls);
+  link->call_http(encode_send_http(message, d.options.server_id), message.perm_auth_key_id,
+                  /*again=*/false, cookie, now);
+  return true;
 }
 
 bool Dispatcher::query_auth_key(int64_t auth_key_id, Now now) {
@@ -135,8 +380,8 @@ bool Dispatcher::query_auth_key(int64_t auth_key_id, Now now) {
   if (d.key_queries.contains(auth_key_id)) return true;
   if (d.key_queries.size() >= kKeyQueriesInFlightMax) return false;
   d.key_queries.insert(auth_key_id);
-  if (ShardLink* link = d.link_of(auth_key_id)) {
-    link->query_auth_key(auth_key_id, now);
+  if (ShardLink* link = d.link_to_ask(auth_key_id)) {
+    link->query_auth_key(auth_key_id, /*again=*/d.routes.empty(), now);
   } else {
     d.counters.add(Counter::kKeyQueriesFailed);
     d.output.keys.push_back({.auth_key_id = auth_key_id});
@@ -149,7 +394,7 @@ bool Dispatcher::set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t
   Impl& d = *impl_;
   if (d.key_stores >= kKeyStoresInFlightMax) return false;
   ++d.key_stores;
-  if (ShardLink* link = d.link_of(record.auth_key_id)) {
+  if (ShardLink* link = d.link_to_ask(record.auth_key_id)) {
     link->set_auth_key(record, salt, expires_in, cookie, now);
   } else {
     d.counters.add(Counter::kShardErrors);
@@ -160,11 +405,17 @@ bool Dispatcher::set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t
 
 void Dispatcher::poll(Now now) {
   Impl& d = *impl_;
+  d.now = now;
   for (const auto& link : d.links) {
     if (link != nullptr) link->poll(now);
   }
-  d.drop_finished_links(now);
-  d.deliver();
+  d.take_asides(now);
+  d.look_after_routes(now);
+  if (!d.lines.empty()) d.lines.run(now);
+  d.drop_idle_links();
+  d.deliver(now);
+  d.look_after_no_shard(now);
+  d.look_for_crowd();
   d.report_open_windows();
 }
 
@@ -176,13 +427,15 @@ void Dispatcher::flush(Now now) {
 
 bool Dispatcher::has_work() const noexcept {
   const Impl& d = *impl_;
-  if (!d.output.empty() || d.nodes_changed) return true;
+  if (!d.output.empty() || d.routes_changed) return true;
+  if (d.changing && d.handover_end_ns == 0) return true;
   return std::any_of(d.links.begin(), d.links.end(),
                      [](const auto& link) { return link != nullptr && link->has_work(); });
 }
 
 int64_t Dispatcher::next_deadline_ns() const noexcept {
-  int64_t deadline = INT64_MAX;
+  int64_t deadline = std::min(impl_->no_shard_at_ns, impl_->lines.deadline_ns());
+  if (impl_->changing) deadline = std::min(deadline, impl_->handover_end_ns);
   for (const auto& link : impl_->links) {
     if (link != nullptr) deadline = std::min(deadline, link->deadline_ns());
   }
@@ -190,7 +443,7 @@ int64_t Dispatcher::next_deadline_ns() const noexcept {
 }
 
 size_t Dispatcher::unacknowledged() const noexcept {
-  size_t count = 0;
+  size_t count = impl_->homeless_closes.size() + impl_->lines.messages();
   for (const auto& link : impl_->links) {
     if (link != nullptr) count += link->unacknowledged();
   }

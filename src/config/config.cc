@@ -78,6 +78,20 @@ std::string override_text(const CoreOverride& override) {
   return text;
 }
 
+std::string_view wire_name(WireKind wire) noexcept {
+  switch (wire) {
+    case WireKind::kBatch:
+      return "batch";
+    case WireKind::kStream:
+      return "stream";
+    case WireKind::kUnary:
+      return "unary";
+    case WireKind::kAuto:
+      break;
+  }
+  return "auto";
+}
+
 void describe_general(const Config& config, Description& out) {
   out.add("Name", config.name);
   out.add("ListenOn", to_string(config.listen_on));
@@ -97,6 +111,8 @@ void describe_general(const Config& config, Description& out) {
   out.list("Session.Etcd.Hosts", config.session.etcd.hosts, "none", identity);
   out.add("Session.Timeout", fmt::format("{}ms", config.session.timeout_ms));
   out.add("Ringway.Session.Link", config.session.link == LinkKind::kRing ? "ring" : "grpc");
+  out.add("Ringway.Session.Wire", wire_name(config.session.wire));
+  out.duration("Ringway.Session.NoShardTimeout", config.session.no_shard_timeout_ns);
   const LogOptions log = log_options(config);
   out.add("Log", fmt::format("{} to {}, {}", level_name(log.level),
                              log.file_path.empty() ? "standard error" : log.file_path,

@@ -183,6 +183,20 @@ void GatewayImpl::set_connection_limits() {
   }
 }
 
+cluster::WireChoice wire_choice(config::WireKind wire) noexcept {
+  switch (wire) {
+    case config::WireKind::kBatch:
+      return cluster::WireChoice::kBatch;
+    case config::WireKind::kStream:
+      return cluster::WireChoice::kStream;
+    case config::WireKind::kUnary:
+      return cluster::WireChoice::kUnary;
+    case config::WireKind::kAuto:
+      break;
+  }
+  return cluster::WireChoice::kAuto;
+}
+
 std::string GatewayImpl::make_workers() {
   const config::Config& config = options_.config;
   for (uint32_t i = 0; i < shared_.workers; ++i) {
@@ -208,6 +222,8 @@ std::string GatewayImpl::make_workers() {
     options.dispatcher.worker = i;
     options.dispatcher.server_id = server_id_;
     options.dispatcher.call_timeout_ns = config.session.timeout_ms * kNsPerMs;
+    options.dispatcher.no_shard_timeout_ns = config.session.no_shard_timeout_ns;
+    options.dispatcher.wire = wire_choice(config.session.wire);
     seat.worker =
         transport_ == nullptr
             ? std::make_unique<Worker>(options, std::move(created.ring), shared_, resolver_)
