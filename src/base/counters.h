@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/distribution.h"
+
 namespace ringway {
 
 // X(identifier, metric name)
@@ -82,7 +84,6 @@ namespace ringway {
   X(kShardErrors, "shard_errors")                              \
   X(kShardsTakenOut, "shards_taken_out")                       \
   X(kShardsReadmitted, "shards_readmitted")                    \
-  X(kMessagesResent, "messages_resent")                        \
   X(kMessagesMoved, "messages_moved")                          \
   X(kMessagesSetAside, "messages_set_aside")                   \
   X(kRedirectsFollowed, "redirects_followed")                  \
@@ -90,6 +91,7 @@ namespace ringway {
   X(kHttpCalls, "http_calls")                                  \
   X(kHttpCallsLimited, "http_calls_limited")                   \
   X(kHttpCallsFailed, "http_calls_failed")                     \
+  X(kShardReplays, "shard_replays")                            \
   X(kTurns, "turns")
 
 enum class Counter : uint16_t {
@@ -118,8 +120,17 @@ class alignas(64) CounterBlock {
     return cells_[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
   }
 
+  // What is not only counted but has a size; the same threads.
+  void observe(Distribution distribution, uint64_t value, uint64_t times = 1) noexcept {
+    distributions_.observe(distribution, value, times);
+  }
+  [[nodiscard]] DistributionCounts read(Distribution distribution) const noexcept {
+    return distributions_.read(distribution);
+  }
+
  private:
   std::array<std::atomic<uint64_t>, kCounterCount> cells_{};
+  DistributionBlock distributions_;
 };
 
 }  // namespace ringway

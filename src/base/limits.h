@@ -40,7 +40,9 @@ inline constexpr size_t kServerKeysMax = 64;             // fingerprints that on
 static_assert(kHandshakeInnerBytesMax < kUnencryptedBytesMax);
 inline constexpr size_t kCryptoPoolJobsMax = 4096;       // queued, whole process
 inline constexpr size_t kCryptoPoolJobsPerAddress = 64;  // queued, one client address
+inline constexpr size_t kCryptoPoolAddressesMax = 2 * kCryptoPoolJobsMax;  // with or without jobs
 static_assert(kCryptoPoolJobsPerAddress < kCryptoPoolJobsMax);
+static_assert(kCryptoPoolAddressesMax > kCryptoPoolJobsMax, "there are always some without jobs");
 
 // Connections.
 inline constexpr size_t kInputBytesPerConnection = 4 * 1024 * 1024 + 256 * 1024;
@@ -61,14 +63,31 @@ inline constexpr size_t kInboxBytes = 64 * 1024 * 1024;  // of messages for clie
 static_assert(kInboxBytes > kServerFrameBytesMax);
 inline constexpr size_t kInboxDrainMax = 1024;  // taken per turn
 inline constexpr size_t kTurnCompletionsMax = 1024;
+// A worker with so many completions in a turn is busy: its next turn waits for further ones until
+// it has so many, and at most so long.
+inline constexpr size_t kGatherFromCompletions = 4;
+inline constexpr unsigned kGatherCompletions = 16;
+inline constexpr int64_t kGatherNs = 25'000;
+
+// What is shown of a worker (gateway/worker_status.h) is renewed this often while it turns.
+inline constexpr int64_t kStatusIntervalNs = 100LL * 1'000'000;
 
 // Shard links.
 inline constexpr size_t kBatchMessagesMax = 256;
 inline constexpr size_t kBatchBytesMax = 64 * 1024;      // a larger message goes alone
 inline constexpr size_t kWindowMessagesMax = 16 * 1024;  // unacknowledged, per link
 inline constexpr size_t kWindowBytesMax = 16 * 1024 * 1024;
-inline constexpr size_t kStreamWindowMax = 1024;        // unanswered SessionDataStream requests
+inline constexpr size_t kStreamWindowMax = 1024;  // unanswered SessionDataStream requests
+inline constexpr size_t kStreamStepMin = kStreamWindowMax / 8;  // more room, or all that waits
+// With at least so many unanswered, answers gather to so many bytes, at most so long.
+inline constexpr size_t kStreamGatherAnswers = 256;
+inline constexpr size_t kStreamGatherBytes = 2048;
+inline constexpr int64_t kStreamGatherNs = 2'000'000;
+static_assert(kStreamGatherAnswers * 12 >= kStreamGatherBytes,
+              "so many answers are enough bytes: each has gRPC's prefix, a request_id and an ack");
+static_assert(2 * kStreamGatherAnswers < kStreamWindowMax);
 inline constexpr size_t kUnaryInFlightMax = 256;        // keys with a call in flight, per link
+inline constexpr size_t kOwnersRemembered = 1024;       // keys and their shards, per worker
 inline constexpr size_t kKeyQueriesInFlightMax = 4096;  // per worker
 inline constexpr size_t kPushesPerLinkMax = 1024;       // received, not yet taken by the worker
 inline constexpr size_t kGrpcMessageBytesMax = 20 * 1024 * 1024;  // either way, gateway and shard
@@ -148,6 +167,12 @@ inline constexpr size_t kSessionsPerKey = 4096;
 inline constexpr int64_t kNegativeKeyCacheNs = 2LL * 1'000'000'000;
 inline constexpr size_t kUnknownKeysRemembered = 16 * 1024;  // per worker
 inline constexpr size_t kAddressBudgetEntries = 1 << 16;  // client addresses tracked, whole process
+// What one cached key costs: the record, its map node and its place in the order. An estimate.
+inline constexpr size_t kKeyCacheEntryBytes = 512;
+
+// Descriptors that are not client connections: listeners, shard links, files; and of each worker.
+inline constexpr uint64_t kReservedFiles = 512;
+inline constexpr uint64_t kFilesPerWorker = 32;
 
 // Configuration: what a file may ask for.
 inline constexpr size_t kConfigFileBytesMax = 1024 * 1024;
@@ -160,6 +185,22 @@ inline constexpr uint32_t kReceiveBuffersMax = 32768;  // a buffer ring's ids ar
 inline constexpr uint32_t kReceiveBufferBytesMin = 512;
 inline constexpr uint32_t kReceiveBufferBytesMax = 1024 * 1024;
 inline constexpr uint32_t kConnectionsPerWorkerMax = 4 * 1024 * 1024;
+inline constexpr uint32_t kKeyCacheEntriesCeiling = 64 * 1024 * 1024;
+inline constexpr uint32_t kTurnCompletionsFloor = 16;
+inline constexpr uint32_t kTurnCompletionsCeiling = 64 * 1024;
+inline constexpr uint32_t kBatchMessagesCeiling = 4096;
+inline constexpr uint32_t kBatchBytesFloor = 4096;
+inline constexpr uint32_t kBatchBytesCeiling = 1024 * 1024;
+inline constexpr uint32_t kBatchesPerTurnCeiling = 64;
+inline constexpr uint32_t kWindowMessagesFloor = 64;
+inline constexpr uint32_t kWindowMessagesCeiling = 1024 * 1024;
+inline constexpr uint32_t kWindowBytesFloor = 128 * 1024;
+inline constexpr uint32_t kWindowBytesCeiling = 1024 * 1024 * 1024;
+inline constexpr uint32_t kBusyPollMicrosecondsMax = 10'000;
+inline constexpr uint32_t kSubmissionPollIdleMsMax = 60'000;
+static_assert(kGrpcMessageBytesMax > kFrameBytesCeiling + kBatchBytesCeiling,
+              "a largest batch must fit one RPC");
+static_assert(kWindowBytesFloor >= 2 * kWindowChunkBytes, "one chunk fills while another leaves");
 inline constexpr uint32_t kConnectionBytesCeiling =
     64 * 1024 * 1024;  // input or output of one connection
 inline constexpr uint32_t kFrameBytesFloor = 4096;
@@ -168,6 +209,28 @@ inline constexpr size_t kListenersMax = 256;
 inline constexpr size_t kShardEndpointsMax = 4096;
 static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");
 static_assert(kConnectionBytesCeiling > kFrameBytesCeiling);
+
+// Metrics and health.
+inline constexpr size_t kMetricsThreads = 8;    // requests answered at the same time
+inline constexpr size_t kMetricsQueueMax = 32;  // accepted connections that wait for a thread
+inline constexpr size_t kMetricsBacklog = 64;   // connections that wait to be accepted
+inline constexpr size_t kMetricsRequestBytesMax = 4096;
+inline constexpr int64_t kMetricsRequestTimeoutNs = 2LL * 1'000'000'000;
+// A worker looks around every half second; one that has not for so long is stuck.
+inline constexpr int64_t kWorkerStuckNs = 5LL * 1'000'000'000;
+static_assert(kWorkerStuckNs > 10 * kStatusIntervalNs);
+
+// Logging.
+inline constexpr size_t kLogLinesMax = 8 * 1024;                    // queued for the log's thread
+inline constexpr size_t kLogBytesMax = 8 * 1024 * 1024;             // of them
+inline constexpr size_t kLogLineBytesMax = 64 * 1024;               // of one: the rest is cut off
+inline constexpr int64_t kLogFlushTimeoutNs = 2LL * 1'000'000'000;  // at the end of the process
+inline constexpr int64_t kLogRetryNs = 1'000'000'000;  // until a file that failed is tried again
+static_assert(kLogLineBytesMax < kLogBytesMax);
+inline constexpr uint32_t kLogFileMibMax = 1024 * 1024;
+inline constexpr uint32_t kLogBackupsMax = 100'000;
+inline constexpr uint32_t kLogKeepDaysMax = 36'500;
+inline constexpr size_t kHttpPathBytesMax = 256;  // of Prometheus.Path
 
 // The client role (load tool, tests, proxy).
 inline constexpr size_t kClientPendingMax = 4096;  // requests of one session, sent or waiting
@@ -178,6 +241,9 @@ inline constexpr size_t kClientReceivedIdsMax = 512;    // remembered to refuse 
 inline constexpr size_t kClientAcksMax = 1024;          // owed to the server
 inline constexpr int kClientResendsMax = 5;             // of one request
 inline constexpr size_t kClientConnectsInFlight = 256;  // of one load thread
+inline constexpr int64_t kMetricsProbeTimeoutNs = 500LL * 1'000'000;  // a gateway's answer
+inline constexpr int64_t kMetricsProbePauseNs = 2LL * 1'000'000'000;  // after one that failed
+inline constexpr size_t kMetricsPageBytesMax = 16 * 1024 * 1024;
 static_assert(kClientContainerBytesMax < kFrameBytesMax);
 
 // Reference shard.

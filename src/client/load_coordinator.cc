@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "client/load_search.h"
 
 namespace ringway::client {
@@ -221,14 +222,24 @@ void LoadCoordinator::judge(LoadResult& result) const {
   }
 }
 
-LoadCoordinator::Use LoadCoordinator::read_use() const {
+// An endpoint that does not answer must not hold up the run again and again.
+std::optional<ProcessUse> LoadCoordinator::read_gateway_use() {
+  if (options_.gateway_pid != 0) return read_process_use(options_.gateway_pid);
+  if (options_.gateway_metrics.address.empty() || mono_ns() < metrics_retry_ns_) return {};
+  std::string why;
+  auto use = fetch_process_use(options_.gateway_metrics, why);
+  if (!use) metrics_retry_ns_ = mono_ns() + kMetricsProbePauseNs;
+  return use;
+}
+
+LoadCoordinator::Use LoadCoordinator::read_use() {
   Use use;
   use.mono_ns = mono_ns();
   use.own_cpu_ns = process_cpu_ns();
   for (const auto& worker : shared_.workers) {
     use.threads.push_back(read_thread_use(worker->thread.load(std::memory_order_relaxed)));
   }
-  if (options_.gateway_pid != 0) use.gateway = read_process_use(options_.gateway_pid);
+  use.gateway = read_gateway_use();
   return use;
 }
 
@@ -315,7 +326,7 @@ void LoadCoordinator::show(LoadProgress::Phase phase, int64_t begin_ns, int64_t 
   progress.completed = completed_;
   progress.under_way = shared_.under_way();
   if (!series_.empty()) progress.recent = series_.back();
-  progress.watches_gateway = options_.gateway_pid != 0;
+  progress.watches_gateway = options_.watches_gateway();
   if (phase == LoadProgress::Phase::kSetup) collect();
   progress.errors = all_.errors;
   on_progress_(progress);

@@ -46,7 +46,8 @@ class LoadCoordinator {
   void settle();
   void judge(LoadResult& result) const;
   void compare_use(const Use& begin, const Use& end, LoadResult& result) const;
-  [[nodiscard]] Use read_use() const;
+  [[nodiscard]] Use read_use();
+  [[nodiscard]] std::optional<ProcessUse> read_gateway_use();
 
   void wait_until(int64_t end_ns, LoadProgress::Phase phase);
   void collect();
@@ -67,6 +68,7 @@ class LoadCoordinator {
   int64_t traffic_begin_ns_ = 0;
   int64_t point_ns_ = 0;  // time of one point
   Use point_use_;
+  int64_t metrics_retry_ns_ = 0;  // the gateway's endpoint is not asked before
   uint32_t step_ = 0;
   double rate_ = 0;
   int64_t shown_ns_ = 0;

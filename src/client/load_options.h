@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "client/handshake.h"
 #include "client/load_source.h"
+#include "client/metrics_probe.h"
 #include "mtproto/client_transport.h"
 
 namespace ringway::client {
@@ -68,9 +69,13 @@ struct LoadOptions {
   int64_t duration_ns = 10 * kNsPerSecond;  // of each measurement
   int64_t drain_ns = 2 * kNsPerSecond;      // the longest wait for answers after it
   int64_t setup_timeout_ns = 60 * kNsPerSecond;
-  int64_t start_at_seconds = 0;  // unix time at which the traffic begins; 0: once all is ready
-  pid_t gateway_pid = 0;         // whose processor time and memory to watch; 0: nobody's
+  int64_t start_at_seconds = 0;    // unix time at which the traffic begins; 0: once all is ready
+  pid_t gateway_pid = 0;           // whose processor time and memory to watch; 0: nobody's
+  MetricsAddress gateway_metrics;  // or where it tells them itself
 
+  [[nodiscard]] bool watches_gateway() const noexcept {
+    return gateway_pid != 0 || !gateway_metrics.address.empty();
+  }
   [[nodiscard]] bool open_loop() const noexcept { return rate > 0 || !step_rates.empty(); }
   [[nodiscard]] uint32_t busy_connections() const noexcept {
     return active == 0 ? connections : active;

@@ -115,11 +115,11 @@ std::string plot_script(const std::string& path, const LoadOptions& options,
   out += "unset logscale y\nset yrange [0:*]\nset ylabel 'per second'\n";
   out += "plot $series using 1:6 with lines linewidth 2 title 'answered'";
   if (options.open_loop()) out += ", $series using 1:7 with steps title 'asked for'";
-  if (options.gateway_pid != 0) {
+  if (options.watches_gateway()) {
     out += ", $series using 1:8 axes x1y2 with lines title 'gateway, cores (right)'";
   }
   out += "\nunset multiplot\n";
-  if (options.gateway_pid == 0) return out;
+  if (!options.watches_gateway()) return out;
   const size_t last_plot = out.rfind("plot $series using 1:6");
   return out.insert(last_plot, "set y2tics\nset y2range [0:*]\n");
 }

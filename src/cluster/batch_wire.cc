@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "cluster/link_codec.h"
 #include "cluster/push_answers.h"
@@ -17,11 +18,15 @@
 namespace ringway::cluster {
 namespace {
 
+// How long an answer to a push may wait for messages to travel with.
+constexpr int64_t kPushAnswerWaitNs = kNsPerMs;
+
 class BatchWire final : public Wire {
  public:
   BatchWire(LinkContext& link, Now now)
       : Wire(link),
         stream_(link.new_id()),
+        items_max_(link.options.batch_messages_max),
         progress_ns_(now.mono_ns),
         keys_(std::bit_ceil(link.window.messages_max())),
         answers_(std::make_shared<PushAnswers>(link.waker)) {
@@ -62,19 +67,19 @@ class BatchWire final : public Wire {
   }
 
   WireState flush(Now now) override {
-    if (now.mono_ns >= deadline_ns()) {
+    if (now.mono_ns >= stall_ns()) {
       link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded,
                         open_ ? "no acknowledgement" : "no greeting", now);
       leave_behind(kStatusDeadlineExceeded);
       return WireState::kStuck;
     }
-    if (!has_work()) return WireState::kGoing;
+    if (!open_ || writing_ || !(may_send() || answers_are_due(now))) return WireState::kGoing;
+    answers_due_ns_ = INT64_MAX;
     if (acknowledged_ == sent_) progress_ns_ = now.mono_ns;  // the wait begins with this write
     std::vector<WireMessage> messages;
     do {
       messages.push_back(next_batch());
-    } while (may_send() && messages.size() < kBatchesPerWriteMax);
-    link_.counters.add(Counter::kShardBatches, messages.size());
+    } while (may_send() && messages.size() < link_.options.batches_per_write_max);
     link_.channel->write(stream_, std::move(messages));
     writing_ = true;
     return WireState::kGoing;
@@ -91,14 +96,12 @@ class BatchWire final : public Wire {
   }
 
   bool has_work() const noexcept override {
-    return open_ && !writing_ && (may_send() || answers_->has_answers());
+    const bool new_answers = answers_due_ns_ == INT64_MAX && answers_->has_answers();
+    return open_ && !writing_ && (may_send() || new_answers);
   }
 
   int64_t deadline_ns() const noexcept override {
-    if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
-    if (acknowledged_ != sent_) return progress_ns_ + link_.options.call_timeout_ns;
-    // A write that does not end is a stall as well: nothing can be sent behind it.
-    return writing_ ? progress_ns_ + kLinkWriteStallNs : INT64_MAX;
+    return std::min(stall_ns(), writing_ ? INT64_MAX : answers_due_ns_);
   }
 
  private:
@@ -106,6 +109,20 @@ class BatchWire final : public Wire {
     if (unsent_ == kNoEntry || link_.held) return false;
     if (acknowledged_ == sent_) return true;
     return !alone_ && !travels_alone(unsent_) && sent_ - acknowledged_ < keys_.size();
+  }
+
+  int64_t stall_ns() const noexcept {
+    if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
+    if (acknowledged_ != sent_) return progress_ns_ + link_.options.call_timeout_ns;
+    // A write that does not end is a stall as well: nothing can be sent behind it.
+    return writing_ ? progress_ns_ + kLinkWriteStallNs : INT64_MAX;
+  }
+
+  // Answers alone are no reason for a batch: they wait a moment for messages to travel with.
+  bool answers_are_due(Now now) noexcept {
+    if (!answers_->has_answers()) return false;
+    if (answers_due_ns_ == INT64_MAX) answers_due_ns_ = now.mono_ns + kPushAnswerWaitNs;
+    return now.mono_ns >= answers_due_ns_;
   }
 
   // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
@@ -122,7 +139,7 @@ class BatchWire final : public Wire {
     size_t bytes = 0;
     while (may_send() && count < items_max_) {
       const size_t size = link_.window.item_size(unsent_);
-      if (count > 0 && bytes + size > kBatchBytesMax) break;
+      if (count > 0 && bytes + size > link_.options.batch_bytes_max) break;
       append_item(message, link_.window.item(unsent_));
       bytes += size;
       ++count;
@@ -132,7 +149,7 @@ class BatchWire final : public Wire {
       mark_sent(unsent_);
       unsent_ = link_.window.next(unsent_);
     }
-    link_.counters.add(Counter::kShardMessages, count);
+    if (count > 0) link_.count_batch(count);
     return message;
   }
 
@@ -226,7 +243,7 @@ class BatchWire final : public Wire {
   bool open_ = false;
   bool writing_ = false;  // true exactly while the transport has a write of ours
   bool ended_ = false;
-  size_t items_max_ = kBatchMessagesMax;
+  size_t items_max_;
   uint64_t sent_ = 0;
   uint64_t acknowledged_ = 0;
   bool alone_ = false;   // the item sent last travels alone
@@ -241,6 +258,7 @@ class BatchWire final : public Wire {
   std::vector<Aside> asides_;  // refused for now, not acknowledged; a few at most
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
+  int64_t answers_due_ns_ = INT64_MAX;  // when they go without messages
   LinkDown down_;
 };
 

@@ -23,6 +23,25 @@ void Chunk::release() noexcept {
   std::free(this);
 }
 
+void WireMessage::push_back(WireSlice slice) {
+  if (size_ < few_.size()) {
+    few_[size_++] = std::move(slice);
+    return;
+  }
+  if (many_.empty()) {
+    many_.reserve(2 * few_.size());
+    for (WireSlice& first : few_) many_.push_back(std::move(first));
+  }
+  many_.push_back(std::move(slice));
+  ++size_;
+}
+
+void WireMessage::clear() noexcept {
+  for (WireSlice& slice : few_) slice = {};
+  many_.clear();
+  size_ = 0;
+}
+
 size_t wire_size(const WireMessage& message) noexcept {
   size_t size = 0;
   for (const WireSlice& slice : message) size += slice.size;

@@ -6,6 +6,7 @@
 // exists; writing behind them is no conflict.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -77,7 +78,47 @@ struct WireSlice {
 // One message for a link: its slices in order. Several protobuf messages put one after the other
 // are one message with all their fields, which is how wrappers join encoded items without copying
 // them.
-using WireMessage = std::vector<WireSlice>;
+// Most have a wrapper and one item: so many slices need no memory of their own.
+class WireMessage {
+ public:
+  WireMessage() = default;
+  WireMessage(const WireMessage&) = default;
+  WireMessage& operator=(const WireMessage&) = default;
+  // What was moved from is empty.
+  WireMessage(WireMessage&& other) noexcept
+      : size_(std::exchange(other.size_, 0)),
+        few_(std::move(other.few_)),
+        many_(std::move(other.many_)) {}
+  WireMessage& operator=(WireMessage&& other) noexcept {
+    size_ = std::exchange(other.size_, 0);
+    few_ = std::move(other.few_);
+    many_ = std::move(other.many_);
+    return *this;
+  }
+  ~WireMessage() = default;
+
+  void push_back(WireSlice slice);
+  void clear() noexcept;
+
+  [[nodiscard]] size_t size() const noexcept { return size_; }
+  [[nodiscard]] const WireSlice* begin() const noexcept { return data(); }
+  [[nodiscard]] const WireSlice* end() const noexcept { return data() + size_; }
+  [[nodiscard]] const WireSlice& operator[](size_t i) const noexcept { return data()[i]; }
+  [[nodiscard]] const WireSlice& front() const noexcept { return data()[0]; }
+  // Of a message that has any.
+  [[nodiscard]] WireSlice& back() noexcept {
+    return many_.empty() ? few_[size_ - 1] : many_.back();
+  }
+
+ private:
+  [[nodiscard]] const WireSlice* data() const noexcept {
+    return many_.empty() ? few_.data() : many_.data();
+  }
+
+  size_t size_ = 0;
+  std::array<WireSlice, 2> few_;
+  std::vector<WireSlice> many_;  // all of them, once there are more
+};
 
 [[nodiscard]] size_t wire_size(const WireMessage& message) noexcept;
 // A message with bytes of its own.

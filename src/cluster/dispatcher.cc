@@ -1,6 +1,7 @@
 #include "cluster/dispatcher.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_set>
 
 #include "base/assert.h"
@@ -39,12 +40,19 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   ShardLink* link_at(uint32_t link) noexcept override { return links[link].get(); }
 
   ShardLink* link_of(int64_t key) noexcept {
-    const uint32_t shard = routes.pick(key);
+    const uint32_t shard = shard_of(key);
     return shard == kAnyShard ? nullptr : links[shard].get();
+  }
+  uint32_t shard_of(int64_t key) noexcept {
+    Owner& remembered = owners[static_cast<uint64_t>(key) % owners.size()];
+    if (remembered.shard == kAnyShard || remembered.key != key) {
+      remembered = {key, routes.pick(key)};
+    }
+    return remembered.shard;
   }
   // Of calls about a key itself. While no shard is trusted, its owner is asked all the same.
   ShardLink* link_to_ask(int64_t key) noexcept {
-    const uint32_t shard = routes.empty() ? known.pick(key) : routes.pick(key);
+    const uint32_t shard = routes.empty() ? known.pick(key) : shard_of(key);
     return shard == kAnyShard ? nullptr : links[shard].get();
   }
   uint32_t find_or_make_link(const std::string& address);
@@ -76,7 +84,13 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   Routes routes;  // of those, the nodes that own keys now
   Routes next;    // while `changing`: what `routes` becomes
   bool changing = false;
-  int64_t handover_end_ns = 0;                    // 0: set by the next poll()
+  int64_t handover_end_ns = 0;  // 0: set by the next poll()
+  // What the ring has said lately, by the key's low bits: a key comes again with each message.
+  struct Owner {
+    int64_t key = 0;
+    uint32_t shard = kAnyShard;
+  };
+  std::array<Owner, kOwnersRemembered> owners;
   std::vector<std::unique_ptr<ShardLink>> links;  // null where one is gone
   std::vector<OwnedClose> homeless_closes;        // of a time without shards
   KeyLines lines{options, *this, counters, output};
@@ -157,6 +171,7 @@ void Dispatcher::Impl::switch_routes() {
   routes_changed = true;
   routes = std::move(next);
   next = {};
+  owners.fill({});
   std::vector<bool> serves(links.size(), false);
   for (const uint32_t link : routes.links) serves[link] = true;
   lines.forget_redirects();
@@ -236,7 +251,8 @@ void Dispatcher::Impl::look_for_crowd() {
   }
   messages += lines.messages();
   bytes += lines.chunk_bytes();
-  crowded = messages > nodes * options.window_messages() || bytes > nodes * options.window_bytes();
+  crowded =
+      messages > nodes * options.window_messages_max || bytes > nodes * options.window_bytes_max;
 }
 
 // --- what goes up
@@ -346,7 +362,7 @@ void Dispatcher::set_shards(const std::vector<std::string>& addresses) {
 }
 
 uint32_t Dispatcher::shard_of(int64_t perm_auth_key_id) const noexcept {
-  return impl_->routes.pick(perm_auth_key_id);
+  return impl_->shard_of(perm_auth_key_id);
 }
 
 Submit Dispatcher::send(const ClientMessage& message) {
@@ -450,12 +466,14 @@ size_t Dispatcher::unacknowledged() const noexcept {
   return count;
 }
 
-std::vector<ShardStatus> Dispatcher::status() const {
-  std::vector<ShardStatus> all;
+void Dispatcher::status(std::vector<ShardStatus>& out) const {
+  size_t count = 0;
   for (const auto& link : impl_->links) {
-    if (link != nullptr) all.push_back(link->status());
+    if (link == nullptr) continue;
+    if (count == out.size()) out.emplace_back();
+    link->status(out[count++]);
   }
-  return all;
+  out.resize(count);
 }
 
 }  // namespace ringway::cluster

@@ -108,25 +108,31 @@ struct DispatcherOptions {
   int64_t call_timeout_ns = 2 * kNsPerSecond;
   int64_t no_shard_timeout_ns = INT64_MAX;
   WireChoice wire = WireChoice::kAuto;
-  size_t window_messages_max = 0;  // 0: the limits' default
-  size_t window_bytes_max = 0;
-
-  [[nodiscard]] size_t window_messages() const noexcept {
-    return window_messages_max == 0 ? kWindowMessagesMax : window_messages_max;
-  }
-  [[nodiscard]] size_t window_bytes() const noexcept {
-    return window_bytes_max == 0 ? kWindowBytesMax : window_bytes_max;
-  }
+  size_t window_messages_max = kWindowMessagesMax;  // unacknowledged, per shard
+  size_t window_bytes_max = kWindowBytesMax;
+  size_t batch_messages_max = kBatchMessagesMax;  // a shard may ask for fewer
+  size_t batch_bytes_max = kBatchBytesMax;        // a larger message goes alone
+  size_t batches_per_write_max = kBatchesPerWriteMax;
 };
 
-// What one shard link looks like, for logs and the status line.
+// What has gone over one shard link since it was made.
+struct LinkTally {
+  uint64_t batches = 0;   // writes with messages; unary: calls
+  uint64_t messages = 0;  // messages and session closes, as often as they were sent
+  uint64_t replays = 0;   // of them, those that had been sent before, here or elsewhere
+  uint64_t breaks = 0;    // times that a link which was up had to connect again
+};
+
+// What one shard link looks like, for metrics.
 struct ShardStatus {
   std::string address;
-  std::string wire;  // "batch", "stream", "unary" or "connecting"
-  bool up = false;
+  std::string wire;      // "batch", "stream", "unary" or "connecting"
+  bool up = false;       // the shard has answered on this wire
+  bool reached = false;  // or, before there was a message for it, has said which wires it lacks
   bool in_ring = false;  // owns keys: in the node set, and not taken out for its failures
   size_t window_messages = 0;
   size_t window_bytes = 0;
+  LinkTally tally;
 };
 
 class ShardTransport;  // cluster/shard_transport.h
@@ -182,7 +188,8 @@ class Dispatcher {
 
   // Messages and closes that no shard has acknowledged, over all windows. Drain waits for zero.
   [[nodiscard]] size_t unacknowledged() const noexcept;
-  [[nodiscard]] std::vector<ShardStatus> status() const;
+  // Of every link. `out` is overwritten, and its memory used again.
+  void status(std::vector<ShardStatus>& out) const;
 
  private:
   struct Impl;

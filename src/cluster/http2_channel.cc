@@ -58,6 +58,7 @@ void Http2Channel::call(uint64_t id, CallMethod method, WireMessage request, int
   rpc.waits_for_shard = wait_for_shard;
   rpcs_.emplace(id, std::move(made));
   deadlines_.emplace(rpc.deadline_ns, id);
+  settle_gathering();
   if (wire_size(rpc.request) > kGrpcMessageBytesMax) {
     finish(rpc, kStatusResourceExhausted, "the request is too large");
     return;
@@ -68,6 +69,20 @@ void Http2Channel::call(uint64_t id, CallMethod method, WireMessage request, int
 void Http2Channel::cancel_call(uint64_t id) {
   const std::unique_ptr<Rpc> rpc = remove(id);
   if (rpc != nullptr) cancel_on_session(*rpc);
+}
+
+void Http2Channel::gather_answers(size_t bytes) {
+  gather_bytes_ = bytes;
+  settle_gathering();
+}
+
+// Somebody waits for the answer to a call: while there are any, nothing gathers.
+void Http2Channel::settle_gathering() {
+  const size_t low = deadlines_.empty() ? gather_bytes_ : 0;
+  if (low == receive_low_) return;
+  receive_low_ = low;
+  if (session_ != nullptr) session_->set_receive_low(low);
+  for (const auto& session : draining_) session->set_receive_low(low);
 }
 
 void Http2Channel::cancel_on_session(Rpc& rpc) {
@@ -243,7 +258,10 @@ std::unique_ptr<Http2Channel::Rpc> Http2Channel::remove(uint64_t id) {
   if (found == rpcs_.end()) return nullptr;
   std::unique_ptr<Rpc> rpc = std::move(found->second);
   rpcs_.erase(found);
-  if (rpc->is_call) deadlines_.erase({rpc->deadline_ns, id});
+  if (rpc->is_call) {
+    deadlines_.erase({rpc->deadline_ns, id});
+    settle_gathering();
+  }
   return rpc;
 }
 

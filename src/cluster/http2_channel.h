@@ -51,6 +51,7 @@ class Http2Channel final : public ShardChannel, private Http2Session::Events {
   void call(uint64_t id, CallMethod method, WireMessage request, int64_t timeout_ns,
             bool wait_for_shard) override;
   void cancel_call(uint64_t id) override;
+  void gather_answers(size_t bytes) override;
   [[nodiscard]] bool has_events() const noexcept override { return !events_.empty(); }
   void take(std::vector<LinkEvent>& out) override;
 
@@ -92,6 +93,7 @@ class Http2Channel final : public ShardChannel, private Http2Session::Events {
   void put(LinkEvent::Kind kind, uint64_t id, int32_t status, std::string text);
   void expire_calls();
   void drop_dead_sessions();
+  void settle_gathering();
 
   const std::string address_;
   LinkPipes& pipes_;
@@ -112,6 +114,8 @@ class Http2Channel final : public ShardChannel, private Http2Session::Events {
   size_t event_messages_ = 0;
   size_t event_bytes_ = 0;
   std::vector<uint64_t> paused_;  // streams that get no window
+  size_t gather_bytes_ = 0;       // as the owner asked for
+  size_t receive_low_ = 0;        // as the sessions were told
 };
 
 }  // namespace ringway::cluster

@@ -105,6 +105,11 @@ class Http2Session final : private LinkPipeEvents {
   // What the stream delivered has been taken.
   void give_window(Http2Stream& stream);
 
+  // What the shard says may wait until there are so many bytes of it; 0: not.
+  void set_receive_low(size_t bytes) {
+    if (!dead()) pipe_->set_receive_low(bytes);
+  }
+
   // Writes what is due into the pipe. May end the session.
   void pump();
   // Ends it at once, with its streams.

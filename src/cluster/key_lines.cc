@@ -13,7 +13,7 @@ KeyLines::KeyLines(const DispatcherOptions& options, Nodes& nodes, CounterBlock&
       counters_(counters),
       output_(output),
       errors_("(key lines)"),
-      window_(options.server_id, options.window_messages(), options.window_bytes()) {}
+      window_(options.server_id, options.window_messages_max, options.window_bytes_max) {}
 
 bool KeyLines::send(const ClientMessage& message, bool may_enter) {
   const uint32_t entry = may_enter ? window_.append(message) : kNoEntry;

@@ -40,6 +40,8 @@ class LinkPipe {
   // `size` contiguous bytes at the end of what is to be sent, to be filled before commit(). Empty
   // when there is no room.
   [[nodiscard]] virtual ByteSpan reserve(size_t size) = 0;
+  // on_bytes() may wait until there are so many bytes; 0: for any, as at first.
+  virtual void set_receive_low(size_t bytes) = 0;
   // What is reserved leaves with the worker's turn.
   virtual void commit() = 0;
 };

@@ -67,11 +67,13 @@ class ProtoWriter {
     varint(uint64_t{field} << 3 | static_cast<uint64_t>(type));
   }
   void varint(uint64_t value) noexcept {
+    // Checked once: the rest stays within its size.
+    uint8_t* at = out_.take(varint_size(value)).data();
     while (value >= 0x80) {
-      out_.u8(static_cast<uint8_t>(value | 0x80));
+      *at++ = static_cast<uint8_t>(value | 0x80);
       value >>= 7;
     }
-    out_.u8(static_cast<uint8_t>(value));
+    *at = static_cast<uint8_t>(value);
   }
 
   ByteWriter out_;

@@ -45,9 +45,10 @@ ShardLink::ShardLink(uint32_t number, std::string address, const DispatcherOptio
     : address_(std::move(address)),
       transport_(transport),
       errors_(address_),
-      window_(options.server_id, options.window_messages(), options.window_bytes()),
+      window_(options.server_id, options.window_messages_max, options.window_bytes_max),
       channel_(transport.open(address_, waker)),
-      context_{options, window_, waker, counters, errors_, output, health_, number, channel_.get()},
+      context_{options, window_, waker, counters, errors_,
+               output,  health_, {},    number,   channel_.get()},
       wire_choice_(wire_range(options.wire).first),
       backoff_noise_(ring_hash(address_) + options.worker) {}
 
@@ -191,6 +192,7 @@ void ShardLink::look_for_suspect(Now now) {
 
 void ShardLink::reconnect_later(WireState state, Now now) {
   health_.link_failed(now);
+  if (up_) ++context_.tally.breaks;
   wire_ = nullptr;
   wire_choice_ = wire_range(context_.options.wire).first;
   up_ = false;
@@ -310,13 +312,15 @@ std::vector<ShardLink::Withdrawn> ShardLink::withdraw(int64_t perm_auth_key_id,
   return all;
 }
 
-ShardStatus ShardLink::status() const {
-  return {.address = address_,
-          .wire = up_ ? std::string(wire_->name()) : "connecting",
-          .up = up_,
-          .in_ring = serving_,
-          .window_messages = window_.messages(),
-          .window_bytes = window_.chunk_bytes()};
+void ShardLink::status(ShardStatus& out) const {
+  out.address = address_;
+  out.wire = up_ ? wire_->name() : "connecting";
+  out.up = up_;
+  out.reached = reached_;
+  out.in_ring = serving_;
+  out.window_messages = window_.messages();
+  out.window_bytes = window_.chunk_bytes();
+  out.tally = context_.tally;
 }
 
 }  // namespace ringway::cluster

@@ -116,7 +116,7 @@ class ShardLink {
     return window_.messages() + aside_.size();
   }
   [[nodiscard]] const SendWindow& window() const noexcept { return window_; }
-  [[nodiscard]] ShardStatus status() const;
+  void status(ShardStatus& out) const;
 
  private:
   enum class CallKind : uint8_t { kQuery, kStore, kProbe, kMessage, kHttp };

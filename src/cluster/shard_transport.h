@@ -86,6 +86,10 @@ class ShardChannel {
   // Nobody waits for the call any more; its kReply may still come.
   virtual void cancel_call(uint64_t id) = 0;
 
+  // A hint: until there are so many bytes from the shard, nothing of them needs to come. 0: all at
+  // once, as at first.
+  virtual void gather_answers(size_t bytes) { (void)bytes; }
+
   // Whether take() would find something; cheap.
   [[nodiscard]] virtual bool has_events() const noexcept = 0;
   // Replaces the content of `out` with everything that has happened since, in order, and lets

@@ -49,6 +49,7 @@ class StreamWire final : public Wire {
     for (const Lane& lane : lanes_) {
       if (!lane.ended) link_.channel->cancel_stream(lane.stream);
     }
+    if (gathering_) link_.channel->gather_answers(0);
   }
 
   std::string_view name() const noexcept override { return "stream"; }
@@ -75,6 +76,7 @@ class StreamWire final : public Wire {
   }
 
   WireState flush(Now now) override {
+    gather_answers(now);
     for (Lane& lane : lanes_) {
       if (now.mono_ns >= lane_deadline_ns(lane)) {
         link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded, "no answer on the stream",
@@ -107,7 +109,7 @@ class StreamWire final : public Wire {
   }
 
   int64_t deadline_ns() const noexcept override {
-    int64_t deadline = INT64_MAX;
+    int64_t deadline = gathering_ ? gather_until_ns_ : INT64_MAX;
     for (const Lane& lane : lanes_) deadline = std::min(deadline, lane_deadline_ns(lane));
     return deadline;
   }
@@ -131,6 +133,21 @@ class StreamWire final : public Wire {
     return lanes_[mix(key) % lanes_.size()];
   }
 
+  // A shard answers each request for itself, and nobody waits for an answer but the window. While
+  // many are due, enough of them for one look are left to gather in the socket, so that each does
+  // not wake the worker; when they come late, and before the last ones, the worker hears of all.
+  void gather_answers(Now now) {
+    if (answers_ != answers_before_) gather_until_ns_ = now.mono_ns + kStreamGatherNs;
+    answers_before_ = answers_;
+    size_t due = 0;
+    for (const Lane& lane : lanes_) due += lane.sent.size();
+    const size_t enough = gathering_ ? kStreamGatherAnswers : 2 * kStreamGatherAnswers;
+    const bool wanted = due >= enough && now.mono_ns < gather_until_ns_;
+    if (wanted == gathering_) return;
+    gathering_ = wanted;
+    link_.channel->gather_answers(gathering_ ? kStreamGatherBytes : 0);
+  }
+
   // How many requests the lane may have unanswered.
   size_t sent_max(const Lane& lane) const noexcept {
     const bool alone = travels_alone(lane.waiting.front()) ||
@@ -138,9 +155,14 @@ class StreamWire final : public Wire {
     return established_ && !alone ? kStreamWindowMax : 1;
   }
 
+  // A lane whose window is full goes on in steps, not with each answer: what the shard has in hand
+  // keeps it busy meanwhile, and the steps share what a write costs.
   bool may_write(const Lane& lane) const noexcept {
-    return !link_.held && !lane.writing && !lane.ended && !lane.waiting.empty() &&
-           lane.sent.size() < sent_max(lane);
+    if (link_.held || lane.writing || lane.ended || lane.waiting.empty()) return false;
+    const size_t most = sent_max(lane);
+    if (lane.sent.size() >= most) return false;
+    return lane.sent.empty() ||
+           most - lane.sent.size() >= std::min(lane.waiting.size(), kStreamStepMin);
   }
 
   int64_t lane_deadline_ns(const Lane& lane) const noexcept {
@@ -149,8 +171,8 @@ class StreamWire final : public Wire {
 
   void write(Lane& lane, Now now) {
     if (lane.sent.empty()) lane.progress_ns = now.mono_ns;
-    const size_t count =
-        std::min({lane.waiting.size(), sent_max(lane) - lane.sent.size(), kBatchMessagesMax});
+    const size_t count = std::min(
+        {lane.waiting.size(), sent_max(lane) - lane.sent.size(), link_.options.batch_messages_max});
     // One chunk holds the wrappers of all messages of this write.
     const ChunkRef wrappers = ChunkRef::make(count * kWrapperBytesMax);
     size_t used = 0;
@@ -165,15 +187,13 @@ class StreamWire final : public Wire {
       const size_t size = write_wrapper({at, kWrapperBytesMax}, entry, request);
       used += size;
       WireMessage message;
-      message.reserve(2);
       message.push_back({wrappers, at, size});
       message.push_back(link_.window.body(entry));
       messages.push_back(std::move(message));
       lane.sent.push_back({request, entry});
       if (lane.waiting.empty()) break;
     }
-    link_.counters.add(Counter::kShardBatches);
-    link_.counters.add(Counter::kShardMessages, messages.size());
+    link_.count_batch(messages.size());
     link_.channel->write(lane.stream, std::move(messages));
     lane.writing = true;
   }
@@ -196,6 +216,7 @@ class StreamWire final : public Wire {
     const Result<StreamResponse> response = decode_stream_response(bytes);
     if (!response) return malformed("SessionStreamResponse does not decode", now);
     established_ = true;
+    ++answers_;
     const std::string_view id = response->request_id;
     uint64_t request = 0;
     const auto parsed = std::from_chars(id.data(), id.data() + id.size(), request);
@@ -238,6 +259,10 @@ class StreamWire final : public Wire {
   }
 
   bool established_ = false;
+  bool gathering_ = false;  // as the channel was told
+  int64_t gather_until_ns_ = 0;
+  uint64_t answers_ = 0;
+  uint64_t answers_before_ = 0;  // at the last look
   uint64_t last_request_ = 0;
   std::array<Lane, kStreamsPerShard> lanes_;
 };

@@ -115,8 +115,7 @@ class UnaryWire final : public Wire {
     calls_.emplace(id, key);
     alone_ = travels_alone(entry);
     mark_sent(entry);
-    link_.counters.add(Counter::kShardBatches);
-    link_.counters.add(Counter::kShardMessages);
+    link_.count_batch(1);
     MessageCall call = make_message_call(link_.window, entry);
     link_.channel->call(id, call.method, std::move(call.request), link_.options.call_timeout_ns,
                         false);

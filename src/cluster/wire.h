@@ -83,6 +83,7 @@ struct LinkContext {
   ErrorLog& errors;
   LinkOutput& output;
   ShardHealth& health;
+  LinkTally tally;
   uint32_t number = 0;              // of the link
   ShardChannel* channel = nullptr;  // replaced when the link opens a new one
   uint64_t last_id = 0;             // of streams and calls on the link
@@ -97,6 +98,19 @@ struct LinkContext {
   Break last_break;
 
   [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
+  // A message goes out that has been sent before.
+  void count_replay() noexcept {
+    ++tally.replays;
+    counters.add(Counter::kShardReplays);
+  }
+  // A batch of so many messages goes out.
+  void count_batch(size_t messages) noexcept {
+    ++tally.batches;
+    tally.messages += messages;
+    counters.add(Counter::kShardBatches);
+    counters.add(Counter::kShardMessages, messages);
+    counters.observe(Distribution::kBatchMessages, messages);
+  }
 };
 
 // The shard went away or hung while the entry was on its way. True when that has happened so often
@@ -150,7 +164,7 @@ class Wire {
   // An entry goes on its way.
   void mark_sent(uint32_t entry) noexcept {
     EntryMarks& marks = link_.window.marks(entry);
-    if (marks.sent) link_.counters.add(Counter::kMessagesResent);
+    if (marks.sent) link_.count_replay();
     marks.sent = true;
   }
   // Counts and logs an entry that is given up; the caller releases it.

@@ -76,34 +76,69 @@ struct Session {
   friend bool operator==(const Session&, const Session&) = default;
 };
 
+enum class LogMode : uint8_t { kConsole, kFile, kVolume };
+
 struct Log {
+  LogMode mode = LogMode::kConsole;
   LogLevel level = LogLevel::kInfo;
-  bool to_file = false;       // Mode: file or volume
-  std::string path = "logs";  // directory; the file in it is ringway.log
-  bool json = false;          // Encoding: json
-  std::string service;        // ServiceName, else Name
+  std::string path = "logs";    // directory; log_options() says which file in it
+  bool json = false;            // Encoding: json
+  std::string service;          // ServiceName, else Name
+  bool stat = true;             // a line about the process each minute
+  bool rotate_by_size = false;  // Rotation: size
+  uint32_t max_size_mib = 0;    // of a file; 0: no limit
+  uint32_t max_backups = 0;     // files set aside by size; 0: all
+  uint32_t keep_days = 0;       // of files set aside; 0: for ever
+  bool compress = false;
+  uint32_t max_content_bytes = 0;  // of a line's text; 0: kLogLineBytesMax
 
   friend bool operator==(const Log&, const Log&) = default;
 };
 
-// Overrides for the worker on one core; what is unset comes from Workers.
+// Where metrics and health are served. As in go-zero, without a host they are not.
+struct Prometheus {
+  std::string host;
+  uint16_t port = 9101;
+  std::string path = "/metrics";
+
+  [[nodiscard]] bool enabled() const noexcept { return !host.empty() && port != 0; }
+  friend bool operator==(const Prometheus&, const Prometheus&) = default;
+};
+
+inline constexpr int kAnyCore = -1;
+inline constexpr int kSubmissionPollOff = -2;
+
+// What may differ from worker to worker.
+struct WorkerSettings {
+  uint32_t ring_entries = 4096;
+  uint32_t buffers = 2048;  // a power of two, as the kernel's buffer ring needs
+  uint32_t buffer_bytes = 4096;
+  uint32_t max_connections = 0;    // 0: what the open-files limit allows
+  uint32_t key_cache_entries = 0;  // 0: this worker's share of AuthKeyCacheM
+  uint32_t turn_completions = kTurnCompletionsMax;
+  uint32_t batch_messages = kBatchMessagesMax;
+  uint32_t batch_bytes = kBatchBytesMax;
+  uint32_t batches_per_turn = kBatchesPerWriteMax;
+  uint32_t window_messages = kWindowMessagesMax;  // towards one shard
+  uint32_t window_bytes = kWindowBytesMax;
+  uint32_t busy_poll_us = 0;                 // 0: off
+  int submission_poll = kSubmissionPollOff;  // else the core of the polling thread, or kAnyCore
+  uint32_t submission_poll_idle_ms = 50;
+
+  friend bool operator==(const WorkerSettings&, const WorkerSettings&) = default;
+};
+
 struct CoreOverride {
   int core = 0;  // a CPU number when Cores is set, else a worker's index
-  std::optional<uint32_t> ring_entries;
-  std::optional<uint32_t> buffers;
-  std::optional<uint32_t> buffer_bytes;
-  std::optional<uint32_t> max_connections;
+  WorkerSettings settings;
 
   friend bool operator==(const CoreOverride&, const CoreOverride&) = default;
 };
 
 struct Workers {
-  uint32_t count = 0;      // 0: see worker_count()
-  std::vector<int> cores;  // empty: not pinned; worker i runs on cores[i % size]
-  uint32_t ring_entries = 4096;
-  uint32_t buffers = 2048;  // a power of two, as the kernel's buffer ring needs
-  uint32_t buffer_bytes = 4096;
-  uint32_t max_connections = 0;  // per worker; 0: what the open-files limit allows
+  uint32_t count = 0;       // 0: see worker_count()
+  std::vector<int> cores;   // empty: not pinned; worker i runs on cores[i % size]
+  WorkerSettings settings;  // of workers that per_core does not name
   std::vector<CoreOverride> per_core;
 
   friend bool operator==(const Workers&, const Workers&) = default;
@@ -111,11 +146,8 @@ struct Workers {
 
 // What one worker runs with, after PerCore.
 struct WorkerConfig {
-  int core = -1;  // -1: not pinned
-  uint32_t ring_entries = 0;
-  uint32_t buffers = 0;
-  uint32_t buffer_bytes = 0;
-  uint32_t max_connections = 0;  // 0: what the open-files limit allows
+  int core = kAnyCore;
+  WorkerSettings settings;
 
   friend bool operator==(const WorkerConfig&, const WorkerConfig&) = default;
 };
@@ -168,8 +200,15 @@ enum class CryptoKernel : uint8_t { kAuto, kOpenssl, kAesni, kVaes };
 
 struct Crypto {
   CryptoKernel kernel = CryptoKernel::kAuto;
+  std::vector<int> cores;  // of the pool for key exchanges; empty: any
 
   friend bool operator==(const Crypto&, const Crypto&) = default;
+};
+
+struct Grpc {
+  std::vector<int> cores;  // empty: see grpc_cores()
+
+  friend bool operator==(const Grpc&, const Grpc&) = default;
 };
 
 struct Config {
@@ -183,11 +222,13 @@ struct Config {
   uint32_t max_proc = 0;                                // 0: not given
   Session session;
   Log log;
+  Prometheus prometheus;
   Workers workers;
   Limits limits;
   Timeouts timeouts;
   Transports transports;
   Crypto crypto;
+  Grpc grpc;
 
   // For the start-up log: keys that the file has and that change nothing (yet), and listeners whose
   // protocol is not served yet, such as "websocket 0.0.0.0:11443".
@@ -200,18 +241,30 @@ struct Config {
 // What runs without a file.
 [[nodiscard]] Config defaults();
 
+// Lists of cores are in ascending order where they are "allowed": what the scheduler lets this
+// process use.
+
 // How many workers to start: Workers.Count, else MaxProc, else one per listed core, else one per
-// allowed core. `allowed_cores` is what the scheduler lets this process use, at least 1.
-[[nodiscard]] uint32_t worker_count(const Config& config, uint32_t allowed_cores) noexcept;
+// allowed core. At least 1.
+[[nodiscard]] uint32_t worker_count(const Config& config, size_t allowed_cores) noexcept;
 
 // The settings of worker `index`.
 [[nodiscard]] WorkerConfig worker_config(const Config& config, uint32_t index) noexcept;
 
-// What base/log's log_setup() takes.
-[[nodiscard]] LogOptions log_options(const Config& config);
+// Where gRPC's threads run: Grpc.Cores, else the allowed cores that no worker is pinned to. Empty:
+// anywhere, because no worker is pinned or no core is left.
+[[nodiscard]] std::vector<int> grpc_cores(const Config& config, const std::vector<int>& allowed);
 
-// The values in effect, one "Section.Key: value" per line, for the log and for --check-config.
-// Secrets are counted, not shown.
-[[nodiscard]] std::string describe(const Config& config);
+// How many threads make key exchanges: one for each of Crypto.Cores, else half of the allowed ones.
+[[nodiscard]] uint32_t crypto_threads(const Config& config, size_t allowed_cores) noexcept;
+
+// What `auto` is: a worker's connections when the process may open `open_files` files, and the keys
+// that it keeps.
+[[nodiscard]] uint32_t auto_connections(uint64_t open_files, uint32_t workers) noexcept;
+[[nodiscard]] uint32_t auto_key_cache_entries(const Config& config, uint32_t workers) noexcept;
+
+// What base/log's log_setup() takes. The file is PATH/ringway.log, and with Mode volume, where many
+// containers share a directory, PATH/SERVICE/HOSTNAME/ringway.log as in go-zero.
+[[nodiscard]] LogOptions log_options(const Config& config);
 
 }  // namespace ringway::config

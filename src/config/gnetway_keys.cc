@@ -35,10 +35,14 @@ void read_rsa_keys(Document& document, Section& root, Config& config) {
       if (root.has(name)) document.without_effect(fmt::format("{} (RSAKey is there)", name));
     }
   } else if (!single.file.empty()) {
+    document.amend("RSAKey", single.file, "KeyFile");
     config.rsa_keys.push_back(std::move(single));
   } else if (single.fingerprint) {
     document.error(root.mark_of("KeyFingerprint"),
                    "KeyFingerprint: expected KeyFile or RSAKey beside it");
+  }
+  if (config.rsa_keys.empty()) {
+    document.amend("RSAKey", "none", "default: server_key.pem of the data directory");
   }
 }
 
@@ -91,6 +95,12 @@ void read_servers(Document& document, Section& gnetway, Config& config) {
       add_listener(document, server, protocol, proxy_protocol, text, config);
     }
   });
+  std::string served;
+  for (const Listener& listener : config.listeners) {
+    if (!served.empty()) served += ", ";
+    served += fmt::format("{} {}", to_string(listener.protocol), to_string(listener.address));
+  }
+  document.amend(gnetway.path_of("Server"), served.empty() ? "none served" : served);
   if (config.listeners.size() > kListenersMax) {
     document.error(gnetway.mark_of("Server"),
                    fmt::format("Gnetway.Server: expected at most {} addresses", kListenersMax));
@@ -106,6 +116,7 @@ void read_gnetway(Document& document, Section& root, Config& config) {
   uint64_t cache_mib = 0;
   read_number(gnetway, "AuthKeyCacheM", cache_mib, {0, 65536});
   if (cache_mib != 0) config.auth_key_cache_bytes = cache_mib * 1024 * 1024;
+  document.amend("Gnetway.AuthKeyCacheM", shown(config.auth_key_cache_bytes / (1024 * 1024)));
   gnetway.close();
 }
 
@@ -115,9 +126,9 @@ Etcd read_etcd(Section& parent, bool& present) {
   Section section = parent.child("Etcd");
   section.texts("Hosts", etcd.hosts);
   section.text("Key", etcd.key);
-  std::string unused;
   for (const std::string_view name :
        {"ID", "User", "Pass", "CertFile", "CertKeyFile", "CACertFile"}) {
+    std::string unused;
     section.text(name, unused);
   }
   bool skip_verify = false;
@@ -162,8 +173,9 @@ void read_session(Document& document, Section& root, const Etcd& top, Config& co
 void read_log(Section& root, Config& config) {
   Section section = root.child("Log");
   section.text("ServiceName", config.log.service);
-  read_word<bool>(section, "Mode", config.log.to_file,
-                  {{"console", false}, {"file", true}, {"volume", true}});
+  read_word<LogMode>(
+      section, "Mode", config.log.mode,
+      {{"console", LogMode::kConsole}, {"file", LogMode::kFile}, {"volume", LogMode::kVolume}});
   section.text("Path", config.log.path);
   read_word<LogLevel>(section, "Level", config.log.level,
                       {{"debug", LogLevel::kDebug},
@@ -172,9 +184,35 @@ void read_log(Section& root, Config& config) {
                        {"error", LogLevel::kError},
                        {"severe", LogLevel::kError}});
   read_word<bool>(section, "Encoding", config.log.json, {{"plain", false}, {"json", true}});
-  section.ignored({"TimeFormat", "Compress", "Stat", "KeepDays", "StackCooldownMillis",
-                   "MaxBackups", "MaxSize", "Rotation", "FileTimeFormat", "FieldKeys",
-                   "MaxContentLength"});
+  section.flag("Stat", config.log.stat);
+  read_word<bool>(section, "Rotation", config.log.rotate_by_size,
+                  {{"daily", false}, {"size", true}});
+  read_number(section, "MaxSize", config.log.max_size_mib, {0, kLogFileMibMax});
+  read_number(section, "MaxBackups", config.log.max_backups, {0, kLogBackupsMax});
+  read_number(section, "KeepDays", config.log.keep_days, {0, kLogKeepDaysMax});
+  section.flag("Compress", config.log.compress);
+  read_number(section, "MaxContentLength", config.log.max_content_bytes, {0, UINT32_MAX});
+  section.ignored(
+      {"TimeFormat", "CompressType", "StackCooldownMillis", "FileTimeFormat", "FieldKeys"});
+  section.close();
+}
+
+std::optional<std::string> parse_http_path(std::string_view text) {
+  const bool good = text.starts_with('/') && text.size() <= kHttpPathBytesMax &&
+                    std::all_of(text.begin(), text.end(), [](char c) {
+                      return c > ' ' && c < '\x7f' && c != '?' && c != '#' && c != '%';
+                    });
+  if (!good || text == "/healthz" || text == "/readyz") return std::nullopt;
+  return std::string(text);
+}
+
+void read_prometheus(Section& root, Config& config) {
+  Section section = root.child("Prometheus");
+  Prometheus& prometheus = config.prometheus;
+  section.text("Host", prometheus.host);
+  read_number(section, "Port", prometheus.port, {0, UINT16_MAX});
+  section.value("Path", prometheus.path, "a path that begins with / and is not /healthz or /readyz",
+                parse_http_path);
   section.close();
 }
 
@@ -182,7 +220,6 @@ void read_log(Section& root, Config& config) {
 void read_ignored(Section& root) {
   root.ignored({"Timeout", "UseStreamSession", "Mode", "MetricsUrl", "Auth", "StrictControl",
                 "CpuThreshold", "Health", "Middlewares", "MethodTimeouts"});
-  root.ignored_section("Prometheus", {"Host", "Port", "Path"});
   root.ignored_section("Telemetry", {"Name", "Endpoint", "Sampler", "Batcher", "OtlpHeaders",
                                      "OtlpHttpPath", "OtlpHttpSecure", "Disabled"});
   root.ignored_section("DevServer", {"Enabled", "Host", "Port", "MetricsPath", "HealthPath",
@@ -205,6 +242,7 @@ void read_gnetway_keys(Document& document, Section& root, Config& config) {
   read_gnetway(document, root, config);
   read_session(document, root, etcd, config);
   read_log(root, config);
+  read_prometheus(root, config);
   read_ignored(root);
 }
 

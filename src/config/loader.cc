@@ -86,6 +86,7 @@ LoadOutcome load_text(std::string_view text, std::string file_name) {
   parse_document(std::string(text), document, outcome.config);
   outcome.errors = document.errors();
   outcome.warnings = document.warnings();
+  outcome.values = document.values();
   outcome.config.without_effect = document.keys_without_effect();
   return outcome;
 }

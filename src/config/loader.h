@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "config/key_value.h"
 
 namespace ringway::config {
 
@@ -19,6 +20,7 @@ struct LoadOutcome {
   Config config;                      // to be used only when ok()
   std::vector<std::string> errors;    // "file:line: ...", in the order of lines
   std::vector<std::string> warnings;  // the same form; the values are used all the same
+  std::vector<KeyValue> values;       // every key that was read, in an order of its own
 
   [[nodiscard]] bool ok() const noexcept { return errors.empty(); }
 };

@@ -8,16 +8,72 @@
 namespace ringway::config {
 namespace {
 
+// Which thread of the kernel takes this worker's operations from its ring.
+void read_submission_poll(Section& section, WorkerSettings& settings) {
+  section.value(
+      "SubmissionPoll", settings.submission_poll,
+      fmt::format("off, any or the number of a core up to {}", kCoreNumberMax),
+      [](std::string_view text) -> std::optional<int> {
+        // YAML knows more words for it.
+        if (same_word(text, "any")) return kAnyCore;
+        if (parse_flag(text) == false) return kSubmissionPollOff;
+        const auto core = in_range(parse_number(text), {0, kCoreNumberMax});
+        return core ? std::optional(static_cast<int>(*core)) : std::nullopt;
+      },
+      [](int core) {
+        if (core == kSubmissionPollOff) return std::string("off");
+        return core == kAnyCore ? std::string("any") : shown(core);
+      });
+  read_number(section, "SubmissionPollIdleMilliseconds", settings.submission_poll_idle_ms,
+              {1, kSubmissionPollIdleMsMax});
+}
+
+// The same keys stand in Workers and in each entry of PerCore, where they begin with what Workers
+// says.
+void read_worker_settings(Document& document, Section& section, WorkerSettings& settings) {
+  read_number(section, "RingEntries", settings.ring_entries, {kRingEntriesMin, kRingEntriesMax});
+  read_number(section, "Buffers", settings.buffers, {kReceiveBuffersMin, kReceiveBuffersMax});
+  if (section.has("Buffers") && (settings.buffers & (settings.buffers - 1)) != 0) {
+    document.error(section.mark_of("Buffers"),
+                   fmt::format("{}: expected a power of two, found {}", section.path_of("Buffers"),
+                               settings.buffers));
+  }
+  read_size(section, "BufferBytes", settings.buffer_bytes,
+            {kReceiveBufferBytesMin, kReceiveBufferBytesMax});
+  read_auto(section, "MaxConnections", settings.max_connections, kConnectionsPerWorkerMax);
+  read_auto(section, "KeyCacheEntries", settings.key_cache_entries, kKeyCacheEntriesCeiling);
+  read_number(section, "TurnCompletions", settings.turn_completions,
+              {kTurnCompletionsFloor, kTurnCompletionsCeiling});
+  read_number(section, "BatchMessages", settings.batch_messages, {1, kBatchMessagesCeiling});
+  read_size(section, "BatchBytes", settings.batch_bytes, {kBatchBytesFloor, kBatchBytesCeiling});
+  read_number(section, "BatchesPerTurn", settings.batches_per_turn, {1, kBatchesPerTurnCeiling});
+  read_number(section, "WindowMessages", settings.window_messages,
+              {kWindowMessagesFloor, kWindowMessagesCeiling});
+  read_size(section, "WindowBytes", settings.window_bytes,
+            {kWindowBytesFloor, kWindowBytesCeiling});
+  read_number(section, "BusyPollMicroseconds", settings.busy_poll_us,
+              {0, kBusyPollMicrosecondsMax});
+  read_submission_poll(section, settings);
+}
+
+// A polling thread spins: on a worker's core the two take turns.
+void warn_of_shared_core(Document& document, const Section& section, const Workers& workers,
+                         const WorkerSettings& settings) {
+  const int core = settings.submission_poll;
+  if (!section.has("SubmissionPoll") || core < 0) return;
+  if (std::find(workers.cores.begin(), workers.cores.end(), core) == workers.cores.end()) return;
+  document.warning(
+      section.mark_of("SubmissionPoll"),
+      fmt::format("{}: core {} is a worker's, which the polling thread takes turns with",
+                  section.path_of("SubmissionPoll"), core));
+}
+
 void read_per_core(Document& document, Section& section, Workers& workers) {
   section.children("PerCore", [&](Section& item) {
-    CoreOverride found;
-    found.core = -1;
+    CoreOverride found{-1, workers.settings};
     read_number(item, "Core", found.core, {0, kCoreNumberMax});
-    read_number(item, "RingEntries", found.ring_entries, {kRingEntriesMin, kRingEntriesMax});
-    read_number(item, "Buffers", found.buffers, {kReceiveBuffersMin, kReceiveBuffersMax});
-    read_size(item, "BufferBytes", found.buffer_bytes,
-              {kReceiveBufferBytesMin, kReceiveBufferBytesMax});
-    read_auto(item, "MaxConnections", found.max_connections, kConnectionsPerWorkerMax);
+    read_worker_settings(document, item, found.settings);
+    warn_of_shared_core(document, item, workers, found.settings);
     if (!item.present()) return;
     const auto same_core = [&](const CoreOverride& other) { return other.core == found.core; };
     if (!item.has("Core")) {
@@ -35,34 +91,24 @@ void read_per_core(Document& document, Section& section, Workers& workers) {
   });
 }
 
-void check_power_of_two(Document& document, const Section& section,
-                        const std::optional<uint32_t>& buffers) {
-  if (!buffers || (*buffers & (*buffers - 1)) == 0) return;
-  document.error(section.mark_of("Buffers"), fmt::format("{}: expected a power of two, found {}",
-                                                         section.path_of("Buffers"), *buffers));
-}
-
 void read_workers(Document& document, Section& ringway, Workers& workers) {
   Section section = ringway.child("Workers");
   read_auto(section, "Count", workers.count, kWorkersMax);
-  section.value("Cores", workers.cores,
-                fmt::format("core numbers up to {} such as \"0-3,8\", none twice", kCoreNumberMax),
-                parse_cores);
-  read_number(section, "RingEntries", workers.ring_entries, {kRingEntriesMin, kRingEntriesMax});
-  read_number(section, "Buffers", workers.buffers, {kReceiveBuffersMin, kReceiveBuffersMax});
-  read_size(section, "BufferBytes", workers.buffer_bytes,
-            {kReceiveBufferBytesMin, kReceiveBufferBytesMax});
-  read_auto(section, "MaxConnections", workers.max_connections, kConnectionsPerWorkerMax);
-  check_power_of_two(document, section, workers.buffers);
+  read_cores(section, "Cores", workers.cores, "none");
+  read_worker_settings(document, section, workers.settings);
+  warn_of_shared_core(document, section, workers, workers.settings);
   read_per_core(document, section, workers);
-  for (const CoreOverride& entry : workers.per_core) {
-    check_power_of_two(document, section, entry.buffers);
-  }
   if (!workers.cores.empty() && workers.count > workers.cores.size()) {
     document.warning(section.mark_of("Count"),
                      fmt::format("Ringway.Workers.Count: {} workers share {} cores", workers.count,
                                  workers.cores.size()));
   }
+  section.close();
+}
+
+void read_grpc(Section& ringway, Grpc& grpc) {
+  Section section = ringway.child("Grpc");
+  read_cores(section, "Cores", grpc.cores, "auto");
   section.close();
 }
 
@@ -100,8 +146,11 @@ void read_limits(Document& document, Section& ringway, Limits& limits) {
   section.close();
   if (!section.has("InputBytesPerConnection")) {
     // A raised frame size takes its room along.
-    limits.input_bytes_per_connection =
-        std::max(limits.input_bytes_per_connection, limits.frame_bytes);
+    if (limits.input_bytes_per_connection < limits.frame_bytes) {
+      limits.input_bytes_per_connection = limits.frame_bytes;
+      document.amend(section.path_of("InputBytesPerConnection"), shown(limits.frame_bytes),
+                     "as large as FrameBytes");
+    }
   } else if (limits.input_bytes_per_connection < limits.frame_bytes) {
     document.error(section.mark_of("InputBytesPerConnection"),
                    fmt::format("Ringway.Limits.InputBytesPerConnection ({}): expected at least "
@@ -118,7 +167,8 @@ void read_timeouts(Section& ringway, Timeouts& timeouts) {
   read_timeout(section, "Handshake", timeouts.handshake_ns);
   read_timeout(section, "Idle", timeouts.idle_ns);
   // Without a limit a shutdown could last for ever: 0 means at once.
-  section.value("Drain", timeouts.drain_ns, kDurationExpected, parse_bounded_duration);
+  section.value("Drain", timeouts.drain_ns, kDurationExpected, parse_bounded_duration,
+                shown_duration);
   read_timeout(section, "KeyLookup", timeouts.key_lookup_ns);
   section.close();
 }
@@ -162,6 +212,7 @@ void read_crypto(Section& ringway, Crypto& crypto) {
                            {"openssl", CryptoKernel::kOpenssl},
                            {"aesni", CryptoKernel::kAesni},
                            {"vaes", CryptoKernel::kVaes}});
+  read_cores(section, "Cores", crypto.cores, "auto");
   section.close();
 }
 
@@ -175,6 +226,7 @@ void read_ringway_keys(Document& document, Section& root, Config& config) {
   read_timeouts(ringway, config.timeouts);
   read_transports(document, ringway, config.transports);
   read_crypto(ringway, config.crypto);
+  read_grpc(ringway, config.grpc);
   ringway.close();
 }
 

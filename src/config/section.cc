@@ -24,7 +24,24 @@ std::string kind_of(const YAML::Node& node) {
   return fmt::format("\"{}\"", node.Scalar());
 }
 
+// Keys whose values nobody may read in a log or on a terminal.
+bool is_secret(std::string_view name) noexcept {
+  return same_word(name, "Pass") || same_word(name, "Secrets") || same_word(name, "Token");
+}
+
 }  // namespace
+
+std::string shown(const std::vector<std::string>& values) {
+  return values.empty() ? "none" : fmt::format("{}", fmt::join(values, ", "));
+}
+
+void Document::amend(std::string_view path, std::string value, std::string why) {
+  const auto known = std::find_if(values_.begin(), values_.end(),
+                                  [path](const KeyValue& v) { return v.path == path; });
+  if (known == values_.end()) return;
+  known->value = std::move(value);
+  if (!why.empty()) known->why = std::move(why);
+}
 
 void Document::error(YAML::Mark mark, std::string_view text) {
   errors_.push_back({mark.line, fmt::format("{}: {}", place(mark), text)});
@@ -79,7 +96,15 @@ std::vector<std::string> Document::warnings() const {
 }
 
 Section::Section(Document& document, const YAML::Node& node, std::string path)
-    : document_(document), path_(std::move(path)), mark_(YAML::Mark::null_mark()) {
+    : Section(document, node, path, path, /*recorded=*/true) {}
+
+Section::Section(Document& document, const YAML::Node& node, std::string path, std::string label,
+                 bool recorded)
+    : document_(document),
+      path_(std::move(path)),
+      label_(std::move(label)),
+      recorded_(recorded),
+      mark_(YAML::Mark::null_mark()) {
   if (!node.IsDefined()) return;
   mark_ = node.Mark();
   if (node.IsNull()) return;
@@ -152,6 +177,21 @@ std::string Section::path_of(std::string_view name) const {
   return path_.empty() ? std::string(name) : fmt::format("{}.{}", path_, name);
 }
 
+std::string Section::label_of(std::string_view name) const {
+  return label_.empty() ? std::string(name) : fmt::format("{}.{}", label_, name);
+}
+
+// Of an entry in a list only what it says itself: the rest is what holds for all.
+void Section::record(std::string_view name, std::string value, bool ignored) {
+  const Entry* entry = find(name);
+  const bool in_file = entry != nullptr && !entry->value.IsNull();
+  if (!recorded_ || (!in_file && label_ != path_)) return;
+  if (is_secret(name) && in_file) value = "given, and not shown";
+  document_.values_.push_back({label_of(name), path_of(name), std::move(value),
+                               in_file ? document_.place(entry->mark) : "default", in_file,
+                               ignored});
+}
+
 std::optional<std::string> Section::scalar(std::string_view name) {
   const Entry* entry = ask(name);
   if (entry == nullptr || entry->value.IsNull()) return {};
@@ -163,6 +203,18 @@ std::optional<std::string> Section::scalar(std::string_view name) {
   return entry->value.Scalar();
 }
 
+std::optional<std::string> Section::joined(std::string_view name) {
+  const Entry* entry = find(name);
+  if (entry == nullptr || !entry->value.IsSequence()) return scalar(name);
+  (void)ask(name);
+  std::string text;
+  for (const YAML::Node& item : entry->value) {
+    if (!text.empty()) text += ',';
+    text += item.IsScalar() ? item.Scalar() : kind_of(item);
+  }
+  return text;
+}
+
 void Section::bad_value(std::string_view name, std::string_view expected, std::string_view found) {
   document_.error(mark_of(name),
                   fmt::format("{}: expected {}, found \"{}\"", path_of(name), expected, found));
@@ -170,6 +222,7 @@ void Section::bad_value(std::string_view name, std::string_view expected, std::s
 
 void Section::text(std::string_view name, std::string& out) {
   if (auto found = scalar(name)) out = std::move(*found);
+  record(name, shown(out));
 }
 
 void Section::flag(std::string_view name, bool& out) {
@@ -177,6 +230,12 @@ void Section::flag(std::string_view name, bool& out) {
 }
 
 bool Section::texts(std::string_view name, std::vector<std::string>& out) {
+  const bool listed = read_texts(name, out);
+  record(name, shown(out));
+  return listed;
+}
+
+bool Section::read_texts(std::string_view name, std::vector<std::string>& out) {
   const Entry* entry = ask(name);
   if (entry == nullptr || entry->value.IsNull()) return false;
   if (!entry->value.IsSequence()) {
@@ -200,7 +259,7 @@ bool Section::texts(std::string_view name, std::vector<std::string>& out) {
 Section Section::child(std::string_view name) {
   const Entry* entry = ask(name);
   return {document_, entry == nullptr ? YAML::Node(YAML::NodeType::Undefined) : entry->value,
-          path_of(name)};
+          path_of(name), label_of(name), recorded_};
 }
 
 void Section::children(std::string_view name, const std::function<void(Section&)>& read) {
@@ -210,13 +269,17 @@ void Section::children(std::string_view name, const std::function<void(Section&)
     document_.error(entry->mark, fmt::format("{}: expected a list, found {}", path_of(name),
                                              kind_of(entry->value)));
   }
+  record(name, listed ? fmt::format("{} given", entry->value.size()) : "none");
   if (!listed) {
-    Section absent(document_, YAML::Node(YAML::NodeType::Undefined), path_of(name));
+    Section absent(document_, YAML::Node(YAML::NodeType::Undefined), path_of(name), label_of(name),
+                   /*recorded=*/false);
     read(absent);
     return;
   }
+  size_t number = 0;
   for (const YAML::Node& item : entry->value) {
-    Section section(document_, item, path_of(name));
+    Section section(document_, item, path_of(name), fmt::format("{}[{}]", label_of(name), number++),
+                    recorded_);
     read(section);
     section.close();
   }
@@ -225,13 +288,17 @@ void Section::children(std::string_view name, const std::function<void(Section&)
 void Section::ignored(std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
     if (ask(name) != nullptr) document_.without_effect(path_of(name));
+    record(name, "without effect", /*ignored=*/true);
   }
 }
 
 void Section::ignored_section(std::string_view name,
                               std::initializer_list<std::string_view> names) {
   Section section = child(name);
-  for (const std::string_view key : names) section.ask(key);
+  for (const std::string_view key : names) {
+    section.ask(key);
+    section.record(key, "without effect", /*ignored=*/true);
+  }
   section.close();
   if (has(name)) document_.without_effect(path_of(name));
 }

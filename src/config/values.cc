@@ -1,5 +1,7 @@
 #include "config/values.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -150,6 +152,19 @@ std::optional<std::vector<int>> parse_cores(std::string_view text) {
     if (text.empty()) return {};
   }
   return cores;
+}
+
+std::string cores_text(const std::vector<int>& cores) {
+  if (cores.empty()) return "any";
+  std::string text;
+  for (size_t i = 0; i < cores.size();) {
+    size_t last = i;
+    while (last + 1 < cores.size() && cores[last + 1] == cores[last] + 1) ++last;
+    if (!text.empty()) text += ',';
+    text += last == i ? fmt::format("{}", cores[i]) : fmt::format("{}-{}", cores[i], cores[last]);
+    i = last + 1;
+  }
+  return text;
 }
 
 std::optional<int64_t> parse_fingerprint(std::string_view text) {

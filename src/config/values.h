@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,9 @@ namespace ringway::config {
 
 // CPU numbers: "0-3,8"; an empty text is an empty list. Ranges go up, and no core comes twice.
 [[nodiscard]] std::optional<std::vector<int>> parse_cores(std::string_view text);
+
+// The other way round, "any" for no core: "0-3,8".
+[[nodiscard]] std::string cores_text(const std::vector<int>& cores);
 
 // The 64 bits of a key fingerprint: unsigned decimal, negative decimal, or hexadecimal with 0x.
 [[nodiscard]] std::optional<int64_t> parse_fingerprint(std::string_view text);

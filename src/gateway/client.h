@@ -44,19 +44,22 @@ struct OpenedMessage {
   mtproto::MessageHeader header;
   Bytes payload;
   KeyEntry* entry = nullptr;  // pinned by the inlet
+  int64_t arrived_ns = 0;
   uint32_t quick_ack_token = 0;
   bool quick_ack = false;
 };
 
 // A message above kLargeMessageBytes, opened a slice per turn. Has its own copy of the key.
 struct LargeOpen {
-  LargeOpen(const AuthKeyBytes& key, KeyEntry* entry_in, ParkedFrame frame_in)
+  LargeOpen(const AuthKeyBytes& key, KeyEntry* entry_in, ParkedFrame frame_in, int64_t arrived)
       : auth_key(key),
         entry(entry_in),
+        arrived_ns(arrived),
         frame(std::move(frame_in)),
         work(auth_key, frame.frame, mtproto::Sender::kClient) {}
   const AuthKeyBytes auth_key;
   KeyEntry* const entry;
+  const int64_t arrived_ns;
   ParkedFrame frame;
   mtproto::SlicedOpen work;
 };
@@ -64,6 +67,7 @@ struct LargeOpen {
 // What an inlet waits for; allocated only while it waits.
 struct Held {
   std::deque<OpenedMessage> opened;  // first in order: room in a window
+  size_t opened_bytes = 0;           // of their payloads
   std::unique_ptr<LargeOpen> large;  // then this: slices of time
   std::deque<ParkedFrame> frames;    // then these: a key, a home, an exchange
   bool waits_for_key = false;        // frames.front() asked for its key
@@ -71,6 +75,7 @@ struct Held {
   bool waits_for_turn = false;       // looked at again when its ref comes up in `ready_`
   bool waits_for_remote = false;     // a frame is being worked off at another home
   size_t remote_bytes = 0;           // of that frame
+  int64_t since_ns = 0;              // when what began the wait came
 };
 
 // A message for the client above kLargeMessageBytes, sealed a slice per turn, and what queues

@@ -11,11 +11,34 @@ namespace ringway::gateway {
 
 using net::TimerKind;
 
-Flow::Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters)
+namespace {
+
+DecodeReason reason_of(Error error) noexcept {
+  switch (error) {
+    case Error::kBadTransport:
+      return DecodeReason::kBadMagic;
+    case Error::kBadLength:
+    case Error::kTooLarge:
+    case Error::kTruncated:
+      return DecodeReason::kBadLength;
+    case Error::kBadChecksum:
+      return DecodeReason::kBadChecksum;
+    case Error::kBadSequence:
+      return DecodeReason::kBadSequence;
+    default:
+      return DecodeReason::kOther;
+  }
+}
+
+}  // namespace
+
+Flow::Flow(uint32_t worker, size_t key_cache_entries, const SharedContext& shared,
+           CounterBlock& counters, WorkerStatusBoard& status)
     : worker_(worker),
       shared_(shared),
       counters_(counters),
-      keys_(shared.config.auth_key_cache_bytes / shared.workers, counters),
+      status_(status),
+      keys_(key_cache_entries, counters),
       backlog_(shared.workers) {}
 
 Flow::~Flow() = default;
@@ -31,7 +54,7 @@ void Flow::abandon() noexcept {
 void Flow::attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher) {
   table_ = &table;
   dispatcher_ = &dispatcher;
-  outbox_ = std::make_unique<Outbox>(table, counters_);
+  outbox_ = std::make_unique<Outbox>(table, counters_, status_);
 }
 
 // --- finding
@@ -53,7 +76,10 @@ Inlet* Flow::inlet_of(const ConnectionRef& ref) noexcept {
 }
 
 Held& Flow::held(Inlet& inlet) {
-  if (inlet.held == nullptr) inlet.held = std::make_unique<Held>();
+  if (inlet.held == nullptr) {
+    inlet.held = std::make_unique<Held>();
+    inlet.held->since_ns = arrived_ns_;
+  }
   return *inlet.held;
 }
 
@@ -73,6 +99,7 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
     counters_.add(Counter::kConnectionsRefusedAddress);
     client->uncounted = true;
   }
+  status_.listener(listener).opened();
   Client& started = *client;
   start_client(std::move(client), handle);
   if (refused || draining_) {
@@ -98,6 +125,7 @@ void Flow::start_client(std::unique_ptr<Client> client, net::ConnectionHandle ha
 void Flow::on_bytes(net::ConnectionHandle handle, ByteSpan bytes) {
   Client* client = client_at(handle);
   if (client == nullptr || client->failed) return;
+  status_.listener(client->listener).received(bytes.size());
   if (!client->got_bytes) {
     client->got_bytes = true;
     const auto& timeouts = shared_.config.timeouts;
@@ -125,6 +153,7 @@ void Flow::pump(Client& client) {
         return;
       case mtproto::ServerTransport::Event::kError:
         counters_.add(Counter::kTransportErrors);
+        count_decode_error(client, reason_of(client.transport.error()));
         fail(client, 0);
         return;
       case mtproto::ServerTransport::Event::kFrame:
@@ -136,11 +165,13 @@ void Flow::pump(Client& client) {
 
 void Flow::take_frame(Client& client, mtproto::Frame& frame) {
   counters_.add(Counter::kFramesReceived);
+  status_.listener(client.listener).frame();
   client.last_input_ns = now_.mono_ns;
   client.frame_timer = false;  // the next frame has a deadline of its own
   const auto content = mtproto::read_frame(client.transport.kind(), frame.payload);
   if (!content) {
     counters_.add(Counter::kTransportErrors);
+    count_decode_error(client, reason_of(content.error()));
     fail(client, 0);
     return;
   }
@@ -164,6 +195,13 @@ void Flow::after_input(Client& client) {
   }
 }
 
+// It has a key, so it is no longer held to the time that making one may take.
+void Flow::set_proven(Client& client) {
+  if (client.proven) return;
+  client.proven = true;
+  table_->set_deadline(client.ref.handle, TimerKind::kHandshake, net::kNoDeadline);
+}
+
 // The connection has to wait: what it sends meanwhile rests in the tail, within limits.
 void Flow::park_input(Client& client) {
   client.transport.park();
@@ -177,9 +215,8 @@ void Flow::park_input(Client& client) {
 void Flow::count_input(Client& client) {
   size_t bytes = client.transport.buffered_bytes();
   if (client.held != nullptr) {
-    bytes += client.held->remote_bytes;
+    bytes += client.held->remote_bytes + client.held->opened_bytes;
     for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
-    for (const OpenedMessage& message : client.held->opened) bytes += message.payload.size();
     if (client.held->large != nullptr) bytes += client.held->large->frame.frame.size();
   }
   input_bytes_ += bytes - client.input_bytes;
@@ -229,6 +266,8 @@ void Flow::resume(Inlet& inlet) {
                  message.quick_ack_token)) {
         return;
       }
+      note_taken_over(message.arrived_ns);
+      wait.opened_bytes -= message.payload.size();
       wait.opened.pop_front();
       continue;
     }
@@ -237,12 +276,16 @@ void Flow::resume(Inlet& inlet) {
       ParkedFrame frame = std::move(wait.frames.front());
       wait.frames.pop_front();
       std::deque<ParkedFrame> rest = std::move(wait.frames);
+      const int64_t since_ns = wait.since_ns;
       inlet.held.reset();
       const ByteSpan bytes(frame.frame);
+      arrived_ns_ = since_ns;
       take_encrypted(inlet, bytes, std::move(frame.frame), frame.quick_ack);
+      arrived_ns_ = now_.mono_ns;
       if (inlet.failed) return;
       if (!rest.empty()) {
         Held& again = held(inlet);
+        again.since_ns = since_ns;
         again.frames.insert(again.frames.end(), std::make_move_iterator(rest.begin()),
                             std::make_move_iterator(rest.end()));
       }
@@ -286,7 +329,6 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       counters_.add(Counter::kTimeoutFirstByte);
       break;
     case TimerKind::kHandshake:
-      if (client->proven) return;
       counters_.add(Counter::kTimeoutHandshake);
       break;
     case TimerKind::kFrame:
@@ -339,6 +381,10 @@ void Flow::fail(Inlet& inlet, int32_t transport_error) {
   failed_.push_back(&client);
 }
 
+void Flow::count_decode_error(const Client& client, DecodeReason reason) noexcept {
+  status_.listener(client.listener).decode_error(reason);
+}
+
 void Flow::close_failed() {
   for (Client* client : failed_) {
     if (client->gone) continue;
@@ -351,6 +397,13 @@ void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
   if (client == nullptr) return;
   log_debug("gateway", "{} closed ({})", client->peer.to_string(), static_cast<int>(reason));
   table_->set_context(handle, nullptr);
+  status_.listener(client->listener).closed();
+  const bool begun = client->transport.kind() == mtproto::TransportKind::kUndecided
+                         ? client->transport.buffered_bytes() > 0
+                         : client->transport.mid_frame();
+  if (begun && reason != net::CloseReason::kLocal) {
+    count_decode_error(*client, DecodeReason::kUnexpectedEnd);
+  }
   client->gone = true;
   client->failed = true;
   if (client->held != nullptr) {
@@ -400,6 +453,19 @@ void Flow::finish_turn() {
   for (const auto& inlet : departed_remote_) release_inlet(*inlet);
   departed_remote_.clear();
   retry_posts();
+}
+
+void Flow::note_duration(int64_t duration_ns) noexcept {
+  const auto duration = static_cast<uint64_t>(std::max<int64_t>(duration_ns, 0));
+  counters_.observe(Distribution::kTurnDuration, duration);
+  if (turn_messages_ > 0) {
+    counters_.observe(Distribution::kMessageDuration, duration, turn_messages_);
+  }
+  if (turn_exchanges_ > 0) {
+    counters_.observe(Distribution::kKeyExchangeDuration, duration, turn_exchanges_);
+  }
+  turn_messages_ = 0;
+  turn_exchanges_ = 0;
 }
 
 void Flow::drain() {

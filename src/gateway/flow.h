@@ -39,6 +39,7 @@
 #include "gateway/outbox.h"
 #include "gateway/session_table.h"
 #include "gateway/worker_message.h"
+#include "gateway/worker_status.h"
 #include "mtproto/framing.h"
 #include "mtproto/handshake.h"
 #include "mtproto/message.h"
@@ -66,18 +67,24 @@ struct SharedContext {
 
 class Flow final : public net::ConnectionHandler, public cluster::DispatcherEvents {
  public:
-  Flow(uint32_t worker, const SharedContext& shared, CounterBlock& counters);
+  Flow(uint32_t worker, size_t key_cache_entries, const SharedContext& shared,
+       CounterBlock& counters, WorkerStatusBoard& status);
   ~Flow() override;
   // The table and the dispatcher refer to the flow and are made after it.
   void attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher);
 
   // --- the turn
-  void begin_turn(Now now) noexcept { now_ = now; }
+  void begin_turn(Now now) noexcept {
+    now_ = now;
+    arrived_ns_ = now.mono_ns;
+  }
   void open_and_route();
   void take_message(WorkerMessage&& message);
   void run_large();
   void resume_waiting();
   void finish_turn();
+  // After everything: how long the turn's own work took.
+  void note_duration(int64_t duration_ns) noexcept;
   // True when the next turn must not wait.
   [[nodiscard]] bool has_work() const noexcept;
   // True when another worker's inbox was full: the next turn must come soon.
@@ -93,6 +100,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
 
   [[nodiscard]] size_t sessions() const noexcept { return sessions_.size(); }
   [[nodiscard]] size_t keys() const noexcept { return keys_.size(); }
+  [[nodiscard]] size_t input_bytes() const noexcept { return input_bytes_; }
 
   // --- net::ConnectionHandler
   void on_accept(net::ConnectionHandle handle, uint16_t listener) override;
@@ -117,6 +125,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
     Inlet* inlet = nullptr;
     KeyEntry* entry = nullptr;
     Bytes storage;  // owns the frame when it does not lie in a receive buffer
+    int64_t arrived_ns = 0;
     bool quick_ack = false;
   };
   struct StorePending {
@@ -124,6 +133,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
     mtproto::Nonce nonce{};
     cluster::AuthKeyRecord record;
     int64_t expires_at_s = 0;
+    int64_t arrived_ns = 0;  // the message that led to it
   };
   struct LargeTurn {
     ConnectionRef ref;
@@ -138,11 +148,13 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void pump(Client& client);
   void take_frame(Client& client, mtproto::Frame& frame);
   void after_input(Client& client);
+  void set_proven(Client& client);
   void park_input(Client& client);
   void count_input(Client& client);
   void set_pause(Client& client);
   void update_frame_timer(Client& client);
   void fail(Inlet& inlet, int32_t transport_error);
+  void count_decode_error(const Client& client, DecodeReason reason) noexcept;
   void close_failed();
   void take_apart(Client& client);
   void release_inlet(Inlet& inlet);
@@ -151,9 +163,11 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
 
   // flow_exchange.cc
   void take_unencrypted(Client& client, ByteView frame);
-  void take_outcome(Client& client, mtproto::HandshakeOutcome outcome);
-  void start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job);
-  void start_store(Client& client, const mtproto::Nonce& nonce, const mtproto::CreatedKey& created);
+  // `arrived_ns`: when the message came that this is the outcome of.
+  void take_outcome(Client& client, mtproto::HandshakeOutcome outcome, int64_t arrived_ns);
+  void start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job, int64_t arrived_ns);
+  void start_store(Client& client, const mtproto::Nonce& nonce, const mtproto::CreatedKey& created,
+                   int64_t arrived_ns);
   void take_crypto_result(CryptoTask&& task);
   [[nodiscard]] bool handshake_allowed(Client& client);
   void keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
@@ -166,7 +180,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void ask_for_key(Inlet& inlet, int64_t auth_key_id, ParkedFrame frame);
   void start_large_open(Inlet& inlet, KeyEntry& entry, ParkedFrame frame);
   void finish_large_open(Inlet& inlet);
-  void take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack);
+  void take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,
+                   int64_t arrived_ns);
   void refuse_message(Inlet& inlet, Error error);
 
   // flow_route.cc
@@ -178,6 +193,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void wait_for_window(Inlet& inlet, uint32_t shard);
   void wake_for_windows();
   void acknowledge(Inlet& inlet, uint32_t token);
+  void note_taken_over(int64_t arrived_ns) noexcept;
 
   // flow_push.cc
   void deliver(cluster::PushRequest push);
@@ -210,10 +226,14 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   const uint32_t worker_;
   const SharedContext& shared_;
   CounterBlock& counters_;
+  WorkerStatusBoard& status_;
   net::ConnectionTable* table_ = nullptr;
   cluster::Dispatcher* dispatcher_ = nullptr;
   std::unique_ptr<Outbox> outbox_;
   Now now_;
+  int64_t arrived_ns_ = 0;       // of the frame in hand: this turn, or since when it was parked
+  uint64_t turn_messages_ = 0;   // arrived and taken over in this turn
+  uint64_t turn_exchanges_ = 0;  // messages of key exchanges, arrived and answered in this turn
   uint64_t next_serial_ = 1;
   bool draining_ = false;
 

@@ -17,6 +17,7 @@ void Flow::take_unencrypted(Client& client, ByteView frame) {
   const auto message = mtproto::read_unencrypted(frame);
   if (!message) {
     counters_.add(Counter::kUnencryptedErrors);
+    count_decode_error(client, DecodeReason::kOther);
     fail(client, 0);
     return;
   }
@@ -24,12 +25,12 @@ void Flow::take_unencrypted(Client& client, ByteView frame) {
     client.handshake = std::make_unique<mtproto::HandshakeSet>(&shared_.handshake);
   }
   client.handshake->expire(now_);
-  take_outcome(client, client.handshake->on_message(message->data, now_));
+  take_outcome(client, client.handshake->on_message(message->data, now_), now_.mono_ns);
   const size_t evicted = client.handshake->take_evicted();
   if (evicted != 0) counters_.add(Counter::kHandshakesEvicted, evicted);
 }
 
-void Flow::take_outcome(Client& client, mtproto::HandshakeOutcome outcome) {
+void Flow::take_outcome(Client& client, mtproto::HandshakeOutcome outcome, int64_t arrived_ns) {
   using Kind = mtproto::HandshakeOutcome::Kind;
   switch (outcome.kind) {
     case Kind::kIgnore:
@@ -38,18 +39,24 @@ void Flow::take_outcome(Client& client, mtproto::HandshakeOutcome outcome) {
       if (outcome.retried) counters_.add(Counter::kHandshakesRetried);
       if (outcome.finished) {
         counters_.add(Counter::kHandshakesDone);
-        client.proven = true;
+        set_proven(client);
       }
       const Bytes reply =
           mtproto::write_unencrypted(client.msg_id.next(now_.unix_ns), outcome.reply);
+      if (arrived_ns == now_.mono_ns) {
+        ++turn_exchanges_;
+      } else {
+        counters_.observe(Distribution::kKeyExchangeDuration,
+                          static_cast<uint64_t>(now_.mono_ns - arrived_ns));
+      }
       if (!outbox_->payload(client, reply)) fail(client, 0);
       return;
     }
     case Kind::kWork:
-      start_work(client, std::move(outcome.job));
+      start_work(client, std::move(outcome.job), arrived_ns);
       return;
     case Kind::kStore:
-      start_store(client, outcome.nonce, *outcome.created);
+      start_store(client, outcome.nonce, *outcome.created, arrived_ns);
       return;
     case Kind::kFail:
       counters_.add(Counter::kHandshakesFailed);
@@ -71,7 +78,8 @@ bool Flow::handshake_allowed(Client& client) {
   return shared_.budget->take(BudgetKind::kHandshake, client.peer, now_.mono_ns);
 }
 
-void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job) {
+void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job,
+                      int64_t arrived_ns) {
   const bool first_step = job->kind == mtproto::HandshakeJob::Kind::kServerDh;
   if (first_step && !handshake_allowed(client)) {
     counters_.add(Counter::kHandshakesLimited);
@@ -82,6 +90,7 @@ void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job
   CryptoTask task;
   task.job = std::move(job);
   task.connection = client.ref;
+  task.arrived_ns = arrived_ns;
   task.address_key = AddressBudget::key_of(client.peer);
   if (shared_.submit_crypto(task) != PoolAnswer::kQueued) {
     counters_.add(Counter::kHandshakesLimited);
@@ -92,15 +101,17 @@ void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job
 void Flow::take_crypto_result(CryptoTask&& task) {
   Client* client = client_of(task.connection);
   if (client == nullptr || client->failed) return;
-  take_outcome(*client, client->handshake->on_work_done(std::move(task.job), now_));
+  take_outcome(*client, client->handshake->on_work_done(std::move(task.job), now_),
+               task.arrived_ns);
   ready_.push_back(client->ref);
 }
 
 void Flow::start_store(Client& client, const mtproto::Nonce& nonce,
-                       const mtproto::CreatedKey& created) {
+                       const mtproto::CreatedKey& created, int64_t arrived_ns) {
   StorePending pending;
   pending.connection = client.ref;
   pending.nonce = nonce;
+  pending.arrived_ns = arrived_ns;
   pending.record.auth_key_id = created.auth_key_id;
   pending.record.key_type = static_cast<int32_t>(created.type);
   pending.record.key = created.key;
@@ -111,7 +122,8 @@ void Flow::start_store(Client& client, const mtproto::Nonce& nonce,
   }
   const uint64_t cookie = next_cookie_++;
   if (!dispatcher_->set_auth_key(pending.record, created.salt, created.expires_in, cookie, now_)) {
-    take_outcome(client, client.handshake->on_stored(nonce, mtproto::StoreResult::kRetry, now_));
+    take_outcome(client, client.handshake->on_stored(nonce, mtproto::StoreResult::kRetry, now_),
+                 arrived_ns);
     return;
   }
   storing_.emplace(cookie, std::move(pending));
@@ -128,7 +140,8 @@ void Flow::on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) {
   Client* client = client_of(pending.connection);
   if (client == nullptr || client->failed) return;
   const auto result = stored ? mtproto::StoreResult::kStored : mtproto::StoreResult::kRetry;
-  take_outcome(*client, client->handshake->on_stored(pending.nonce, result, now_));
+  take_outcome(*client, client->handshake->on_stored(pending.nonce, result, now_),
+               pending.arrived_ns);
   ready_.push_back(client->ref);
 }
 

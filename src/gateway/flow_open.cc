@@ -64,7 +64,7 @@ void Flow::take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quic
   job.frame = frame;
   open_jobs_.push_back(job);
   ++inlet.in_batch;
-  open_entries_.push_back({&inlet, use->entry, std::move(storage), quick_ack});
+  open_entries_.push_back({&inlet, use->entry, std::move(storage), arrived_ns_, quick_ack});
 }
 
 // Pins a key that the cache has; null when the shard has to be asked.
@@ -167,13 +167,14 @@ void Flow::on_key_unregistered(int64_t auth_key_id) {
 
 void Flow::open_and_route() {
   if (open_jobs_.empty()) return;
+  counters_.observe(Distribution::kTurnMessages, open_jobs_.size());
   mtproto::open_many(open_jobs_);
   // Routing never adds to the batch: what it unblocks goes on in resume_waiting().
   for (size_t i = 0; i < open_jobs_.size(); ++i) {
     OpenEntry& entry = open_entries_[i];
     --entry.inlet->in_batch;
     if (entry.inlet->poisoned) continue;
-    take_opened(*entry.inlet, *entry.entry, open_jobs_[i], entry.quick_ack);
+    take_opened(*entry.inlet, *entry.entry, open_jobs_[i], entry.quick_ack, entry.arrived_ns);
   }
   open_jobs_.clear();
   open_entries_.clear();
@@ -182,17 +183,19 @@ void Flow::open_and_route() {
 void Flow::refuse_message(Inlet& inlet, Error error) {
   (void)error;  // every reason looks the same from outside
   counters_.add(Counter::kMessagesRefused);
+  if (!inlet.remote) count_decode_error(static_cast<Client&>(inlet), DecodeReason::kDecrypt);
   inlet.poisoned = true;
   fail(inlet, 0);
 }
 
-void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack) {
+void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,
+                       int64_t arrived_ns) {
   if (job.error != Error::kNone) {
     refuse_message(inlet, job.error);
     return;
   }
   counters_.add(Counter::kMessagesOpened);
-  if (!inlet.remote) static_cast<Client&>(inlet).proven = true;
+  if (!inlet.remote) set_proven(static_cast<Client&>(inlet));
   if (entry.record.key_type != 0 && entry.record.perm_auth_key_id == 0) {
     // A temporary key speaks for nobody until its binding is known to the shard.
     counters_.add(Counter::kUnboundKeysRefused);
@@ -202,15 +205,19 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
   }
   const bool must_wait = inlet.held != nullptr && !inlet.held->opened.empty();
   if (!must_wait && route(inlet, entry, job.header, job.payload, quick_ack, job.quick_ack_token)) {
+    note_taken_over(arrived_ns);
     return;
   }
   OpenedMessage message;
+  message.arrived_ns = arrived_ns;
   message.header = job.header;
   message.payload.assign(job.payload.begin(), job.payload.end());
   message.entry = &entry;
   message.quick_ack = quick_ack;
   message.quick_ack_token = job.quick_ack_token;
-  held(inlet).opened.push_back(std::move(message));
+  Held& wait = held(inlet);
+  wait.opened_bytes += message.payload.size();
+  wait.opened.push_back(std::move(message));
   if (!inlet.remote && !inlet.failed) park_input(static_cast<Client&>(inlet));
 }
 
@@ -220,7 +227,7 @@ void Flow::start_large_open(Inlet& inlet, KeyEntry& entry, ParkedFrame frame) {
   counters_.add(Counter::kLargeMessages);
   Held& wait = held(inlet);
   RW_ASSERT(wait.large == nullptr);
-  wait.large = std::make_unique<LargeOpen>(entry.record.key, &entry, std::move(frame));
+  wait.large = std::make_unique<LargeOpen>(entry.record.key, &entry, std::move(frame), arrived_ns_);
   large_.push_back({inlet.ref, false});
 }
 
@@ -253,7 +260,7 @@ void Flow::run_large() {
 void Flow::finish_large_open(Inlet& inlet) {
   const std::unique_ptr<LargeOpen> large = std::move(inlet.held->large);
   if (!inlet.poisoned) {
-    take_opened(inlet, *large->entry, large->work.job(), large->frame.quick_ack);
+    take_opened(inlet, *large->entry, large->work.job(), large->frame.quick_ack, large->arrived_ns);
   }
   ready_.push_back(inlet.ref);
 }

@@ -157,6 +157,7 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
     if (!client->uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
       shared_.budget->close_connection(client->peer);
     }
+    status_.listener(client->listener).closed();
     return;  // the socket closes with `socket`
   }
   Client& started = *client;
@@ -195,7 +196,7 @@ void Flow::take_remote_done(RemoteDone&& done) {
     fail(*client, done.transport_error);
     return;
   }
-  client->proven = true;
+  set_proven(*client);
   if (done.quick_ack) (void)outbox_->quick_ack(*client, done.quick_ack_token);
   if (client->held == nullptr || !client->held->waits_for_remote) return;
   client->held->waits_for_remote = false;

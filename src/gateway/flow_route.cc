@@ -35,6 +35,17 @@ bool Flow::route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& he
   return false;
 }
 
+// Most are taken over in the turn they come in: these share its duration, which is known at its
+// end.
+void Flow::note_taken_over(int64_t arrived_ns) noexcept {
+  if (arrived_ns == now_.mono_ns) {
+    ++turn_messages_;
+  } else {
+    counters_.observe(Distribution::kMessageDuration,
+                      static_cast<uint64_t>(now_.mono_ns - arrived_ns));
+  }
+}
+
 void Flow::acknowledge(Inlet& inlet, uint32_t token) {
   if (inlet.remote) {
     auto& remote = static_cast<RemoteInlet&>(inlet);

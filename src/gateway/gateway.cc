@@ -1,7 +1,6 @@
 #include "gateway/gateway.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -14,6 +13,8 @@
 #include "cluster/gateway_service.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/static_discovery.h"
+#include "config/values.h"
+#include "gateway/cores.h"
 #include "gateway/server_id.h"
 #include "gateway/worker.h"
 #include "net/listener.h"
@@ -22,19 +23,26 @@
 namespace ringway::gateway {
 namespace {
 
-// Descriptors that are not client connections: rings, listeners, shard links, files.
-constexpr uint64_t kReservedFiles = 512;
-constexpr uint64_t kFilesPerWorker = 32;
 // A worker looks around this often even when nothing happens, to see that it is to stop.
 constexpr int64_t kIdleWaitNs = 500 * kNsPerMs;
 // Between two looks of a thread that may wait: the main thread, discovery, never a worker.
 constexpr long kRetryNs = 1'000'000;
 
-uint32_t allowed_cores() noexcept {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<uint32_t>(std::max(CPU_COUNT(&set), 1));
+std::string refused(std::string_view key, const std::vector<int>& cores, int error) {
+  return fmt::format("{}: cannot run on {}: {}", key, config::cores_text(cores),
+                     std::strerror(error));
+}
+
+net::UringOptions ring_options(const config::WorkerSettings& settings) {
+  net::UringOptions ring;
+  ring.entries = settings.ring_entries;
+  ring.buffers = settings.buffers;
+  ring.buffer_bytes = settings.buffer_bytes;
+  ring.busy_poll_us = settings.busy_poll_us;
+  ring.submission_poll = settings.submission_poll != config::kSubmissionPollOff;
+  ring.submission_poll_core = settings.submission_poll;
+  ring.submission_poll_idle_ms = settings.submission_poll_idle_ms;
+  return ring;
 }
 
 void sleep_ns(long ns) noexcept {
@@ -55,6 +63,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   }
   [[nodiscard]] int service_port() const noexcept override { return service_->port(); }
   [[nodiscard]] std::vector<std::pair<std::string_view, uint64_t>> counters() const override;
+  [[nodiscard]] GatewayStatus status() const override;
   bool drain() override;
 
   // cluster::PushSink, on gRPC's threads.
@@ -70,12 +79,15 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
     std::atomic<bool> started{false};
     std::atomic<bool> drained{false};
     std::string start_error;  // written before `started`
+    clockid_t cpu_clock = 0;  // of the thread, the same
   };
 
   std::string make_shared_context();
   std::string find_shards();
   void take_nodes(const cluster::NodeSet& nodes);
+  std::string start_grpc();
   std::string start_service();
+  std::string start_crypto_pool();
   std::string make_workers();
   std::string open_listeners(Seat& seat);
   std::string run_workers();
@@ -86,6 +98,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   void stop();
 
   const GatewayOptions options_;
+  const std::vector<int> cores_ = allowed_cores();
   SharedContext shared_;
   std::unique_ptr<AddressBudget> budget_;
   std::unique_ptr<cluster::ShardTransport> transport_;  // null: each worker has its own
@@ -99,13 +112,14 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::vector<std::string> addresses_;
   std::vector<net::SocketAddress> bound_;  // by listener, with real ports
   std::atomic<bool> running_{false};       // pushes may go to the workers
+  std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
 };
 
 std::string GatewayImpl::make_shared_context() {
   const config::Config& config = options_.config;
   shared_.config = config;
-  shared_.workers = config::worker_count(config, allowed_cores());
+  shared_.workers = config::worker_count(config, cores_.size());
   shared_.transport.abridged = config.transports.abridged;
   shared_.transport.intermediate = config.transports.intermediate;
   shared_.transport.padded = config.transports.padded;
@@ -163,17 +177,14 @@ void GatewayImpl::set_connection_limits() {
   uint64_t wanted = kReservedFiles + kFilesPerWorker * seats_.size();
   bool any_auto = false;
   for (const auto& seat : seats_) {
-    any_auto |= seat->config.max_connections == 0;
-    wanted += seat->config.max_connections;
+    any_auto |= seat->config.settings.max_connections == 0;
+    wanted += seat->config.settings.max_connections;
   }
   const uint64_t limit = net::raise_open_files(any_auto ? UINT64_MAX : wanted);
-  const uint64_t reserved = kReservedFiles + kFilesPerWorker * seats_.size();
-  const uint64_t share =
-      limit > reserved ? (limit - reserved) / seats_.size() : std::max<uint64_t>(limit / 2, 1);
+  const uint32_t share = config::auto_connections(limit, shared_.workers);
   for (const auto& seat : seats_) {
-    if (seat->config.max_connections == 0) {
-      seat->config.max_connections = static_cast<uint32_t>(std::min<uint64_t>(share, 16'000'000));
-    }
+    uint32_t& connections = seat->config.settings.max_connections;
+    if (connections == 0) connections = share;
   }
   if (!any_auto && limit < wanted) {
     log_warning("gateway",
@@ -206,15 +217,16 @@ std::string GatewayImpl::make_workers() {
   set_connection_limits();
   for (uint32_t i = 0; i < shared_.workers; ++i) {
     Seat& seat = *seats_[i];
-    net::UringOptions ring;
-    ring.entries = seat.config.ring_entries;
-    ring.buffers = seat.config.buffers;
-    ring.buffer_bytes = seat.config.buffer_bytes;
-    auto created = net::UringRing::create(ring);
+    const config::WorkerSettings& settings = seat.config.settings;
+    auto created = net::UringRing::create(ring_options(settings));
     if (created.ring == nullptr) return created.error;
     WorkerOptions options;
     options.index = i;
-    options.table.connections_max = seat.config.max_connections;
+    options.key_cache_entries = settings.key_cache_entries != 0
+                                    ? settings.key_cache_entries
+                                    : config::auto_key_cache_entries(config, shared_.workers);
+    options.turn_completions = settings.turn_completions;
+    options.table.connections_max = settings.max_connections;
     options.table.output_bytes_max = config.limits.output_bytes_per_connection;
     options.table.output_high_bytes = config.limits.output_bytes_per_connection / 2;
     options.table.output_low_bytes = config.limits.output_bytes_per_connection / 4;
@@ -224,6 +236,11 @@ std::string GatewayImpl::make_workers() {
     options.dispatcher.call_timeout_ns = config.session.timeout_ms * kNsPerMs;
     options.dispatcher.no_shard_timeout_ns = config.session.no_shard_timeout_ns;
     options.dispatcher.wire = wire_choice(config.session.wire);
+    options.dispatcher.window_messages_max = settings.window_messages;
+    options.dispatcher.window_bytes_max = settings.window_bytes;
+    options.dispatcher.batch_messages_max = settings.batch_messages;
+    options.dispatcher.batch_bytes_max = settings.batch_bytes;
+    options.dispatcher.batches_per_write_max = settings.batches_per_turn;
     seat.worker =
         transport_ == nullptr
             ? std::make_unique<Worker>(options, std::move(created.ring), shared_, resolver_)
@@ -283,18 +300,15 @@ void GatewayImpl::log_worker(const Seat& seat, uint32_t index) const {
   log_info("gateway",
            "worker {} on {}: ring {}; at most {} connections, {} receive buffers of {} bytes; "
            "listening on {}",
-           index, core, seat.worker->ring().features(), seat.config.max_connections,
-           seat.config.buffers, seat.config.buffer_bytes, fmt::join(addresses_, ", "));
+           index, core, seat.worker->ring().features(), seat.config.settings.max_connections,
+           seat.config.settings.buffers, seat.config.settings.buffer_bytes,
+           fmt::join(addresses_, ", "));
 }
 
 void GatewayImpl::run(Seat& seat, uint32_t index) {
   pthread_setname_np(pthread_self(), fmt::format("rw-worker-{}", index).c_str());
   if (seat.config.core >= 0) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<size_t>(seat.config.core), &set);
-    const int failure = pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-    if (failure != 0) {
+    if (const int failure = run_on({seat.config.core}); failure != 0) {
       seat.start_error = fmt::format("Workers.Cores: cannot run on core {}: {}", seat.config.core,
                                      std::strerror(failure));
     }
@@ -303,6 +317,7 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   if (seat.start_error.empty()) {
     seat.start_error = worker.start(read_clocks(), std::move(seat.listeners), shards_);
   }
+  (void)pthread_getcpuclockid(pthread_self(), &seat.cpu_clock);  // always works for oneself
   const bool usable = seat.start_error.empty();
   if (usable) log_worker(seat, index);
   seat.started.store(true, std::memory_order_release);
@@ -350,29 +365,47 @@ void GatewayImpl::take_nodes(const cluster::NodeSet& nodes) {
 std::string GatewayImpl::bring_up() {
   if (std::string error = make_shared_context(); !error.empty()) return error;
   if (std::string error = find_shards(); !error.empty()) return error;
-  const bool ring_links = options_.config.session.link == config::LinkKind::kRing;
-  if (!ring_links) transport_ = cluster::make_grpc_transport();
-  log_info("gateway", "links to the shards: {}",
-           ring_links ? "HTTP/2 on the workers' rings" : "the gRPC library");
-  // First, because its port is part of the name that shards know us by.
-  if (std::string error = start_service(); !error.empty()) return error;
+  if (std::string error = start_grpc(); !error.empty()) return error;
   server_id_ = options_.server_id.empty()
                    ? derive_server_id(options_.config.listen_on.host,
                                       static_cast<uint16_t>(service_->port()))
                    : options_.server_id;
   if (std::string error = make_workers(); !error.empty()) return error;
+  if (std::string error = start_crypto_pool(); !error.empty()) return error;
+  std::string error = run_workers();
+  running_.store(error.empty(), std::memory_order_release);
+  return error;
+}
+
+// The links that go by gRPC, and the gateway's own service. First of all, because the service's
+// port is part of the name that shards know us by.
+std::string GatewayImpl::start_grpc() {
+  const bool ring_links = options_.config.session.link == config::LinkKind::kRing;
+  log_info("gateway", "links to the shards: {}",
+           ring_links ? "HTTP/2 on the workers' rings" : "the gRPC library");
+  const std::vector<int> cores = config::grpc_cores(options_.config, cores_);
+  log_info("gateway", "gRPC's threads on cores: {}", config::cores_text(cores));
+  const RunOn here(cores);
+  if (here.error() != 0) return refused("Ringway.Grpc.Cores", cores, here.error());
+  if (!ring_links) transport_ = cluster::make_grpc_transport();
+  return start_service();
+}
+
+std::string GatewayImpl::start_crypto_pool() {
+  const RunOn here(options_.config.crypto.cores);
+  if (here.error() != 0) {
+    return refused("Ringway.Crypto.Cores", options_.config.crypto.cores, here.error());
+  }
   pool_ = std::make_unique<CryptoPool>(
-      std::max(1U, allowed_cores() / 2), options_.config.limits.crypto_jobs_per_address,
-      [this](CryptoTask& task) {
+      config::crypto_threads(options_.config, cores_.size()),
+      options_.config.limits.crypto_jobs_per_address, [this](CryptoTask& task) {
         WorkerMessage message(std::move(task));
         const uint32_t worker = std::get<CryptoTask>(message).connection.worker;
         if (seats_[worker]->worker->post(std::move(message))) return true;
         task = std::move(std::get<CryptoTask>(message));
         return false;
       });
-  std::string error = run_workers();
-  running_.store(error.empty(), std::memory_order_release);
-  return error;
+  return "";
 }
 
 std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const {
@@ -386,6 +419,20 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
   return totals;
 }
 
+GatewayStatus GatewayImpl::status() const {
+  GatewayStatus status;
+  status.draining = draining_.load(std::memory_order_relaxed);
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    status.listeners.push_back(
+        {addresses_[i], std::string(config::to_string(options_.config.listeners[i].protocol))});
+  }
+  for (const auto& seat : seats_) {
+    status.workers.push_back(seat->worker->status());
+    status.workers.back().cpu_ns = read_clock_ns(seat->cpu_clock);
+  }
+  return status;
+}
+
 bool GatewayImpl::all_drained() const noexcept {
   return std::all_of(seats_.begin(), seats_.end(), [](const auto& seat) {
     return seat->drained.load(std::memory_order_acquire);
@@ -393,6 +440,7 @@ bool GatewayImpl::all_drained() const noexcept {
 }
 
 bool GatewayImpl::drain() {
+  draining_.store(true, std::memory_order_relaxed);
   for (const auto& seat : seats_) {
     while (!seat->worker->post(Drain{})) sleep_ns(kRetryNs);
   }

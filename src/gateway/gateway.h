@@ -1,7 +1,7 @@
 // gateway/gateway: the whole gateway: workers, crypto pool, shard links and the gRPC service.
 //
 // start() returns once everything listens; the caller then waits for a signal and calls drain().
-// All of it is called on one thread.
+// All of it is called on one thread, but for status().
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "base/counters.h"
 #include "config/config.h"
 #include "crypto/rsa.h"
+#include "gateway/status.h"
 
 namespace ringway::gateway {
 
@@ -38,6 +39,9 @@ class Gateway {
   [[nodiscard]] virtual int service_port() const noexcept = 0;
   // All counters, summed over the workers, in the order of base/counters.h.
   [[nodiscard]] virtual std::vector<std::pair<std::string_view, uint64_t>> counters() const = 0;
+
+  // Any thread, from start() on: what the gateway shows of itself.
+  [[nodiscard]] virtual GatewayStatus status() const = 0;
 
   // Stops accepting, delivers what was taken over, closes the sessions at their shards and ends the
   // workers. False when the drain time was not enough; what is left is then logged.

@@ -7,8 +7,8 @@
 
 namespace ringway::gateway {
 
-KeyCache::KeyCache(size_t bytes_max, CounterBlock& counters)
-    : entries_max_(std::max<size_t>(bytes_max / kEntryBytes, 1)), counters_(counters) {}
+KeyCache::KeyCache(size_t entries_max, CounterBlock& counters)
+    : entries_max_(std::max<size_t>(entries_max, 1)), counters_(counters) {}
 
 KeyEntry* KeyCache::find(int64_t auth_key_id, int64_t unix_s) {
   const auto found = entries_.find(auth_key_id);

@@ -1,7 +1,7 @@
 // gateway/key_cache: the authorization keys that have their home on one worker.
 //
 // Owned by that worker's thread. An entry that a live connection uses is pinned and stays where it
-// is; entries that nobody uses are kept in least-recently-used order up to a byte budget. Pointers
+// is; entries that nobody uses are kept in least-recently-used order up to a number. Pointers
 // to an entry are good as long as the caller holds a pin on it. Keys are cleansed when they leave.
 #pragma once
 
@@ -31,10 +31,8 @@ struct KeyEntry {
 
 class KeyCache {
  public:
-  // What one entry costs: the record, its map node and its place in the order. An estimate.
-  static constexpr size_t kEntryBytes = 512;
-
-  KeyCache(size_t bytes_max, CounterBlock& counters);
+  // At least one entry.
+  KeyCache(size_t entries_max, CounterBlock& counters);
   KeyCache(const KeyCache&) = delete;
   KeyCache& operator=(const KeyCache&) = delete;
 

@@ -5,8 +5,8 @@
 
 namespace ringway::gateway {
 
-Outbox::Outbox(net::ConnectionTable& table, CounterBlock& counters)
-    : table_(table), counters_(counters) {}
+Outbox::Outbox(net::ConnectionTable& table, CounterBlock& counters, WorkerStatusBoard& status)
+    : table_(table), counters_(counters), status_(status) {}
 
 bool Outbox::begin_frame(Client& client, size_t payload_bytes, ByteSpan& payload,
                          std::unique_ptr<cluster::PushReply>* reply) {
@@ -78,6 +78,7 @@ void Outbox::finish_turn() {
     if (piece.plan.frame_bytes != 0) client.transport.finish(piece.plan, piece.bytes);
     client.transport.encrypt_output(piece.bytes);
     table_.commit(client.ref.handle);
+    status_.listener(client.listener).sent(piece.bytes.size());
     if (piece.reply != nullptr) piece.reply->done(true);
   }
   pieces_.clear();

@@ -14,6 +14,7 @@
 #include "base/counters.h"
 #include "cluster/push.h"
 #include "gateway/client.h"
+#include "gateway/worker_status.h"
 #include "mtproto/message.h"
 #include "net/connection_table.h"
 
@@ -21,7 +22,7 @@ namespace ringway::gateway {
 
 class Outbox {
  public:
-  Outbox(net::ConnectionTable& table, CounterBlock& counters);
+  Outbox(net::ConnectionTable& table, CounterBlock& counters, WorkerStatusBoard& status);
 
   // All return false when the connection does not take more output (closing, or its queue is full).
   // A finished frame payload: an unencrypted answer, a transport error, a message sealed elsewhere.
@@ -53,6 +54,7 @@ class Outbox {
 
   net::ConnectionTable& table_;
   CounterBlock& counters_;
+  WorkerStatusBoard& status_;
   std::vector<Piece> pieces_;  // in the order of the stream, for each connection
   std::vector<mtproto::SealJob> jobs_;
   size_t last_batch_ = 0;

@@ -129,6 +129,7 @@ class RingLinks::Pipe final : public cluster::LinkPipe {
     return links_.table_.reserve(handle_, size);
   }
   void commit() override { links_.table_.commit(handle_); }
+  void set_receive_low(size_t bytes) override { links_.table_.set_receive_low(handle_, bytes); }
 
  private:
   bool try_next() {

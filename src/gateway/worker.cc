@@ -28,9 +28,10 @@ Worker::Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring,
       shared_(shared),
       transport_(transport),
       resolver_(resolver),
+      status_(shared.config.listeners.size()),
       ring_(std::move(ring)),
       inbox_(kInboxMessages, ring_->waker()),
-      completions_(kTurnCompletionsMax) {}
+      completions_(options.turn_completions) {}
 
 Worker::~Worker() {
   // The links stop waking the ring before it goes; the kernel gives up its operations before the
@@ -47,7 +48,8 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
                           const std::vector<std::string>& shards) {
   if (std::string error = ring_->start(); !error.empty()) return error;
   now_ = now;
-  flow_ = std::make_unique<Flow>(options_.index, shared_, counters_);
+  flow_ = std::make_unique<Flow>(options_.index, options_.key_cache_entries, shared_, counters_,
+                                 status_);
   table_ = std::make_unique<net::ConnectionTable>(options_.table, *ring_, *flow_, counters_, now);
   if (transport_ == nullptr) {
     links_ = std::make_unique<RingLinks>(*ring_, *resolver_, counters_, now);
@@ -86,7 +88,11 @@ int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
 void Worker::work(std::span<const net::Completion> completions, Now now) {
   now_ = now;
   counters_.add(Counter::kTurns);
+  // What a turn costs is shared by its messages, so a busy worker takes several at once, for a wait
+  // that is short beside a turn. One that is not busy answers at once.
+  if (completions.size() >= kGatherFromCompletions) ring_->gather(kGatherNs);
   flow_->begin_turn(now);
+  status_.begin_turn(now);
 
   table_->process(completions, now);
   if (links_ != nullptr) links_->begin_turn(completions, now);
@@ -110,6 +116,29 @@ void Worker::work(std::span<const net::Completion> completions, Now now) {
   table_->flush_sends();
   table_->expire(now);
   if (links_ != nullptr) links_->expire(now);
+  status_.publish(now, [this](WorkerGauges& gauges) { fill(gauges); });
+}
+
+void Worker::fill(WorkerGauges& gauges) const {
+  gauges.connections = table_->size();
+  gauges.sessions = flow_->sessions();
+  gauges.keys_cached = flow_->keys();
+  gauges.input_bytes = flow_->input_bytes();
+  gauges.output_bytes = table_->output_bytes();
+  dispatcher_->status(gauges.links);
+}
+
+WorkerStatus Worker::status() const {
+  WorkerStatus status;
+  for (size_t i = 0; i < kCounterCount; ++i) {
+    status.counters[i] = counters_.read(static_cast<Counter>(i));
+  }
+  for (size_t i = 0; i < kDistributionCount; ++i) {
+    status.distributions[i] = counters_.read(static_cast<Distribution>(i));
+  }
+  status.connections_max = options_.table.connections_max;
+  status_.read(status);
+  return status;
 }
 
 }  // namespace ringway::gateway

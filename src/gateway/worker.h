@@ -14,7 +14,7 @@
 //   9  expire              table.expire(), links.expire()
 //
 // A Worker is made on any thread and then belongs to the one that calls start() and turn(). Only
-// post() and stop() may be called from elsewhere.
+// post() and what reads its status may be called from elsewhere.
 #pragma once
 
 #include <atomic>
@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "base/limits.h"
 #include "cluster/dispatcher.h"
 #include "cluster/shard_transport.h"
 #include "gateway/flow.h"
@@ -39,6 +40,8 @@ struct WorkerOptions {
   uint32_t index = 0;
   net::ConnectionTableOptions table;
   cluster::DispatcherOptions dispatcher;
+  size_t key_cache_entries = 20 * 1024;
+  size_t turn_completions = kTurnCompletionsMax;
 };
 
 class Worker {
@@ -56,12 +59,13 @@ class Worker {
   // The owner's thread, once. Empty, or why the ring cannot be used.
   [[nodiscard]] std::string start(Now now, std::vector<net::OwnedFd> listeners,
                                   const std::vector<std::string>& shards);
-  // One turn. Waits at most until the next deadline and at most `wait_ns_max`; `read_now` is called
-  // once, after the wait.
+  // One turn. Waits at most until the next deadline and at most `wait_ns_max`. `read_now` is called
+  // after the wait, for all that the turn does, and at its end, only to measure it.
   template <typename ReadNow>
   void turn(int64_t wait_ns_max, ReadNow&& read_now) {
     const size_t count = ring_->turn(completions_, wait_ns(wait_ns_max));
     work({completions_.data(), count}, read_now());
+    flow_->note_duration(read_now().mono_ns - now_.mono_ns);
   }
 
   // Any thread: a message for this worker. False when its inbox is full, in number or in the bytes
@@ -73,6 +77,8 @@ class Worker {
   [[nodiscard]] bool drained() const noexcept { return flow_->drained(); }
   void settle_posts() noexcept { flow_->settle_posts(); }
   [[nodiscard]] const CounterBlock& counters() const noexcept { return counters_; }
+  // Any thread, once started: everything but the thread's time.
+  [[nodiscard]] WorkerStatus status() const;
   [[nodiscard]] net::Ring& ring() noexcept { return *ring_; }
   [[nodiscard]] cluster::Dispatcher& dispatcher() noexcept { return *dispatcher_; }
   [[nodiscard]] net::ConnectionTable& table() noexcept { return *table_; }
@@ -83,12 +89,14 @@ class Worker {
          cluster::ShardTransport* transport, NameResolver* resolver);
   [[nodiscard]] int64_t wait_ns(int64_t wait_ns_max) const noexcept;
   void work(std::span<const net::Completion> completions, Now now);
+  void fill(WorkerGauges& gauges) const;
 
   const WorkerOptions options_;
   const SharedContext& shared_;
   cluster::ShardTransport* const transport_;  // null: links_ has it
   NameResolver* const resolver_;              // null: transport_ is given
   CounterBlock counters_;
+  WorkerStatusBoard status_;
   std::unique_ptr<net::Ring> ring_;
   net::Inbox<WorkerMessage> inbox_;
   std::atomic<size_t> inbox_bytes_{0};  // of messages for clients in it

@@ -50,7 +50,8 @@ enum class CloseReason : uint8_t {
   kNotReached,  // connect() failed or took too long
 };
 
-// Deadlines that a connection may have at the same time. net attaches no meaning to the first five.
+// Deadlines that a connection may have at the same time. net attaches no meaning to the first five,
+// but that the first two belong to a connection's beginning and, once cleared, do not come again.
 enum class TimerKind : uint8_t {
   kFirstByte,
   kHandshake,

@@ -36,6 +36,11 @@ uint32_t tick_at_or_after(int64_t deadline_ns) noexcept {
 }
 bool is_before(uint32_t a, uint32_t b) noexcept { return static_cast<int32_t>(a - b) < 0; }
 
+// Deadlines of a connection's beginning: once cleared they do not come again.
+bool is_once(TimerKind kind) noexcept {
+  return kind == TimerKind::kFirstByte || kind == TimerKind::kHandshake;
+}
+
 // Far enough for any timeout, near enough for serial numbers.
 constexpr int64_t kDeadlineHorizonNs = kWheelTickNs << 29;
 
@@ -272,6 +277,12 @@ void* ConnectionTable::context(ConnectionHandle handle) noexcept {
   return connection != nullptr ? connection->context : nullptr;
 }
 
+void ConnectionTable::set_receive_low(ConnectionHandle handle, size_t bytes) noexcept {
+  const Connection* connection = slab_.get(handle);
+  if (connection == nullptr || connection->state() != ConnectionState::kOpen) return;
+  ring_.set_receive_low(connection->fd, bytes);
+}
+
 ByteSpan ConnectionTable::reserve(ConnectionHandle handle, size_t size) {
   Connection* connection = slab_.get(handle);
   if (connection == nullptr || !is_live(*connection) || size == 0) return {};
@@ -331,7 +342,11 @@ void ConnectionTable::set_timer(uint32_t slot, Connection& connection, TimerKind
                                 int64_t deadline_ns) {
   uint32_t& tick = connection.deadline_ticks[static_cast<size_t>(kind)];
   if (deadline_ns == kNoDeadline) {
+    const bool waited_for = tick != 0 && tick == connection.wheel_tick;
     tick = 0;
+    // A deadline that comes and goes all the time leaves the wheel as it is: the next one of its
+    // kind finds its place there. One that never comes again would only wake us for nothing.
+    if (waited_for && is_once(kind)) place_earliest(slot, connection);
     return;
   }
   const int64_t bounded_ns = std::min(deadline_ns, now_.mono_ns + kDeadlineHorizonNs);
@@ -368,15 +383,24 @@ void ConnectionTable::fire_timers(uint32_t slot) {
     }
   }
   // What is left was moved back since the wheel took us in.
+  place_earliest(slot, connection);
+}
+
+// Puts the connection where its earliest deadline is, or takes it off the wheel.
+void ConnectionTable::place_earliest(uint32_t slot, Connection& connection) {
   uint32_t earliest = 0;
   for (const uint32_t tick : connection.deadline_ticks) {
     if (tick != 0 && (earliest == 0 || is_before(tick, earliest))) earliest = tick;
   }
-  if (earliest == 0 || connection.wheel_tick == earliest) return;
-  if (connection.wheel_tick != 0 && is_before(connection.wheel_tick, earliest)) return;
+  if (earliest == connection.wheel_tick) return;
   connection.wheel_tick = earliest;
-  const int64_t ticks_left = static_cast<int32_t>(earliest - now_tick);
-  wheel_.set(slot, ((now_.mono_ns >> kWheelTickShift) + ticks_left) << kWheelTickShift);
+  if (earliest == 0) {
+    wheel_.cancel(slot);
+    return;
+  }
+  const int64_t now_tick = now_.mono_ns >> kWheelTickShift;
+  const int64_t ticks_left = static_cast<int32_t>(earliest - static_cast<uint32_t>(now_tick));
+  wheel_.set(slot, (now_tick + ticks_left) << kWheelTickShift);
 }
 
 void ConnectionTable::on_drain_timer(ConnectionHandle handle, Connection& connection) {

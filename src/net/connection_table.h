@@ -131,6 +131,9 @@ class ConnectionTable {
   void pause(ConnectionHandle handle);
   void resume(ConnectionHandle handle);
 
+  // A hint: on_bytes() may wait until there are so many bytes; 0: for any, as at first.
+  void set_receive_low(ConnectionHandle handle, size_t bytes) noexcept;
+
   // `size` contiguous bytes at the end of the output; they belong to the caller until commit().
   // Empty when the connection is not open or the queue would exceed output_bytes_max (counted).
   [[nodiscard]] ByteSpan reserve(ConnectionHandle handle, size_t size);
@@ -198,6 +201,7 @@ class ConnectionTable {
   void tell_drained(ConnectionHandle handle, Connection& connection);
   void set_timer(uint32_t slot, Connection& connection, TimerKind kind, int64_t deadline_ns);
   void clear_timers(uint32_t slot, Connection& connection);
+  void place_earliest(uint32_t slot, Connection& connection);
   void fire_timers(uint32_t slot);
   void on_drain_timer(ConnectionHandle handle, Connection& connection);
 

@@ -95,6 +95,12 @@ class Ring {
   virtual void queue_shutdown(int fd, int how, uint64_t user_data) = 0;
   virtual void queue_close(int fd, uint64_t user_data) = 0;
 
+  // The next turn(), should it wait, lets completions gather for up to `gather_ns` (whole
+  // microseconds) from when its wait begins, or until there are kGatherCompletions beside those of
+  // the sends that it submits. For an owner that is busy: waking it costs more than most of what it
+  // is woken for. A ring may be unable to and wait as always.
+  virtual void gather(int64_t gather_ns) { (void)gather_ns; }
+
   // Submits what is queued and waits until something completed, waker() was used, or `timeout_ns`
   // passed (0: does not wait; kWaitForever). Writes up to out.size() completions and returns how
   // many; what did not fit comes with the next call, which then does not wait.
@@ -115,6 +121,12 @@ class Ring {
   [[nodiscard]] virtual int open_socket(const SocketAddress& address, int user_timeout_ms) = 0;
   // Synchronous, cheap: the address of the peer of a connected descriptor.
   [[nodiscard]] virtual PeerAddress peer_address(int fd) = 0;
+  // Synchronous, cheap, and only a hint: a receive of the descriptor completes when there are so
+  // many bytes or its stream is over; 0: with any.
+  virtual void set_receive_low(int fd, size_t bytes) noexcept {
+    (void)fd;
+    (void)bytes;
+  }
   // Closes at once, for descriptors whose operations are over because no turn follows any more.
   virtual void close_now(int fd) = 0;
 

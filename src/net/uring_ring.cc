@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "net/owned_fd.h"
+#include "net/uring_gather.h"
 #include "net/uring_setup.h"
 
 namespace ringway::net {
@@ -88,6 +90,14 @@ struct GatheredSend {
   iovec pieces[kSendGatherMax];
 };
 
+// One of `kept`, for the operation that was put into the submission queue last. See Impl::gathered.
+template <typename T>
+T& next_of(std::deque<T>& kept, size_t& used, const io_uring& ring) {
+  if (used == ring.sq.ring_entries) used = 0;
+  if (used == kept.size()) kept.emplace_back();
+  return kept[used++];
+}
+
 }  // namespace
 
 struct UringRing::Impl {
@@ -98,12 +108,19 @@ struct UringRing::Impl {
   io_uring_sqe* next_sqe();
   void arm_wake();
   void enter(int64_t timeout_ns);
+  [[nodiscard]] int wait(int64_t timeout_ns);
   size_t reap(std::span<Completion> out);
   void exit() noexcept;
 
   io_uring ring{};
   bool is_set_up = false;
+  bool polled = false;  // a thread of the kernel takes the submissions
+  bool is_registered = false;
   std::string features;
+
+  bool can_gather = false;
+  int64_t gather_ns = 0;      // of the next wait; 0: not
+  unsigned sends_queued = 0;  // since the last submission; most complete in the next one
 
   unsigned buffer_count = 0;
   size_t buffer_bytes = 0;
@@ -112,10 +129,13 @@ struct UringRing::Impl {
   io_uring_buf_ring* buffer_ring = nullptr;
   std::vector<bool> buffer_is_out;  // handed out by a completion, not yet given back
 
-  // Headers of gathered sends and addresses: the kernel reads them during the submission only.
+  // Headers of gathered sends and addresses: the kernel reads them until it has taken the operation
+  // from the submission queue. Each is used by an operation of its own, so when as many were handed
+  // out as the queue has places, the oldest is free again.
   std::deque<GatheredSend> gathered;
   size_t gathered_used = 0;
   std::deque<sockaddr_storage> addresses;
+  size_t addresses_used = 0;
 
   EventWaker waker;
 };
@@ -132,16 +152,31 @@ UringRing::Created UringRing::create(const UringOptions& options) {
 
   std::string flags_text;
   const unsigned entries = std::bit_ceil(std::clamp(options.entries, 8U, 32U * 1024));
-  if (const int error = set_up_uring(impl->ring, entries, flags_text); error != 0) {
-    return fail("set up io_uring", -error);
+  const auto environment = UringEnvironment::read;
+  if (!options.submission_poll) {
+    const int error = set_up_uring(impl->ring, entries, flags_text);
+    if (error != 0) return fail("set up io_uring", -error);
+  } else {
+    const int core = options.submission_poll_core;
+    const int error =
+        set_up_polled_uring(impl->ring, entries, core, options.submission_poll_idle_ms, flags_text);
+    if (error != 0) return {nullptr, explain_submission_poll_error(-error, core, environment())};
   }
   impl->is_set_up = true;
+  impl->polled = options.submission_poll;
+  if (options.busy_poll_us != 0) {
+    const int error = register_busy_poll(impl->ring, options.busy_poll_us);
+    if (error != 0) return {nullptr, explain_busy_poll_error(-error, environment())};
+    flags_text += fmt::format(", busy poll of {} us", options.busy_poll_us);
+  }
   if (!has_multishot_receive(impl->ring)) return fail("use multishot receive", EOPNOTSUPP);
   if (const int error = impl->register_buffers(options); error != 0) {
     return fail("register receive buffers", -error);
   }
-  impl->features = fmt::format("{}, {} entries, {} buffers of {} bytes", flags_text,
-                               impl->ring.sq.ring_entries, impl->buffer_count, impl->buffer_bytes);
+  impl->can_gather = !impl->polled && can_gather(impl->ring);
+  impl->features = fmt::format("{}, {} entries, {} buffers of {} bytes{}", flags_text,
+                               impl->ring.sq.ring_entries, impl->buffer_count, impl->buffer_bytes,
+                               impl->can_gather ? ", gathering" : "");
   return {std::unique_ptr<UringRing>(new UringRing(std::move(impl))), ""};
 }
 
@@ -181,7 +216,8 @@ std::string UringRing::start() {
     return explain_uring_error("enable io_uring", -error, UringEnvironment::read());
   }
   // Saves the kernel a descriptor look-up per turn; without it everything works all the same.
-  if (io_uring_register_ring_fd(&impl_->ring) == 1) impl_->features += ", registered ring";
+  impl_->is_registered = io_uring_register_ring_fd(&impl_->ring) == 1;
+  if (impl_->is_registered) impl_->features += ", registered ring";
   impl_->arm_wake();
   return "";
 }
@@ -189,6 +225,11 @@ std::string UringRing::start() {
 void UringRing::stop() {
   if (!impl_->is_set_up) return;
   io_uring_submit(&impl_->ring);
+  // What the kernel's thread has not taken yet could not be cancelled.
+  while (impl_->polled && io_uring_sq_ready(&impl_->ring) > 0) {
+    sched_yield();
+    io_uring_submit(&impl_->ring);
+  }
   io_uring_sync_cancel_reg cancel{};
   cancel.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
   cancel.fd = -1;
@@ -211,9 +252,11 @@ io_uring_sqe* UringRing::Impl::next_sqe() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring);
   // A full queue is submitted early; the operations keep their order.
   while (sqe == nullptr) {
-    const int submitted = io_uring_submit_and_get_events(&ring);
+    const int submitted = polled ? io_uring_submit(&ring) : io_uring_submit_and_get_events(&ring);
     RW_ASSERT(submitted >= 0 || submitted == -EINTR || submitted == -EAGAIN ||
               submitted == -EBUSY || submitted == -ENOMEM);
+    // The kernel's thread is at work: it makes room within the time of a submission.
+    if (polled) (void)io_uring_sqring_wait(&ring);
     sqe = io_uring_get_sqe(&ring);
   }
   return sqe;
@@ -234,8 +277,9 @@ void UringRing::queue_receive(int fd, uint64_t user_data) {
 }
 
 void UringRing::queue_connect(int fd, const SocketAddress& address, uint64_t user_data) {
-  const sockaddr_storage& kept = impl_->addresses.emplace_back(address.storage);
   io_uring_sqe* sqe = impl_->next_sqe();
+  sockaddr_storage& kept = next_of(impl_->addresses, impl_->addresses_used, impl_->ring);
+  kept = address.storage;
   io_uring_prep_connect(sqe, fd, reinterpret_cast<const sockaddr*>(&kept), address.length);
   io_uring_sqe_set_data64(sqe, user_data);
 }
@@ -244,11 +288,11 @@ void UringRing::queue_send(int fd, std::span<const iovec> pieces, uint64_t user_
   RW_ASSERT(!pieces.empty());
   RW_ASSERT(pieces.size() <= kSendGatherMax);
   io_uring_sqe* sqe = impl_->next_sqe();
+  ++impl_->sends_queued;
   if (pieces.size() == 1) {
     io_uring_prep_send(sqe, fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
   } else {
-    if (impl_->gathered_used == impl_->gathered.size()) impl_->gathered.emplace_back();
-    GatheredSend& send = impl_->gathered[impl_->gathered_used++];
+    GatheredSend& send = next_of(impl_->gathered, impl_->gathered_used, impl_->ring);
     std::copy(pieces.begin(), pieces.end(), send.pieces);
     send.header.msg_iov = send.pieces;
     send.header.msg_iovlen = pieces.size();
@@ -284,14 +328,20 @@ void UringRing::Impl::arm_wake() {
 
 // --- The turn.
 
+void UringRing::gather(int64_t gather_ns) {
+  if (impl_->can_gather) impl_->gather_ns = gather_ns;
+}
+
 size_t UringRing::turn(std::span<Completion> out, int64_t timeout_ns) {
   const bool has_leftover = io_uring_cq_ready(&impl_->ring) > 0;
   const bool may_wait = timeout_ns != 0 && !has_leftover && impl_->waker.begin_sleep();
   impl_->enter(may_wait ? timeout_ns : 0);
+  impl_->gather_ns = 0;
   impl_->waker.end_sleep();
   if (io_uring_sq_ready(&impl_->ring) == 0) {
     impl_->gathered_used = 0;
-    impl_->addresses.clear();
+    impl_->addresses_used = 0;
+    impl_->sends_queued = 0;
   }
   return impl_->reap(out);
 }
@@ -299,19 +349,27 @@ size_t UringRing::turn(std::span<Completion> out, int64_t timeout_ns) {
 void UringRing::Impl::enter(int64_t timeout_ns) {
   int result = 0;
   if (timeout_ns == 0) {
-    result = io_uring_submit_and_get_events(&ring);
-  } else if (timeout_ns < 0) {
-    result = io_uring_submit_and_wait(&ring, 1);
+    // With a polling thread the events come by themselves.
+    result = polled ? io_uring_submit(&ring) : io_uring_submit_and_get_events(&ring);
   } else {
-    __kernel_timespec timeout{};
-    timeout.tv_sec = timeout_ns / kNsPerSecond;
-    timeout.tv_nsec = timeout_ns % kNsPerSecond;
-    io_uring_cqe* ignored = nullptr;
-    result = io_uring_submit_and_wait_timeout(&ring, &ignored, 1, &timeout, nullptr);
+    result = wait(timeout_ns);
   }
   // EBUSY, EAGAIN and ENOMEM pass: what was not submitted stays queued for the next turn.
   RW_ASSERT(result >= 0 || result == -ETIME || result == -EINTR || result == -EBUSY ||
             result == -EAGAIN || result == -ENOMEM);
+}
+
+int UringRing::Impl::wait(int64_t timeout_ns) {
+  if (timeout_ns < 0) return io_uring_submit_and_wait(&ring, 1);
+  if (gather_ns > 0) {
+    return submit_and_gather(ring, sends_queued + kGatherCompletions, gather_ns, timeout_ns,
+                             is_registered);
+  }
+  __kernel_timespec timeout{};
+  timeout.tv_sec = timeout_ns / kNsPerSecond;
+  timeout.tv_nsec = timeout_ns % kNsPerSecond;
+  io_uring_cqe* ignored = nullptr;
+  return io_uring_submit_and_wait_timeout(&ring, &ignored, 1, &timeout, nullptr);
 }
 
 size_t UringRing::Impl::reap(std::span<Completion> out) {
@@ -377,6 +435,12 @@ PeerAddress UringRing::peer_address(int fd) {
   // A peer that is gone already has no address; its first receive will tell.
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
   return PeerAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&address));
+}
+
+void UringRing::set_receive_low(int fd, size_t bytes) noexcept {
+  const int low = static_cast<int>(std::max<size_t>(bytes, 1));
+  // A socket that cannot tells of any bytes.
+  (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
 }
 
 void UringRing::close_now(int fd) { ::close(fd); }

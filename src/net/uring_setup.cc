@@ -9,6 +9,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <span>
+
+#include "net/uring_abi.h"
 
 namespace ringway::net {
 namespace {
@@ -25,6 +28,11 @@ constexpr FlagSet kFlagSets[] = {
     {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, "single_issuer, defer_taskrun"},
     {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN, "single_issuer, coop_taskrun"},
     {IORING_SETUP_COOP_TASKRUN, "coop_taskrun"},
+};
+
+constexpr FlagSet kPolledFlagSets[] = {
+    {IORING_SETUP_SINGLE_ISSUER, "single_issuer, submission poll"},
+    {0, "submission poll"},
 };
 
 std::string explain_permission(const UringEnvironment& environment) {
@@ -93,14 +101,17 @@ std::string explain_uring_error(std::string_view step, int error,
                      explain_cause(error, environment));
 }
 
-int set_up_uring(io_uring& ring, unsigned entries, std::string& flags_text) {
+namespace {
+
+int try_flag_sets(io_uring& ring, unsigned entries, std::span<const FlagSet> sets,
+                  const io_uring_params& base, std::string& flags_text) {
   int error = -EINVAL;
-  for (const FlagSet& set : kFlagSets) {
-    io_uring_params params{};
+  for (const FlagSet& set : sets) {
+    io_uring_params params = base;
     // Disabled at first, so that the thread which enables it becomes the single issuer. Multishot
     // operations complete without being submitted: the completion queue is larger than usual.
-    params.flags = set.flags | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
-                   IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+    params.flags |= set.flags | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
+                    IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
     params.cq_entries = entries * 4;
     error = io_uring_queue_init_params(entries, &ring, &params);
     if (error == 0) {
@@ -110,6 +121,54 @@ int set_up_uring(io_uring& ring, unsigned entries, std::string& flags_text) {
     if (error != -EINVAL) return error;
   }
   return error;
+}
+
+}  // namespace
+
+int set_up_uring(io_uring& ring, unsigned entries, std::string& flags_text) {
+  return try_flag_sets(ring, entries, kFlagSets, {}, flags_text);
+}
+
+int set_up_polled_uring(io_uring& ring, unsigned entries, int core, uint32_t idle_ms,
+                        std::string& flags_text) {
+  io_uring_params params{};
+  params.flags = IORING_SETUP_SQPOLL;
+  params.sq_thread_idle = idle_ms;
+  if (core >= 0) {
+    params.flags |= IORING_SETUP_SQ_AFF;
+    params.sq_thread_cpu = static_cast<uint32_t>(core);
+  }
+  return try_flag_sets(ring, entries, kPolledFlagSets, params, flags_text);
+}
+
+int register_busy_poll(io_uring& ring, uint32_t microseconds) {
+  NapiSettings settings;
+  settings.busy_poll_us = microseconds;
+  const long result = syscall(SYS_io_uring_register, ring.ring_fd, kRegisterNapi, &settings, 1);
+  return result < 0 ? -errno : 0;
+}
+
+std::string explain_submission_poll_error(int error, int core,
+                                          const UringEnvironment& environment) {
+  const std::string key = "Ringway.Workers.SubmissionPoll: ";
+  if (error == EINVAL && core >= 0) {
+    return key + fmt::format(
+                     "the kernel ({}) refuses a polling thread on core {}: name a core "
+                     "that this process may use (see its cpuset), on Linux 5.11 or newer",
+                     environment.kernel_release, core);
+  }
+  return key + explain_uring_error("start a thread that polls submissions", error, environment);
+}
+
+std::string explain_busy_poll_error(int error, const UringEnvironment& environment) {
+  const std::string key = "Ringway.Workers.BusyPollMicroseconds: ";
+  if (error == EINVAL || error == EOPNOTSUPP) {
+    return key + fmt::format(
+                     "this kernel ({}) cannot busy-poll for a ring: it takes Linux 6.9 or "
+                     "newer, built with CONFIG_NET_RX_BUSY_POLL; 0 turns it off",
+                     environment.kernel_release);
+  }
+  return key + explain_uring_error("turn on busy polling", error, environment);
 }
 
 int enable_uring(io_uring& ring) {

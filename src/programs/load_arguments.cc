@@ -145,6 +145,11 @@ void declare_output(CLI::App& app, LoadArguments& arguments) {
   app.add_option("--gateway-pid", arguments.load.gateway_pid,
                  "process on this machine whose processor time and memory to report")
       ->group("Output");
+  app.add_option("--metrics", arguments.metrics,
+                 "the gateway's Prometheus endpoint, HOST:PORT or HOST:PORT/PATH (without a path: "
+                 "/metrics), to report its processor time and memory from, wherever it runs")
+      ->excludes("--gateway-pid")
+      ->group("Output");
   app.add_flag("--json", arguments.json, "print the result as one JSON object")->group("Output");
   app.add_option("--percentiles", arguments.percentiles_path,
                  "write the latencies in milliseconds as HdrHistogram's .hgrm text to this file")
@@ -178,6 +183,13 @@ std::string complete_texts(LoadArguments& arguments) {
     auto rates = client::parse_rates(arguments.steps);
     if (!rates.ok()) return fmt::format("'{}' are no rates such as 1000,2000", arguments.steps);
     load.step_rates = *std::move(rates);
+  }
+  if (!arguments.metrics.empty()) {
+    auto metrics = client::parse_metrics_address(arguments.metrics);
+    if (!metrics.ok()) {
+      return fmt::format("'{}' is no endpoint such as 127.0.0.1:9101/metrics", arguments.metrics);
+    }
+    load.gateway_metrics = *std::move(metrics);
   }
   for (const auto& [text, target] :
        {std::pair<std::string&, int64_t&>{arguments.duration, load.duration_ns},
@@ -216,6 +228,12 @@ std::string complete(LoadArguments& arguments) {
   if (std::string wrong = complete_texts(arguments); !wrong.empty()) return wrong;
   if (arguments.legacy_padding) load.padding = client::RsaPadding::kLegacy;
   if (arguments.demo) return {};
+  if (!load.gateway_metrics.address.empty()) {
+    std::string why;
+    if (!client::fetch_process_use(load.gateway_metrics, why)) {
+      return fmt::format("--metrics {}: {}", arguments.metrics, why);
+    }
+  }
   if (!arguments.plot_path.empty()) {
     // Before the run, not after it.
     if (std::string problem = client::plot_problem(); !problem.empty()) return problem;

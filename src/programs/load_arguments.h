@@ -28,6 +28,7 @@ struct LoadArguments {
   bool demo = false;
   std::string percentiles_path;
   std::string plot_path;
+  std::string metrics;  // HOST:PORT[/PATH]
 };
 
 void declare(CLI::App& app, LoadArguments& arguments);

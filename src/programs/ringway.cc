@@ -2,20 +2,29 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "config/explain.h"
 #include "config/loader.h"
 #include "crypto/kernel.h"
+#include "gateway/cores.h"
 #include "gateway/gateway.h"
+#include "metrics/endpoint.h"
 #include "programs/server_key.h"
+#include "programs/stat_log.h"
 #include "shard/shard.h"
 
 namespace {
@@ -28,10 +37,12 @@ struct CommandLine {
   bool standalone = false;
   bool load_methods = false;
   bool check_config = false;
+  bool explain_config = false;
 };
 
 constexpr int kExitUsage = 2;
 constexpr int64_t kShardGraceNs = 2 * kNsPerSecond;
+constexpr int64_t kStatLogNs = 60 * kNsPerSecond;
 
 // Signals are taken by sigtimedwait() on the main thread; every other thread inherits the mask.
 sigset_t block_signals() {
@@ -51,13 +62,19 @@ void log_counters(const gateway::Gateway& gateway) {
   log_info("main", "counters:{}", line);
 }
 
-// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters.
-void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway) {
+// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters. Meanwhile `stat`, if any, gets
+// its minute.
+void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway, programs::StatLog* stat) {
+  int64_t stat_at_ns = read_clocks().mono_ns + kStatLogNs;
   for (;;) {
-    int received = 0;
-    if (sigwait(&set, &received) != 0) continue;
-    if (received != SIGUSR1) return;
-    log_counters(gateway);
+    const int64_t left_ns = std::max<int64_t>(stat_at_ns - read_clocks().mono_ns, 0);
+    const timespec wait{left_ns / kNsPerSecond, left_ns % kNsPerSecond};
+    const int received = sigtimedwait(&set, nullptr, &wait);
+    if (received == SIGUSR1) log_counters(gateway);
+    if (received == SIGINT || received == SIGTERM) return;
+    if (read_clocks().mono_ns < stat_at_ns) continue;
+    stat_at_ns += kStatLogNs;
+    if (stat != nullptr) stat->write(gateway.status());
   }
 }
 
@@ -72,25 +89,44 @@ void let_second_signal_kill() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-// The processor has the last word on what the file asks for. Prints what is wrong.
-bool use_crypto_kernel(const CommandLine& line, const config::Config& config) {
-  const std::string_view name = config::to_string(config.crypto.kernel);
-  if (crypto::use_kernel(name)) return true;
-  fmt::print(stderr, "error: {}: Ringway.Crypto.Kernel: this processor runs {}, and not {}\n",
-             line.config_file, crypto::kernels_here(), name);
-  return false;
+// The machine has the last word on what the file asks for.
+void check_machine(config::LoadOutcome& outcome) {
+  outcome.errors = config::check_cores(outcome, gateway::online_cores());
+  const std::string_view name = config::to_string(outcome.config.crypto.kernel);
+  if (crypto::use_kernel(name)) return;
+  outcome.errors.push_back(fmt::format("{}: this processor runs {}, and not {}",
+                                       config::place_of(outcome, "Ringway.Crypto.Kernel"),
+                                       crypto::kernels_here(), name));
 }
 
-bool load_config(const CommandLine& line, config::Config& config) {
-  if (line.config_file.empty()) {
-    config = config::defaults();
-    return true;
-  }
-  config::LoadOutcome outcome = config::load_file(line.config_file);
+// Prints what is wrong.
+config::LoadOutcome load_config(const CommandLine& line) {
+  config::LoadOutcome outcome =
+      line.config_file.empty() ? config::load_text("", "") : config::load_file(line.config_file);
+  if (outcome.ok()) check_machine(outcome);
   for (const std::string& warning : outcome.warnings) fmt::print(stderr, "warning: {}\n", warning);
   for (const std::string& error : outcome.errors) fmt::print(stderr, "error: {}\n", error);
-  config = std::move(outcome.config);
-  return outcome.ok() && use_crypto_kernel(line, config);
+  return outcome;
+}
+
+void print_values(const config::LoadOutcome& outcome) {
+  fmt::print("{}", config::values_text(outcome));
+  for (const std::string& key : outcome.config.without_effect) {
+    fmt::print("no effect: {}\n", key);
+  }
+  for (const std::string& listener : outcome.config.listeners_not_served) {
+    fmt::print("not served: {}\n", listener);
+  }
+  fmt::print("the configuration is good\n");
+}
+
+void print_explanation(const config::LoadOutcome& outcome) {
+  config::Machine machine;
+  machine.allowed_cores = gateway::allowed_cores();
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) machine.open_files = files.rlim_max;
+  machine.crypto_kernel = crypto::aes_kernel_name();
+  fmt::print("{}", config::explain(outcome, machine));
 }
 
 void log_start(const config::Config& config) {
@@ -119,30 +155,49 @@ std::string start_shard(const CommandLine& line, config::Config& config,
     if (!wildcard) options.public_host = address.host;
     options.public_port = address.port;
   }
+  // Its threads are gRPC's as well.
+  const gateway::RunOn here(config::grpc_cores(config, gateway::allowed_cores()));
   if (std::string error = embedded.start(options); !error.empty()) return error;
   config.session.endpoints = {fmt::format("127.0.0.1:{}", embedded.port())};
   config.session.target.clear();
   return "";
 }
 
+// Null where the file does not ask for it, and when it cannot start: `error` then says why.
+std::unique_ptr<metrics::Endpoint> start_endpoint(const config::LoadOutcome& loaded,
+                                                  const std::vector<int>& cores,
+                                                  std::string& error) {
+  if (!loaded.config.prometheus.enabled()) return nullptr;
+  const gateway::RunOn here(cores);
+  return metrics::Endpoint::start(loaded.config.prometheus,
+                                  config::place_of(loaded, "Prometheus.Host"),
+                                  {RINGWAY_VERSION, std::string(crypto::aes_kernel_name()),
+                                   std::string(crypto::sha_kernel_name())},
+                                  error);
+}
+
+// Empty, or what is wrong.
+std::string start_log(const config::Config& config, const std::vector<int>& cores) {
+  const gateway::RunOn here(cores);
+  return log_setup(config::log_options(config));
+}
+
 int run(const CommandLine& line) {
-  config::Config config;
-  if (!load_config(line, config)) return kExitUsage;
-  if (line.check_config) {
-    fmt::print("{}", config::describe(config));
-    for (const std::string& key : config.without_effect) fmt::print("no effect: {}\n", key);
-    for (const std::string& listener : config.listeners_not_served) {
-      fmt::print("not served: {}\n", listener);
-    }
-    fmt::print("the configuration is good\n");
-    return EXIT_SUCCESS;
-  }
-  if (std::string error = log_setup(config::log_options(config)); !error.empty()) {
-    fmt::print(stderr, "error: Log.Path: {}\n", error);
+  const config::LoadOutcome loaded = load_config(line);
+  if (!loaded.ok()) return kExitUsage;
+  if (line.explain_config) print_explanation(loaded);
+  if (line.check_config) print_values(loaded);
+  if (line.explain_config || line.check_config) return EXIT_SUCCESS;
+  config::Config config = loaded.config;
+  // First, because the log's thread inherits the mask too.
+  const sigset_t signals = block_signals();
+  // Where the threads of the log and of the metrics take nothing from the workers.
+  const std::vector<int> spare_cores = config::grpc_cores(config, gateway::allowed_cores());
+  if (std::string error = start_log(config, spare_cores); !error.empty()) {
+    fmt::print(stderr, "error: {}: {}\n", config::place_of(loaded, "Log.Path"), error);
     return EXIT_FAILURE;
   }
   umask(0077);
-  const sigset_t signals = block_signals();
   log_start(config);
 
   programs::ServerKeys keys = programs::load_server_keys(config, line.data_dir);
@@ -166,6 +221,12 @@ int run(const CommandLine& line) {
     log_info("main", "embedded reference shard on {}", config.session.endpoints.front());
   }
 
+  const auto endpoint = start_endpoint(loaded, spare_cores, error);
+  if (!error.empty()) {
+    log_error("main", "{}", error);
+    return EXIT_FAILURE;
+  }
+
   gateway::GatewayOptions options;
   options.config = config;
   options.keys = std::move(keys.keys);
@@ -174,18 +235,20 @@ int run(const CommandLine& line) {
     log_error("main", "{}", error);
     return EXIT_FAILURE;
   }
+  if (endpoint != nullptr) endpoint->attach([&gateway] { return gateway->status(); });
   log_info("main", "ready: clients on {}, shards call port {}",
            fmt::join(gateway->addresses(), ", "), gateway->service_port());
 
-  wait_for_end(signals, *gateway);
+  programs::StatLog stat;
+  wait_for_end(signals, *gateway, config.log.stat ? &stat : nullptr);
   let_second_signal_kill();
   log_info("main", "stopping: no new connections, delivering what was taken over");
   const bool drained = gateway->drain();
   log_counters(*gateway);
+  if (endpoint != nullptr) endpoint->detach();
   gateway.reset();
   if (line.standalone) embedded.shutdown(kShardGraceNs);
   log_info("main", "stopped");
-  log_flush();
   return drained ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -212,7 +275,12 @@ int main(int argc, char** argv) {
       "--load-methods", line.load_methods,
       "with --standalone, for load runs: the shard echoes and counts ringway-load's messages");
   app.add_flag("--check-config", line.check_config, "check the configuration, print it, and exit");
+  app.add_flag("--explain-config", line.explain_config,
+               "print every key with its value in effect, where the value comes from and what it "
+               "trades, and exit");
   app.set_version_flag("--version", std::string("ringway ") + RINGWAY_VERSION);
   CLI11_PARSE(app, argc, argv);
-  return run(line);
+  const int status = run(line);
+  log_flush();
+  return status;
 }

@@ -146,5 +146,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "ringway-shard: {}\n", wrong);
     return 2;
   }
-  return run(line);
+  const int status = run(line);
+  ringway::log_flush();
+  return status;
 }

@@ -64,7 +64,12 @@ class DispatcherTest : public ::testing::Test {
     const NumberedMessage m(key, number, size);
     return dispatcher_->send(m.message);
   }
-  std::string wire() { return dispatcher_->status().at(0).wire; }
+  std::vector<ShardStatus> status() {
+    std::vector<ShardStatus> all;
+    dispatcher_->status(all);
+    return all;
+  }
+  std::string wire() { return status().at(0).wire; }
 
   // The numbers that the shard took from this key, in order, without repetitions.
   std::vector<uint32_t> numbers(int64_t key) {
@@ -177,6 +182,21 @@ TEST_F(DispatcherTest, OneTurnIsOneBatchUpToTheCap) {
   settle();
   EXPECT_EQ(counters_.read(Counter::kShardBatches), 4U + 3U);
   EXPECT_EQ(numbers(5000), counting(3));
+}
+
+TEST_F(DispatcherTest, BatchesKeepToTheOptions) {
+  start({.batch_messages_max = 10, .batch_bytes_max = 4096, .batches_per_write_max = 2});
+  for (uint32_t i = 0; i < 45; ++i) ASSERT_EQ(send(i, i), Submit::kAccepted);
+  turn();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 2U) << "what one write may take";
+  EXPECT_EQ(counters_.read(Counter::kShardMessages), 20U);
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 5U);
+  // Of messages of 1,500 bytes two fit.
+  for (uint32_t i = 0; i < 4; ++i) ASSERT_EQ(send(5000, i, 1500), Submit::kAccepted);
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), 7U);
+  EXPECT_EQ(numbers(5000), counting(4));
 }
 
 // The three wires: which one is found, and that order and content hold on each.
@@ -356,6 +376,35 @@ TEST_P(WireTest, AMessageThatTheShardNeverTakesDoesNotBlockTheOthers) {
   EXPECT_EQ(counters_.read(Counter::kMessagesLost), 1U);
 }
 
+TEST_P(WireTest, TheShardIsSeenToBeThereBeforeTheFirstMessage) {
+  start_wire();
+  settle();
+  EXPECT_TRUE(status().at(0).reached);
+  EXPECT_EQ(status().at(0).up, GetParam().batch) << "the others say nothing before a message";
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  EXPECT_TRUE(status().at(0).up);
+  EXPECT_EQ(status().at(0).tally.messages, 1U);
+  EXPECT_EQ(status().at(0).tally.batches, 1U);
+  shard().set_answering(false);
+  ASSERT_EQ(send(1, 1), Submit::kAccepted);
+  ASSERT_EQ(send(2, 0), Submit::kAccepted);
+  settle();
+  shard().set_up(false);
+  settle();
+  EXPECT_FALSE(status().at(0).reached);
+  EXPECT_EQ(status().at(0).tally.breaks, 1U);
+  EXPECT_EQ(status().at(0).tally.replays, 0U);
+  shard().set_answering(true);
+  shard().set_up(true);
+  reconnect();
+  EXPECT_EQ(status().at(0).tally.replays, 2U);
+  EXPECT_EQ(counters_.read(Counter::kShardReplays), 2U);
+  EXPECT_TRUE(status().at(0).reached);
+  EXPECT_EQ(status().at(0).tally.breaks, 1U) << "attempts are no breaks";
+  EXPECT_EQ(status().at(0).window_messages, 0U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Wires, WireTest,
                          ::testing::Values(WireCase{true, true, true, "batch"},
                                            WireCase{false, true, true, "stream"},
@@ -439,7 +488,7 @@ TEST_F(DispatcherTest, BytesFillTheWindowToo) {
     ASSERT_LE(taken, 110U);
   }
   EXPECT_GE(taken, 80U);
-  EXPECT_LE(dispatcher_->status().at(0).window_bytes, 1024U * 1024U);
+  EXPECT_LE(status().at(0).window_bytes, 1024U * 1024U);
   shard().set_answering(true);
   settle();
   EXPECT_EQ(numbers(1), counting(taken));
@@ -577,6 +626,35 @@ TEST_F(DispatcherTest, PushesComeBackAndAreAnswered) {
   settle();
 }
 
+// A batch for the answers alone would cost more than they do.
+TEST_F(DispatcherTest, AnswersToPushesTravelWithMessages) {
+  start();
+  ASSERT_EQ(send(1, 0), Submit::kAccepted);
+  settle();
+  events_.deliver_pushes = true;
+  const uint64_t id = shard().push(1, 10, Bytes{1});
+  while (transport_->step()) transport_->settle();
+  const uint64_t batches = counters_.read(Counter::kShardBatches);
+  dispatcher_->poll(now_);
+  dispatcher_->flush(now_);
+  ASSERT_EQ(events_.pushes.size(), 1U);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches);
+  EXPECT_FALSE(dispatcher_->has_work()) << "nobody is to turn round and round for it";
+  EXPECT_GT(dispatcher_->next_deadline_ns(), now_.mono_ns);
+  EXPECT_LE(dispatcher_->next_deadline_ns(), now_.mono_ns + kNsPerMs);
+  ASSERT_EQ(send(1, 1), Submit::kAccepted);
+  dispatcher_->flush(now_);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 1);
+  settle();
+  EXPECT_EQ(shard().push_result(id), true);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 1);
+  // With nothing to travel with they go when the moment is over.
+  const uint64_t alone = shard().push(1, 10, Bytes{2});
+  settle();
+  EXPECT_EQ(shard().push_result(alone), true);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 2);
+}
+
 TEST_F(DispatcherTest, AnswersFromOtherThreadsWakeTheWorker) {
   start();
   ASSERT_EQ(send(1, 0), Submit::kAccepted);
@@ -614,7 +692,7 @@ TEST_F(DispatcherTest, MessagesFollowTheRing) {
   make();
   dispatcher_->set_shards({kShard, kOther, kShard});
   settle();
-  EXPECT_EQ(dispatcher_->status().size(), 2U);
+  EXPECT_EQ(status().size(), 2U);
   HashRing ring;
   for (const char* node : {kShard, kOther}) ring.add(node);
   ring.add(kShard);

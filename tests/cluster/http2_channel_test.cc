@@ -239,6 +239,24 @@ TEST_F(Http2ChannelTest, BytesMayBeCutAnywhere) {
   }
 }
 
+TEST_F(Http2ChannelTest, NothingGathersWhileSomebodyWaitsForACall) {
+  channel_->start_stream(1, StreamMethod::kSessionData);
+  turn();
+  accept();
+  channel_->gather_answers(100);
+  EXPECT_EQ(end().receive_low, 100U);
+  call(7);
+  EXPECT_EQ(end().receive_low, 0U);
+  channel_->gather_answers(200);
+  EXPECT_EQ(end().receive_low, 0U);
+  turn();
+  give(response_headers(3) + data_frame(3, grpc_message(as_bytes("answer"))) + trailers(3, "0"));
+  EXPECT_EQ(only().kind, LinkEvent::Kind::kReply);
+  EXPECT_EQ(end().receive_low, 200U);
+  channel_->gather_answers(0);
+  EXPECT_EQ(end().receive_low, 0U);
+}
+
 TEST_F(Http2ChannelTest, AWriteIsWrittenOnceThePipeHasDrained) {
   channel_->start_stream(1, StreamMethod::kAttach);
   channel_->write(1, messages({"one", "two"}));

@@ -49,6 +49,11 @@ class RedirectTest : public ::testing::TestWithParam<WireCase> {
     dispatcher_->poll(now_);
     dispatcher_->flush(now_);
   }
+  std::vector<ShardStatus> status() const {
+    std::vector<ShardStatus> all;
+    dispatcher_->status(all);
+    return all;
+  }
   void settle() {
     for (int quiet = 0; quiet < 3;) {
       turn();
@@ -70,7 +75,7 @@ class RedirectTest : public ::testing::TestWithParam<WireCase> {
   }
   int64_t key_of(size_t node) {
     int64_t key = 1;
-    while (dispatcher_->status().at(dispatcher_->shard_of(key)).address != kNodes[node]) ++key;
+    while (status().at(dispatcher_->shard_of(key)).address != kNodes[node]) ++key;
     return key;
   }
   size_t received(size_t node) { return shard(node).received_count(); }

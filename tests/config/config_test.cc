@@ -3,13 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "config/loader.h"
-
 namespace ringway::config {
 namespace {
-
-using testing::HasSubstr;
-using testing::Not;
 
 TEST(WorkerCount, GoesFromTheMostExplicitToTheMostGeneral) {
   Config config;
@@ -26,17 +21,19 @@ TEST(WorkerCount, GoesFromTheMostExplicitToTheMostGeneral) {
 
 TEST(WorkerConfig, TakesOverridesByNumberWhenNotPinned) {
   Config config;
-  config.workers.per_core.push_back({.core = 1, .ring_entries = 128, .max_connections = 7});
-  EXPECT_EQ(worker_config(config, 0), (WorkerConfig{-1, 4096, 2048, 4096, 0}));
-  EXPECT_EQ(worker_config(config, 1), (WorkerConfig{-1, 128, 2048, 4096, 7}));
+  const WorkerSettings other{.ring_entries = 128, .max_connections = 7};
+  config.workers.per_core.push_back({.core = 1, .settings = other});
+  EXPECT_EQ(worker_config(config, 0), (WorkerConfig{kAnyCore, {}}));
+  EXPECT_EQ(worker_config(config, 1), (WorkerConfig{kAnyCore, other}));
 }
 
 TEST(WorkerConfig, TakesOverridesByCoreWhenPinned) {
   Config config;
   config.workers.cores = {4, 8};
-  config.workers.per_core.push_back({.core = 8, .buffers = 64, .buffer_bytes = 1024});
-  EXPECT_EQ(worker_config(config, 0), (WorkerConfig{4, 4096, 2048, 4096, 0}));
-  EXPECT_EQ(worker_config(config, 1), (WorkerConfig{8, 4096, 64, 1024, 0}));
+  const WorkerSettings other{.buffers = 64, .buffer_bytes = 1024};
+  config.workers.per_core.push_back({.core = 8, .settings = other});
+  EXPECT_EQ(worker_config(config, 0), (WorkerConfig{4, {}}));
+  EXPECT_EQ(worker_config(config, 1), (WorkerConfig{8, other}));
   EXPECT_EQ(worker_config(config, 2).core, 4) << "more workers than cores share them in turn";
 }
 
@@ -45,10 +42,13 @@ TEST(LogOptions, NamesAFileInModeFileOnly) {
   config.name = "edge";
   EXPECT_EQ(log_options(config).file_path, "");
   EXPECT_EQ(log_options(config).service, "edge");
-  config.log.to_file = true;
+  config.log.mode = LogMode::kFile;
   config.log.path = "/var/log/edge";
   config.log.service = "gateway";
   EXPECT_EQ(log_options(config).file_path, "/var/log/edge/ringway.log");
+  config.log.mode = LogMode::kVolume;
+  EXPECT_THAT(log_options(config).file_path,
+              testing::MatchesRegex("/var/log/edge/gateway/[^/]+/ringway\\.log"));
   EXPECT_EQ(log_options(config).service, "gateway");
 }
 
@@ -58,23 +58,33 @@ TEST(ToString, PutsIpv6IntoBrackets) {
   EXPECT_EQ(to_string(Endpoint{"", 443}), ":443");
 }
 
-TEST(Describe, TellsTheValuesInEffectWithoutSecrets) {
-  const LoadOutcome outcome = load_text(
-      "Ringway:\n"
-      "  Workers: {PerCore: [{Core: 3, MaxConnections: auto, Buffers: 64}]}\n"
-      "  Timeouts: {Idle: 0, Drain: 1500ms}\n"
-      "  Limits: {KeysPerConnection: 0}\n"
-      "  Transports: {Secrets: [00112233445566778899aabbccddeeff]}\n",
-      "test.yaml");
-  ASSERT_THAT(outcome.errors, testing::IsEmpty());
-  const std::string text = describe(outcome.config);
-  EXPECT_THAT(text, HasSubstr("Gnetway.Server: tcp 127.0.0.1:10443\n"));
-  EXPECT_THAT(text, HasSubstr("Ringway.Workers.PerCore: core 3 Buffers=64 MaxConnections=auto\n"));
-  EXPECT_THAT(text, HasSubstr("Ringway.Timeouts.Idle: no limit\n"));
-  EXPECT_THAT(text, HasSubstr("Ringway.Timeouts.Drain: 1500ms\n"));
-  EXPECT_THAT(text, HasSubstr("Ringway.Limits.KeysPerConnection: no limit\n"));
-  EXPECT_THAT(text, HasSubstr("Ringway.Transports.Secrets: 1\n"));
-  EXPECT_THAT(text, Not(HasSubstr("001122")));
+TEST(GrpcCores, AreThoseThatNoWorkerIsPinnedTo) {
+  Config config;
+  EXPECT_THAT(grpc_cores(config, {0, 1}), testing::IsEmpty()) << "no worker is pinned";
+  config.workers.cores = {0, 2};
+  EXPECT_THAT(grpc_cores(config, {0, 1, 2, 3}), testing::ElementsAre(1, 3));
+  EXPECT_THAT(grpc_cores(config, {0, 2}), testing::IsEmpty()) << "none is left";
+  config.workers.count = 1;
+  EXPECT_THAT(grpc_cores(config, {0, 2}), testing::ElementsAre(2)) << "listed, and not used";
+  config.grpc.cores = {0};
+  EXPECT_THAT(grpc_cores(config, {0, 1, 2, 3}), testing::ElementsAre(0));
+}
+
+TEST(CryptoThreads, AreHalfTheCoresOrAsTheFileSays) {
+  Config config;
+  EXPECT_EQ(crypto_threads(config, 1), 1U);
+  EXPECT_EQ(crypto_threads(config, 8), 4U);
+  config.crypto.cores = {1, 2, 3};
+  EXPECT_EQ(crypto_threads(config, 8), 3U);
+}
+
+TEST(Auto, SharesFilesAndKeysAmongTheWorkers) {
+  EXPECT_EQ(auto_connections(20'000, 2), (20'000 - kReservedFiles - 2 * kFilesPerWorker) / 2);
+  EXPECT_EQ(auto_connections(100, 2), 50U) << "fewer files than are set aside";
+  EXPECT_EQ(auto_connections(0, 2), 1U);
+  EXPECT_EQ(auto_connections(UINT64_MAX, 1), kConnectionsPerWorkerMax);
+  Config config;
+  EXPECT_EQ(auto_key_cache_entries(config, 2), 10 * 1024 * 1024 / kKeyCacheEntryBytes / 2);
 }
 
 }  // namespace

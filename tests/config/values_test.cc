@@ -60,6 +60,12 @@ TEST(ParseCores, TakesRangesAndSingles) {
   }
 }
 
+TEST(CoresText, IsShort) {
+  EXPECT_EQ(cores_text({}), "any");
+  EXPECT_EQ(cores_text({0, 1, 2, 3, 8}), "0-3,8");
+  EXPECT_EQ(cores_text({5, 1, 2}), "5,1-2");
+}
+
 TEST(ParseFingerprint, TakesTheThreeNotationsOfOneValue) {
   // 0xa9e071c1771060cd, a fingerprint that is negative as a signed number.
   const auto value = static_cast<int64_t>(0xa9e071c1771060cdULL);

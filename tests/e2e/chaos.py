@@ -233,7 +233,7 @@ def judge(cluster):
 
 
 def counters_of(log):
-    wanted = ("shards_taken_out", "shards_readmitted", "messages_moved", "messages_resent", "messages_lost",
+    wanted = ("shards_taken_out", "shards_readmitted", "messages_moved", "shard_replays", "messages_lost",
               "closed_without_shard")
     lines = [line for line in log.splitlines() if "counters:" in line]
     found = dict(re.findall(r"(\w+)=(\d+)", lines[-1])) if lines else {}

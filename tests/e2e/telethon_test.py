@@ -4,18 +4,15 @@
 usage: telethon_test.py GATEWAY SHARD
 """
 import asyncio
-import ctypes
 import logging
 import os
-import random
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 import unittest
+
+from programs import Program, free_port
 
 try:
     from telethon import TelegramClient, functions
@@ -34,9 +31,7 @@ CONNECTIONS = {
     "obfuscated": ConnectionTcpObfuscated,
 }
 GATEWAY = SHARD = None
-START_SECONDS = 20
 CALL_SECONDS = 30
-PR_SET_PDEATHSIG = 1
 
 CONFIG = """
 Name: telethon-test
@@ -51,56 +46,6 @@ Ringway:
   Workers: {{Count: 2, RingEntries: 1024, Buffers: 512}}
   Limits: {{HandshakesPerAddressPerSecond: 0}}
 """
-
-
-def free_port():
-    """Below the range from which the kernel takes ports for outgoing connections."""
-    while True:
-        port = random.randrange(15000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class Program:
-    """A child process that listens on a port."""
-
-    def __init__(self, arguments, port, log_path):
-        with open(log_path, "ab") as log:
-            self.process = subprocess.Popen(arguments, stdout=log, stderr=log,
-                                            preexec_fn=die_with_parent)
-        self.log_path = log_path
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.kill()
-                    raise RuntimeError(f"{arguments[0]} did not start:\n{self.log()}")
-                time.sleep(0.02)
-
-    def log(self):
-        with open(self.log_path, errors="replace") as file:
-            return file.read()
-
-    def stop(self):
-        self.process.terminate()
-        if self.process.wait(timeout=20) != 0:
-            raise RuntimeError(f"exit status {self.process.returncode}:\n{self.log()}")
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 class Stack:

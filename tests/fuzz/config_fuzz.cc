@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/assert.h"
-#include "config/loader.h"
+#include "config/explain.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
   using namespace ringway;
@@ -19,9 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
   RW_ASSERT(workers >= 1 && workers <= kWorkersMax);
   for (uint32_t index = 0; index < workers; ++index) {
     const config::WorkerConfig worker = config::worker_config(loaded, index);
-    RW_ASSERT(worker.buffers >= kReceiveBuffersMin && worker.buffers <= kReceiveBuffersMax);
-    RW_ASSERT((worker.buffers & (worker.buffers - 1)) == 0);
+    const uint32_t buffers = worker.settings.buffers;
+    RW_ASSERT(buffers >= kReceiveBuffersMin && buffers <= kReceiveBuffersMax);
+    RW_ASSERT((buffers & (buffers - 1)) == 0);
+    RW_ASSERT(worker.settings.window_bytes >= kWindowBytesFloor);
   }
-  RW_ASSERT(!config::describe(loaded).empty());
+  RW_ASSERT(!config::values_text(outcome).empty());
+  RW_ASSERT(!config::explain(outcome, {{0, 1}, 20'000, "openssl"}).empty());
   return 0;
 }

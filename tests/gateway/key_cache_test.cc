@@ -33,7 +33,7 @@ TEST(KeyCache, FindsWhatWasInserted) {
 
 TEST(KeyCache, EvictsTheLeastRecentlyUsedWhenFull) {
   CounterBlock counters;
-  KeyCache cache(3 * KeyCache::kEntryBytes, counters);
+  KeyCache cache(3, counters);
   for (int64_t id = 1; id <= 3; ++id) cache.insert(record(id), 0, 0);
   ASSERT_NE(cache.find(1, 0), nullptr);  // 2 is now the oldest
   cache.insert(record(4), 0, 0);

@@ -149,6 +149,29 @@ TEST_F(RingLinksTest, APeerThatDoesNotReadLeavesNoRoom) {
   EXPECT_TRUE(pipe_->reserve(kLinkQueueBytesMax).empty());
 }
 
+TEST_F(RingLinksTest, BytesMayGatherInTheSocket) {
+  open();
+  for (int i = 0; i < 5; ++i) turn();  // until the receive waits in the kernel
+  pipe_->set_receive_low(8);
+  ASSERT_EQ(::write(peer_.get(), "four", 4), 4);
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(events_.received, "");
+  ASSERT_EQ(::write(peer_.get(), "more", 4), 4);
+  ASSERT_TRUE(run_until([this] { return events_.received == "fourmore"; }));
+  ASSERT_EQ(::write(peer_.get(), "rest", 4), 4);
+  for (int i = 0; i < 5; ++i) turn();
+  EXPECT_EQ(events_.received, "fourmore");
+  // What is there comes when nobody wants to wait any more,
+  pipe_->set_receive_low(0);
+  ASSERT_TRUE(run_until([this] { return events_.received == "fourmorerest"; }));
+  // and the end of the stream does not wait for more bytes.
+  pipe_->set_receive_low(8);
+  ASSERT_EQ(::write(peer_.get(), "end", 3), 3);
+  peer_.reset();
+  ASSERT_TRUE(run_until([this] { return !events_.closed.empty(); }));
+  EXPECT_EQ(events_.received, "fourmorerestend");
+}
+
 TEST_F(RingLinksTest, LooksNamesUp) {
   // No address that we take for one, but one that the resolver knows without asking anybody.
   connect("127.1:" + std::to_string(port_));

@@ -18,7 +18,8 @@ ARROWS = {
     "gateway": {"base", "crypto", "mtproto", "net", "cluster", "config"},
     "client": {"base", "crypto", "mtproto", "net"},
     "shard": {"base", "crypto", "mtproto", "proto"},
-    "programs": {"base", "crypto", "config", "cluster", "gateway", "client", "shard"},
+    "metrics": {"base", "config", "gateway"},
+    "programs": {"base", "crypto", "config", "cluster", "gateway", "metrics", "client", "shard"},
 }
 
 # Headers of libraries -> the only rooms that may include them.
@@ -28,15 +29,16 @@ LIBRARIES = {
     r"openssl/": {"crypto"},
     r"yaml-cpp/": {"config"},
     r"lmdb\.h": {"shard"},
-    r"zlib\.h": {"mtproto", "client", "shard"},
+    r"zlib\.h": {"base", "mtproto", "client", "shard"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
+    r"prometheus/|civetweb\.h": {"metrics"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
     r"sys/socket\.h|netinet/|arpa/inet\.h|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
-        "cluster", "gateway", "net", "client", "shard", "programs", "base"},
+        "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base"},
 }
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

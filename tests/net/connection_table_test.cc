@@ -270,6 +270,26 @@ TEST_F(ConnectionTableTest, DeadlinesFireInTimeAndOnce) {
   EXPECT_EQ(table_->next_wake_ns(), kNoDeadline);
 }
 
+TEST_F(ConnectionTableTest, ABeginningsDeadlineWakesNobodyOnceItIsCleared) {
+  open();
+  connect();
+  const int64_t start_ns = network_.now_ns();
+  for (const TimerKind kind : {TimerKind::kFirstByte, TimerKind::kHandshake}) {
+    table_->set_deadline(accepted_[0], kind, start_ns + 100 * kNsPerMs);
+    table_->set_deadline(accepted_[0], TimerKind::kIdle, start_ns + 900 * kNsPerMs);
+    table_->set_deadline(accepted_[0], kind, kNoDeadline);
+    EXPECT_GT(table_->next_wake_ns(), start_ns + 100 * kNsPerMs + kWheelTickNs);
+    table_->set_deadline(accepted_[0], TimerKind::kFrame, start_ns + 500 * kNsPerMs);
+    EXPECT_LE(table_->next_wake_ns(), start_ns + 500 * kNsPerMs + kWheelTickNs);
+    table_->set_deadline(accepted_[0], TimerKind::kFrame, kNoDeadline);
+  }
+  pass(800 * kNsPerMs);
+  EXPECT_TRUE(timers_.empty());
+  pass(200 * kNsPerMs);
+  EXPECT_EQ(timers_, std::vector{TimerKind::kIdle});
+  EXPECT_EQ(table_->next_wake_ns(), kNoDeadline);
+}
+
 TEST_F(ConnectionTableTest, CloseFromADeadlineNeedsNoFurtherEvent) {
   open();
   connect();

@@ -183,6 +183,54 @@ TEST(UringRing, TimeoutEndsTheWait) {
   EXPECT_EQ(ring->turn(out, 0), 0U);
 }
 
+// Without the kernel's help everything here holds as well, but that several come with one turn.
+TEST(UringRing, GathersCompletionsButNotForLong) {
+  auto ring = make_ring({.entries = 64, .buffers = 64, .buffer_bytes = 128});
+  const bool gathers = ring->features().find("gathering") != std::string::npos;
+  std::array<Completion, 64> out;
+  std::array<SocketPair, kGatherCompletions> pairs;
+  const auto write_to = [&](size_t i) { ASSERT_EQ(::write(pairs[i].theirs.get(), "x", 1), 1); };
+  for (uint32_t i = 0; i < pairs.size(); ++i) {
+    ring->queue_receive(pairs[i].ours.get(), data(RingOp::kReceive, i));
+  }
+  EXPECT_EQ(ring->turn(out, 0), 0U);
+  // Nothing at all: the turn's own time ends the wait.
+  ring->gather(kNsPerMs);
+  EXPECT_EQ(ring->turn(out, 2 * kNsPerMs), 0U);
+  // One, and no more to come: it is not kept.
+  ring->gather(kNsPerMs);
+  write_to(0);
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 1U);
+  // One that comes after the time to gather ends the wait at once; so does a wake.
+  ring->gather(kNsPerMs);
+  std::thread late([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    write_to(1);
+  });
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 1U);
+  late.join();
+  ring->gather(kNsPerMs);
+  std::thread other([&] { ring->waker().wake(); });
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 0U);
+  other.join();
+  // Enough of them end it before the time, and what sends complete is not among them.
+  std::thread many([&] {
+    for (size_t i = 0; i < pairs.size(); ++i) write_to(i);
+  });
+  const iovec piece{const_cast<char*>("y"), 1};
+  ring->queue_send(pairs[0].ours.get(), std::span(&piece, 1), data(RingOp::kSend, 0));
+  ring->gather(60 * kNsPerSecond);
+  size_t got = ring->turn(out, 600 * kNsPerSecond);
+  many.join();
+  if (gathers) {
+    EXPECT_EQ(got, pairs.size() + 1);
+  }
+  while (got < pairs.size() + 1) got += ring->turn(out, kNsPerSecond);
+  // It was for one turn only.
+  write_to(2);
+  EXPECT_EQ(ring->turn(out, 60 * kNsPerSecond), 1U);
+}
+
 TEST(UringRing, WakeBeforeAndDuringTheWait) {
   auto ring = make_ring();
   std::array<Completion, 4> out;
@@ -244,20 +292,33 @@ TEST(Inbox, StressWithASleepingConsumer) {
 }
 
 TEST(UringRing, StopTakesBackWhatTheKernelHolds) {
-  auto ring = make_ring();
-  SocketPair pair;
-  // A send that cannot finish: the peer never reads.
-  Bytes large = pattern(8 * 1024 * 1024, 1);
-  const iovec piece{large.data(), large.size()};
-  ring->queue_receive(pair.ours.get(), data(RingOp::kReceive, 1));
-  std::array<Completion, 4> out;
-  for (int i = 0; i < 3; ++i) {
-    ring->queue_send(pair.ours.get(), std::span(&piece, 1), data(RingOp::kSend, 1));
-    (void)ring->turn(out, 0);
+  for (const bool polled : {false, true}) {
+    UringOptions options{.entries = 64, .buffers = 8, .buffer_bytes = 128};
+    options.submission_poll = polled;
+    auto ring = make_ring(options);
+    SocketPair pair;
+    // A send that cannot finish: the peer never reads.
+    Bytes large = pattern(8 * 1024 * 1024, 1);
+    const iovec piece{large.data(), large.size()};
+    ring->queue_receive(pair.ours.get(), data(RingOp::kReceive, 1));
+    std::array<Completion, 4> out;
+    for (int i = 0; i < 3; ++i) {
+      ring->queue_send(pair.ours.get(), std::span(&piece, 1), data(RingOp::kSend, 1));
+      if (i < 2) (void)ring->turn(out, 0);
+    }
+    ring->stop();
+    // The kernel reads none of it any more: what the peer finds now was sent before.
+    std::fill(large.begin(), large.end(), uint8_t{0});
+    const Bytes sent = pattern(large.size(), 1);
+    Bytes got(large.size());
+    size_t size = 0;
+    for (ssize_t count = 0; (count = ::read(pair.theirs.get(), got.data(), got.size())) > 0;) {
+      for (ssize_t i = 0; i < count; ++i, ++size) {
+        ASSERT_EQ(got[static_cast<size_t>(i)], sent[size % sent.size()]) << polled;
+      }
+    }
+    EXPECT_GT(size, 0U);
   }
-  ring->stop();
-  large.clear();
-  large.shrink_to_fit();
 }
 
 TEST(UringRing, PeerAddressAndFeatures) {
@@ -292,6 +353,104 @@ TEST(UringSetup, ErrorsNameTheCauseAndTheRemedy) {
   EXPECT_NE(text(EPERM).find("sysctl -w kernel.io_uring_disabled=0"), std::string::npos);
   machine.io_uring_disabled = 1;
   EXPECT_NE(text(EPERM).find("kernel.io_uring_group"), std::string::npos);
+}
+
+TEST(UringRing, BusyPollAndSubmissionPollCarryBytes) {
+  for (const bool busy : {false, true}) {
+    UringOptions options{.entries = 64, .buffers = 8, .buffer_bytes = 128};
+    options.busy_poll_us = busy ? 20 : 0;
+    options.submission_poll = !busy;
+    options.submission_poll_idle_ms = 1;
+    auto created = UringRing::create(options);
+    if (busy && created.ring == nullptr) {
+      EXPECT_NE(created.error.find("Linux 6.9"), std::string::npos) << created.error;
+      continue;
+    }
+    ASSERT_EQ(created.error, "");
+    ASSERT_EQ(created.ring->start(), "");
+    EXPECT_NE(created.ring->features().find(busy ? "busy poll of 20 us" : "submission poll"),
+              std::string::npos)
+        << created.ring->features();
+    SocketPair pair;
+    created.ring->queue_receive(pair.ours.get(), data(RingOp::kReceive, 1));
+    for (uint64_t i = 0; i < 50; ++i) {
+      const Bytes sent = pattern(1 + i, i);
+      const iovec pieces[] = {{const_cast<uint8_t*>(sent.data()), 1},
+                              {const_cast<uint8_t*>(sent.data()) + 1, sent.size() - 1}};
+      created.ring->queue_send(pair.ours.get(), std::span(pieces).first(i == 0 ? 1 : 2),
+                               data(RingOp::kSend, 2));
+      const auto completions = collect(*created.ring, 1);
+      ASSERT_EQ(completions.size(), 1U);
+      EXPECT_EQ(completions[0].result, static_cast<int>(sent.size()));
+      Bytes got(sent.size());
+      ASSERT_EQ(::read(pair.theirs.get(), got.data(), got.size()),
+                static_cast<ssize_t>(sent.size()));
+      EXPECT_TRUE(equal(got, sent));
+      ASSERT_EQ(::write(pair.theirs.get(), sent.data(), sent.size()),
+                static_cast<ssize_t>(sent.size()));
+      const auto received = collect(*created.ring, 1);
+      ASSERT_EQ(received.size(), 1U);
+      EXPECT_TRUE(equal(created.ring->buffer(received[0].buffer_id, sent.size()), sent));
+      created.ring->give_back(std::array{received[0].buffer_id});
+    }
+    created.ring->stop();
+  }
+}
+
+// More gathered sends than the submission queue has places, again and again, while the kernel's
+// thread takes them: their headers are used in turn and none too early.
+TEST(UringRing, SubmissionPollKeepsHeadersUntilTheyAreTaken) {
+  UringOptions options{.entries = 8, .buffers = 8, .buffer_bytes = 128};
+  options.submission_poll = true;
+  options.submission_poll_idle_ms = 1;
+  auto created = UringRing::create(options);
+  ASSERT_EQ(created.error, "");
+  ASSERT_EQ(created.ring->start(), "");
+  SocketPair pair;
+  uint32_t sent = 0;
+  uint32_t expected = 0;
+  for (int round = 0; round < 200; ++round) {
+    std::array<std::array<uint32_t, 2>, 20> numbers;
+    for (auto& number : numbers) {
+      number = {sent, ~sent};
+      ++sent;
+      const iovec pieces[] = {{&number[0], 4}, {&number[1], 4}};
+      created.ring->queue_send(pair.ours.get(), pieces, data(RingOp::kSend, 1));
+    }
+    ASSERT_EQ(collect(*created.ring, numbers.size()).size(), numbers.size());
+    for (size_t i = 0; i < numbers.size(); ++i, ++expected) {
+      uint32_t got[2] = {};
+      ASSERT_EQ(::read(pair.theirs.get(), got, sizeof got), 8);
+      ASSERT_EQ(got[0], expected);
+      ASSERT_EQ(got[1], ~expected);
+    }
+  }
+  created.ring->stop();
+}
+
+TEST(UringSetup, OptionsThatTheKernelLacksAreNamedByTheirKeys) {
+  UringEnvironment machine;
+  machine.kernel_release = "6.1.0";
+  EXPECT_EQ(
+      explain_busy_poll_error(EINVAL, machine),
+      "Ringway.Workers.BusyPollMicroseconds: this kernel (6.1.0) cannot busy-poll for a ring: "
+      "it takes Linux 6.9 or newer, built with CONFIG_NET_RX_BUSY_POLL; 0 turns it off");
+  EXPECT_NE(explain_busy_poll_error(EPERM, machine).find("seccomp"), std::string::npos);
+  EXPECT_NE(explain_submission_poll_error(EINVAL, 5, machine)
+                .find("Ringway.Workers.SubmissionPoll: the kernel (6.1.0) refuses a polling thread "
+                      "on core 5"),
+            std::string::npos);
+  EXPECT_NE(explain_submission_poll_error(EPERM, -1, machine).find("seccomp"), std::string::npos);
+}
+
+TEST(UringSetup, APollingThreadOnACoreThatIsNotThereIsRefused) {
+  UringOptions options{.entries = 64, .buffers = 8, .buffer_bytes = 128};
+  options.submission_poll = true;
+  options.submission_poll_core = 4095;
+  const auto created = UringRing::create(options);
+  EXPECT_EQ(created.ring, nullptr);
+  EXPECT_NE(created.error.find("Ringway.Workers.SubmissionPoll"), std::string::npos)
+      << created.error;
 }
 
 // In a process of its own, in which io_uring_setup() fails as a container's filter makes it fail.

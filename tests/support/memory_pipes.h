@@ -25,6 +25,7 @@ class MemoryPipes final : public LinkPipes {
     bool open = false;
     size_t room_max = 1024 * 1024;
     Bytes sent;  // what was committed
+    size_t receive_low = 0;
 
     void accept() {
       open = true;
@@ -74,6 +75,7 @@ class MemoryPipes final : public LinkPipes {
       for (const Bytes& bytes : reservations_) used += bytes.size();
       return end_->open && used < end_->room_max ? end_->room_max - used : 0;
     }
+    void set_receive_low(size_t bytes) override { end_->receive_low = bytes; }
     ByteSpan reserve(size_t size) override {
       if (size > room()) return {};
       reservations_.emplace_back(size);

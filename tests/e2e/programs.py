@@ -1,0 +1,62 @@
+"""Programs under test as child processes on free ports, for the tests in Python."""
+
+import ctypes
+import random
+import signal
+import socket
+import subprocess
+import time
+
+START_SECONDS = 20
+STOP_SECONDS = 30
+PR_SET_PDEATHSIG = 1
+
+
+def free_port():
+    """Below the range from which the kernel takes ports for outgoing connections."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Program:
+    """A child process that listens on a port."""
+
+    def __init__(self, arguments, port, log_path):
+        with open(log_path, "ab") as log:
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log,
+                                            preexec_fn=die_with_parent)
+        self.log_path = log_path
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
+                    raise RuntimeError(f"{arguments[0]} did not start:\n{self.log()}")
+                time.sleep(0.02)
+
+    def log(self):
+        with open(self.log_path, errors="replace") as file:
+            return file.read()
+
+    def stop(self):
+        self.process.terminate()
+        if self.process.wait(timeout=STOP_SECONDS) != 0:
+            raise RuntimeError(f"exit status {self.process.returncode}:\n{self.log()}")
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
