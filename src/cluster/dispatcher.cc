@@ -302,7 +302,7 @@ void Dispatcher::Impl::deliver_keys(Now at) {
 
 void Dispatcher::Impl::deliver_http(Now at) {
   for (LinkOutput::Http& http : delivering.http) {
-    ShardLink* other = http.ask_again.empty() ? nullptr : link_of(http.perm_auth_key_id);
+    ShardLink* other = http.ask_again.size() == 0 ? nullptr : link_of(http.perm_auth_key_id);
     if (other != nullptr) {
       other->call_http(std::move(http.ask_again), http.perm_auth_key_id, /*again=*/true,
                        http.cookie, at);
