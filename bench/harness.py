@@ -262,11 +262,9 @@ def check_report(report):
 class Stack(Runner):
     """A shard on the load's core and a gateway on the servers'.
 
-    `shard_cores` puts the shard elsewhere; `shard_idle` has it run at idle priority, so that on the load's core
-    it holds up nothing of the load."""
+    With `shard_idle` the shard runs at idle priority, so that on the load's core it holds up nothing of the load."""
 
-    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_cores=None,
-                 shard_idle=False):
+    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=False):
         directory.mkdir(parents=True)
         super().__init__(build, directory, cores)
         self.clients_port, service, shard_port = free_ports(3)
@@ -277,7 +275,7 @@ class Stack(Runner):
             self.shard = self.start(
                 "src/programs/ringway-shard", "--listen", f"127.0.0.1:{shard_port}", "--data",
                 directory / "shard", "--wire", wire, "--load-methods", "--log-level", "info", port=shard_port,
-                cores=shard_cores, idle=shard_idle)
+                idle=shard_idle)
             self.gateway = self.start(
                 "src/programs/ringway", "-f", "ringway.yaml", "--data", directory,
                 cores=cores.servers(workers), port=self.clients_port, cgroup=cgroup)

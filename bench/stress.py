@@ -185,8 +185,7 @@ def overload(bench):
         quota = CpuQuota(QUOTA)
     except harness.NotRun as why:
         return [not_run(row, why)]
-    # The shard may use what the group leaves of the servers' core: the gateway is to be what limits.
-    with quota, bench.new_stack(cgroup=quota, shard_cores=bench.cores.allowed) as stack:
+    with quota, bench.new_stack(cgroup=quota) as stack:
         best = stack.measure(connections, settings.seconds_overload, settings.settle, window=OVERLOAD_WINDOW,
                              keys=settings.keys)
         rate = 2 * best["messages_per_second"]

@@ -52,7 +52,16 @@ namespace ringway {
   X(kMessagesLost, "messages_lost")                            \
   X(kMessagesRejected, "messages_rejected")                    \
   X(kMessagesAbandoned, "messages_abandoned")                  \
-  X(kUnboundKeysRefused, "unbound_keys_refused")               \
+  X(kUnboundPings, "unbound_pings")                            \
+  X(kUnboundMessagesIgnored, "unbound_messages_ignored")       \
+  X(kUnboundCallsRefused, "unbound_calls_refused")             \
+  X(kBindsForwarded, "binds_forwarded")                        \
+  X(kBindsConfirmed, "binds_confirmed")                        \
+  X(kBindsRefused, "binds_refused")                            \
+  X(kBindsTimedOut, "binds_timed_out")                         \
+  X(kBindingsChanged, "bindings_changed")                      \
+  X(kKeysExpired, "keys_expired")                              \
+  X(kMessagesHandedOver, "messages_handed_over")               \
   X(kQuickAcks, "quick_acks")                                  \
   X(kHandshakesStarted, "handshakes_started")                  \
   X(kHandshakesDone, "handshakes_done")                        \
@@ -84,13 +93,18 @@ namespace ringway {
   X(kShardErrors, "shard_errors")                              \
   X(kShardsTakenOut, "shards_taken_out")                       \
   X(kShardsReadmitted, "shards_readmitted")                    \
-  X(kMessagesMoved, "messages_moved")                          \
   X(kMessagesSetAside, "messages_set_aside")                   \
   X(kRedirectsFollowed, "redirects_followed")                  \
   X(kRedirectsRefused, "redirects_refused")                    \
   X(kHttpCalls, "http_calls")                                  \
   X(kHttpCallsLimited, "http_calls_limited")                   \
   X(kHttpCallsFailed, "http_calls_failed")                     \
+  X(kShardSetChanges, "shard_set_changes")                     \
+  X(kEtcdLoads, "etcd_loads")                                  \
+  X(kEtcdErrors, "etcd_errors")                                \
+  X(kEtcdValuesRefused, "etcd_values_refused")                 \
+  X(kEtcdLeases, "etcd_leases")                                \
+  X(kEtcdRegistrations, "etcd_registrations")                  \
   X(kShardReplays, "shard_replays")                            \
   X(kTurns, "turns")
 

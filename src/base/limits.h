@@ -25,6 +25,15 @@ inline constexpr size_t kCryptoSliceBytes = 32 * 1024;
 static_assert(kCryptoSliceBytes % 64 == 0, "slices end on both AES and SHA-256 block borders");
 static_assert(kServerFrameBytesMax < kFrameBytesCeiling);
 
+// What a query may be wrapped in.
+inline constexpr size_t kQueryWrapperDepthMax = 8;  // invokeWithLayer(initConnection(...
+inline constexpr size_t kQueryJsonDepthMax = 8;     // of initConnection's params
+
+// A message of a temporary key that is not bound yet, looked into by the gateway.
+inline constexpr size_t kPeekContainerMessagesMax = 1024;
+inline constexpr size_t kPeekInflatedBytesMax = 64 * 1024;  // all gzip_packed of one message
+inline constexpr size_t kPeekPackedBytesMax = 64 * 1024;    // one gzip_packed
+
 // Obfuscation.
 inline constexpr size_t kObfuscationInitBytes = 64;
 inline constexpr size_t kTransportSecretBytes = 16;
@@ -128,6 +137,16 @@ inline constexpr int64_t kHandoverNs = 200LL * 1'000'000;
 // While there is no shard, waiting connections are closed this often once NoShardTimeout is over.
 inline constexpr int64_t kNoShardSweepNs = 1LL * 1'000'000'000;
 static_assert(kStreamWindowMax <= kWindowMessagesMax);
+inline constexpr size_t kShardAddressBytesMax = 255;  // of an address that discovery finds
+
+// etcd: calls of discovery and registration, which have threads of their own.
+inline constexpr int64_t kEtcdCallTimeoutNs = 2LL * 1'000'000'000;
+inline constexpr int64_t kEtcdRevokeTimeoutNs = 500LL * 1'000'000;  // at shutdown, each host
+inline constexpr int64_t kEtcdBackoffMinNs = 100LL * 1'000'000;     // after all hosts failed,
+inline constexpr int64_t kEtcdBackoffMaxNs = 2LL * 1'000'000'000;   // doubling
+inline constexpr size_t kEtcdMessageBytesMax = 16 * 1024 * 1024;    // of one answer
+inline constexpr size_t kPemFileBytesMax = 1024 * 1024;             // certificates and keys
+static_assert(kEtcdBackoffMinNs < kEtcdBackoffMaxNs);
 
 // Links over the worker's own ring.
 inline constexpr int64_t kLinkConnectTimeoutNs = 3LL * 1'000'000'000;  // each address of a shard
@@ -174,6 +193,14 @@ inline constexpr size_t kKeyCacheEntryBytes = 512;
 inline constexpr uint64_t kReservedFiles = 512;
 inline constexpr uint64_t kFilesPerWorker = 32;
 
+// Temporary keys.
+inline constexpr size_t kBindPushesMax = 16;  // held back until the key is bound, one key
+inline constexpr size_t kBindPushBytesMax = 64 * 1024;
+inline constexpr size_t kBindScanBytesMax = 4096;  // a bound key's message is looked at for a bind
+inline constexpr int64_t kBindAskAgainNs = 200LL * 1'000'000;   // between questions about one key
+inline constexpr int64_t kUnboundRememberedNs = 1'000'000'000;  // "no binding" is good for so long
+inline constexpr int64_t kBindingRecheckNs = 300LL * 1'000'000'000;  // a binding is, while in use
+
 // Configuration: what a file may ask for.
 inline constexpr size_t kConfigFileBytesMax = 1024 * 1024;
 inline constexpr uint32_t kWorkersMax = 256;
@@ -207,6 +234,7 @@ inline constexpr uint32_t kFrameBytesFloor = 4096;
 inline constexpr uint32_t kSocketBufferBytesMax = 64 * 1024 * 1024;
 inline constexpr size_t kListenersMax = 256;
 inline constexpr size_t kShardEndpointsMax = 4096;
+inline constexpr size_t kEtcdHostsMax = 64;
 static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");
 static_assert(kConnectionBytesCeiling > kFrameBytesCeiling);
 
@@ -254,9 +282,7 @@ inline constexpr size_t kShardUnackedMax = 64;        // answers kept for sendin
 inline constexpr size_t kShardUnackedBytesMax = 256 * 1024;
 inline constexpr size_t kShardContainerMessagesMax = 1024;
 inline constexpr size_t kShardInflatedBytesMax = 4 * 1024 * 1024;  // all gzip_packed of one message
-inline constexpr size_t kShardWrapperDepthMax = 8;  // invokeWithLayer(initConnection(...
-inline constexpr size_t kShardJsonDepthMax = 8;
-inline constexpr size_t kShardVectorMax = 8192;  // msg_ids in one service message
+inline constexpr size_t kShardVectorMax = 8192;                    // msg_ids in one service message
 inline constexpr size_t kShardFutureSaltsMax = 64;
 inline constexpr size_t kShardAnswerBytesMax = 512 * 1024;  // of one container of answers
 inline constexpr int64_t kShardMsgAgeMaxSeconds = 300;      // older msg_ids are refused

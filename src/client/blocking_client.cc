@@ -8,6 +8,7 @@
 #include "client/objects.h"
 #include "crypto/random.h"
 #include "mtproto/framing.h"
+#include "mtproto/tl.h"
 #include "mtproto/unencrypted.h"
 
 namespace ringway::client {
@@ -150,6 +151,19 @@ Arrival BlockingClient::wait_quick_ack(RequestId request, int64_t timeout_ns) {
 
 Result<Bytes> BlockingClient::call(ByteView object, int64_t timeout_ns) {
   RW_TRY_ASSIGN(const RequestId request, send(object));
+  return result_of(request, timeout_ns);
+}
+
+Result<void> BlockingClient::bind(const SessionKey& permanent, int32_t expires_at,
+                                  int64_t timeout_ns) {
+  RW_TRY_ASSIGN(const RequestId request, session().send_bind(permanent, expires_at, read_clocks()));
+  RW_TRY(flush());
+  RW_TRY_ASSIGN(const Bytes result, result_of(request, timeout_ns));
+  if (constructor_of(result) == mtproto::constructor::kBoolTrue) return {};
+  return fail(Error::kNotAllowed, "the key was not bound");
+}
+
+Result<Bytes> BlockingClient::result_of(RequestId request, int64_t timeout_ns) {
   Arrival arrival = wait_for(request, timeout_ns);
   if (arrival.kind == Arrival::Kind::kTimeout) return fail(Error::kTimeout, arrival.to_string());
   if (arrival.kind != Arrival::Kind::kEvent) {

@@ -84,6 +84,10 @@ class BlockingClient {
   // send() and wait_for(): the bytes of the result; kUnavailable when the connection ended,
   // kNotAllowed on rpc_error, kTimeout. problem() has the text.
   Result<Bytes> call(ByteView object, int64_t timeout_ns = kDefaultTimeoutNs);
+  // Binds the session's temporary key to a permanent one; errors as call()'s. `expires_at` in unix
+  // seconds.
+  Result<void> bind(const SessionKey& permanent, int32_t expires_at,
+                    int64_t timeout_ns = kDefaultTimeoutNs);
   // An encrypted ping; the time from sending to pong.
   Result<int64_t> ping(int64_t timeout_ns = kDefaultTimeoutNs);
   // Sends what the session has to send of itself (acknowledgements, resends).
@@ -110,6 +114,7 @@ class BlockingClient {
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
  private:
+  Result<Bytes> result_of(RequestId request, int64_t timeout_ns);
   template <typename Found>
   Arrival wait_until(Found found, int64_t timeout_ns);
   void take_bytes(ByteSpan bytes);

@@ -24,7 +24,4 @@ Result<void> split_message(const InboundPart& message, std::vector<InboundPart>&
 // `bytes_max` inflated bytes.
 Result<Bytes> unpack_gzip(ByteView object, size_t bytes_max);
 
-// Inflates a gzip or zlib stream; same errors.
-Result<Bytes> inflate_bounded(ByteView packed, size_t bytes_max);
-
 }  // namespace ringway::client

@@ -10,6 +10,9 @@ namespace ringway::client {
 namespace {
 
 constexpr int64_t kEchoTimeoutNs = 30 * kNsPerSecond;
+// A run that is behind its rate could give thousands of messages at once, which would go through
+// the cache's reach several times over.
+constexpr size_t kGivenPerTurnMax = 1024;
 
 }  // namespace
 
@@ -39,6 +42,7 @@ void LoadWorker::begin_stage() {
 
 void LoadWorker::feed() {
   refused_ = false;
+  more_due_ = false;
   if (pacer_) {
     feed_at_rate();
     return;
@@ -69,7 +73,10 @@ void LoadWorker::join() {
 // to take it then.
 void LoadWorker::feed_at_rate() {
   size_t refused = 0;
+  size_t given = 0;
   while (pacer_->next_due_ns() <= now_.mono_ns && in_stage(pacer_->next_due_ns())) {
+    more_due_ = given == kGivenPerTurnMax;
+    if (more_due_) return;
     Client& client = *busy_[rate_next_];
     rate_next_ = (rate_next_ + 1) % busy_.size();
     if (!is_free(client)) {
@@ -78,6 +85,7 @@ void LoadWorker::feed_at_rate() {
       continue;
     }
     refused = 0;
+    ++given;
     give_work(client, pacer_->next_due_ns());
     pacer_->advance();
   }

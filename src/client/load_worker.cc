@@ -147,6 +147,7 @@ void LoadWorker::turn() {
 }
 
 int64_t LoadWorker::turn_timeout_ns() const noexcept {
+  if (more_due_ && !verifying_) return 0;
   int64_t timeout_ns = kTurnTimeoutNs;
   if (running_ && pacer_ && pacer_->next_due_ns() != kNeverDue) {
     timeout_ns = refused_ ? kRateTurnTimeoutNs

@@ -179,7 +179,8 @@ class LoadWorker final : public net::ConnectionHandler {
   bool running_ = false;    // a stage has begun
   bool verifying_ = false;  // begin_verify() has been called
   uint32_t verify_left_ = 0;
-  bool refused_ = false;  // nobody could take a message that was due
+  bool refused_ = false;   // nobody could take a message that was due
+  bool more_due_ = false;  // more was due than a turn gives
   uint32_t stage_number_ = 0;
   uint32_t settled_number_ = 0;
   LoadStage stage_;

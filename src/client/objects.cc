@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "crypto/random.h"
 #include "mtproto/tl.h"
 
 namespace ringway::client {
@@ -94,6 +95,15 @@ Bytes make_get_config(int32_t layer, int32_t api_id) {
   }
   out.u32(constructor::kHelpGetConfig);
   return object;
+}
+
+Bytes make_bind_temp_auth_key(const AuthKeyBytes& permanent, const mtproto::BindInner& inner,
+                              int64_t msg_id) {
+  const Bytes sealed = mtproto::seal_bind_inner(permanent, inner, msg_id, &crypto::random_bytes);
+  return mtproto::write_bind_call({.perm_auth_key_id = inner.perm_auth_key_id,
+                                   .nonce = inner.nonce,
+                                   .expires_at = inner.expires_at,
+                                   .encrypted_message = sealed});
 }
 
 Result<Pong> read_pong(ByteView object) noexcept {

@@ -10,6 +10,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/secret.h"
+#include "mtproto/bind.h"
 
 namespace ringway::client {
 
@@ -55,6 +57,11 @@ void set_object_id(ByteSpan object, int64_t id) noexcept;
 [[nodiscard]] Bytes make_tally_question(int64_t session_id);
 // invokeWithLayer(layer, initConnection(..., help.getConfig)).
 [[nodiscard]] Bytes make_get_config(int32_t layer, int32_t api_id);
+
+// auth.bindTempAuthKey, to be sent as message `msg_id` under the temporary key; `inner` names the
+// keys and the session. Each call draws random bytes anew.
+[[nodiscard]] Bytes make_bind_temp_auth_key(const AuthKeyBytes& permanent,
+                                            const mtproto::BindInner& inner, int64_t msg_id);
 
 struct Pong {
   int64_t msg_id = 0;

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kContainerHeaderBytes = 8;
 constexpr size_t kContainerPartBytes = 16;
 constexpr size_t kBodyOffset = kMessageHeaderBytes + kMessagePrefixBytes;
-constexpr size_t kSpareMax = 64;
+constexpr size_t kSpareMax = 256;
 
 int64_t random_id() noexcept {
   int64_t id = 0;
@@ -36,6 +36,17 @@ Session::Session(const SessionKey& key, const SessionOptions& options)
 Result<RequestId> Session::send(ByteView object, const RequestOptions& request, Now now) {
   if (object.empty() || object.size() % 4 != 0) return Error::kInvalidArgument;
   if (pending() >= kClientPendingMax) return Error::kFull;
+  return queue(object, request, now).request;
+}
+
+Result<RequestId> Session::send_bind(const SessionKey& permanent, int32_t expires_at, Now now) {
+  if (pending() >= kClientPendingMax) return Error::kFull;
+  Pending& entry = queue({}, {}, now);
+  entry.bind = std::make_unique<const Bind>(Bind{permanent.key, permanent.auth_key_id, expires_at});
+  return entry.request;
+}
+
+Session::Pending& Session::queue(ByteView object, const RequestOptions& request, Now now) {
   Pending entry;
   if (!spare_.empty()) {
     entry.object = std::move(spare_.back());
@@ -49,20 +60,30 @@ Result<RequestId> Session::send(ByteView object, const RequestOptions& request, 
       now.mono_ns + (request.timeout_ns != 0 ? request.timeout_ns : options_.request_timeout_ns);
   expiry_ns_ = std::min(expiry_ns_, entry.deadline_ns);
   waiting_.push_back(std::move(entry));
-  return waiting_.back().request;
+  return waiting_.back();
+}
+
+Bytes Session::make_bind(const Bind& bind, int64_t msg_id) const {
+  return make_bind_temp_auth_key(bind.permanent,
+                                 {.nonce = random_id(),
+                                  .temp_auth_key_id = key_.auth_key_id,
+                                  .perm_auth_key_id = bind.perm_auth_key_id,
+                                  .temp_session_id = session_id_,
+                                  .expires_at = bind.expires_at},
+                                 msg_id);
 }
 
 void Session::prepare(Now now) {
   std::vector<Pending> together;
   while (!waiting_.empty()) {
-    if (waiting_.front().options.quick_ack || !options_.containers) {
+    if (goes_alone(waiting_.front()) || !options_.containers) {
       Pending entry = std::move(waiting_.front());
       waiting_.pop_front();
       send_alone(std::move(entry), now);
       continue;
     }
     size_t bytes = 0;
-    while (!waiting_.empty() && !waiting_.front().options.quick_ack &&
+    while (!waiting_.empty() && !goes_alone(waiting_.front()) &&
            together.size() < kClientContainerMessagesMax - 1) {
       bytes += kContainerPartBytes + waiting_.front().object.size();
       if (bytes > kClientContainerBytesMax && !together.empty()) break;
@@ -82,6 +103,7 @@ void Session::prepare(Now now) {
 void Session::send_alone(Pending entry, Now now) {
   entry.msg_id = next_msg_id(now.unix_ns);
   entry.container_msg_id = 0;
+  if (entry.bind != nullptr) entry.object = make_bind(*entry.bind, entry.msg_id);
   const int32_t seq_no = next_seq_no(entry.options.content_related);
   OutgoingFrame& frame = new_frame(entry.object.size(), entry.msg_id, seq_no);
   frame.quick_ack = entry.options.quick_ack;

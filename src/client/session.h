@@ -17,6 +17,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -113,6 +114,9 @@ class Session {
   // Queues a copy of `object`, whole words. kInvalidArgument when it is none, kFull when
   // kClientPendingMax requests wait for something.
   Result<RequestId> send(ByteView object, const RequestOptions& request, Now now);
+  // Queues auth.bindTempAuthKey, for a session of a temporary key: alone in its frame, and made for
+  // the msg_id that it gets each time it is sent. `expires_at` is that key's end, in unix seconds.
+  Result<RequestId> send_bind(const SessionKey& permanent, int32_t expires_at, Now now);
   // Builds frames from what waits; call once per turn.
   void prepare(Now now);
   void seal_jobs(std::vector<mtproto::SealJob>& jobs);
@@ -161,8 +165,14 @@ class Session {
   [[nodiscard]] const SessionCounts& counts() const noexcept { return counts_; }
 
  private:
+  struct Bind {
+    AuthKeyBytes permanent;
+    int64_t perm_auth_key_id = 0;
+    int32_t expires_at = 0;
+  };
   struct Pending {
     RequestId request = 0;
+    std::unique_ptr<const Bind> bind;  // what `object` is made from; null for other requests
     Bytes object;
     RequestOptions options;
     int64_t started_ns = 0;
@@ -176,6 +186,12 @@ class Session {
   int64_t next_msg_id(int64_t unix_ns) noexcept;
   int32_t next_seq_no(bool content_related) noexcept;
   OutgoingFrame& new_frame(size_t body_bytes, int64_t msg_id, int32_t seq_no);
+  // Has a frame of its own.
+  [[nodiscard]] static bool goes_alone(const Pending& entry) noexcept {
+    return entry.options.quick_ack || entry.bind != nullptr;
+  }
+  Pending& queue(ByteView object, const RequestOptions& request, Now now);
+  [[nodiscard]] Bytes make_bind(const Bind& bind, int64_t msg_id) const;
   void send_alone(Pending entry, Now now);
   void send_together(std::vector<Pending>& entries, Bytes acks, Now now);
   void send_acks_alone(Now now);

@@ -5,8 +5,7 @@
 // The listener is called on any thread, one call at a time; it passes the set on to every worker's
 // inbox.
 //
-// Static endpoints are all there is so far (static_discovery.h). Watching a prefix of etcd, and the
-// gateway's own registration there, are another Discovery and take this same place.
+// The set comes from the configuration (static_discovery.h) or from etcd (etcd_discovery.h).
 #pragma once
 
 #include <functional>

@@ -84,7 +84,7 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   Routes routes;  // of those, the nodes that own keys now
   Routes next;    // while `changing`: what `routes` becomes
   bool changing = false;
-  int64_t handover_end_ns = 0;  // 0: set by the next poll()
+  int64_t handover_end_ns = 0;  // of `changing`
   // What the ring has said lately, by the key's low bits: a key comes again with each message.
   struct Owner {
     int64_t key = 0;
@@ -100,7 +100,7 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   bool routes_changed = false;
   bool crowded = false;  // moved messages fill more than the windows of all nodes: nothing new
   int64_t no_shard_at_ns = INT64_MAX;  // when on_no_shard() is due
-  Now now;                             // of the last poll()
+  Now now;                             // of the last poll() or set_shards()
 };
 
 uint32_t Dispatcher::Impl::find_or_make_link(const std::string& address) {
@@ -139,8 +139,9 @@ void Dispatcher::Impl::change_routes() {
   Routes target = healthy_routes();
   if (!changing && target.ring.nodes() == routes.ring.nodes()) return;
   next = std::move(target);
+  // Further changes do not prolong it.
+  if (!changing) handover_end_ns = now.mono_ns + kHandoverNs;
   changing = true;
-  handover_end_ns = 0;
   bool waits = false;
   for (uint32_t i = 0; i < links.size(); ++i) {
     if (links[i] == nullptr) continue;
@@ -157,7 +158,6 @@ bool Dispatcher::Impl::wants_handover(uint32_t link) const {
 }
 
 void Dispatcher::Impl::finish_handover(Now at) {
-  if (handover_end_ns == 0) handover_end_ns = at.mono_ns + kHandoverNs;
   const bool quiet = std::all_of(links.begin(), links.end(), [](const auto& link) {
     return link == nullptr || !link->holding() || link->quiet() || link->health().out();
   });
@@ -184,7 +184,7 @@ void Dispatcher::Impl::switch_routes() {
     const size_t before = departing.items.size();
     links[i]->depart([&](int64_t key) { return routes.pick(key) != i; }, departing, now);
     departing.from.resize(departing.items.size(), i);
-    counters.add(Counter::kMessagesMoved, departing.items.size() - before);
+    counters.add(Counter::kMessagesHandedOver, departing.items.size() - before);
   }
   if (!routes.empty()) settle_departed(departing);
 }
@@ -351,8 +351,9 @@ Dispatcher::Dispatcher(DispatcherOptions options, ShardTransport& transport,
 
 Dispatcher::~Dispatcher() = default;
 
-void Dispatcher::set_shards(const std::vector<std::string>& addresses) {
+void Dispatcher::set_shards(const std::vector<std::string>& addresses, Now now) {
   Impl& d = *impl_;
+  d.now = now;
   d.known.ring.assign(addresses);
   d.known.links.clear();
   for (const std::string& node : d.known.ring.nodes()) {
@@ -444,7 +445,6 @@ void Dispatcher::flush(Now now) {
 bool Dispatcher::has_work() const noexcept {
   const Impl& d = *impl_;
   if (!d.output.empty() || d.routes_changed) return true;
-  if (d.changing && d.handover_end_ns == 0) return true;
   return std::any_of(d.links.begin(), d.links.end(),
                      [](const auto& link) { return link != nullptr && link->has_work(); });
 }

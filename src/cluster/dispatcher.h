@@ -149,7 +149,10 @@ class Dispatcher {
   // The node set, from static endpoints or discovery. Links of nodes that stay are kept. What a
   // node that goes has not acknowledged moves, the same bytes in the same order, to the keys' new
   // owners.
-  void set_shards(const std::vector<std::string>& addresses);
+  // Where a key moves between nodes that are alive, a moment is given to what is on its way, so
+  // that nothing is sent twice. An empty set leaves the links with what they hold, for the next
+  // one.
+  void set_shards(const std::vector<std::string>& addresses, Now now);
 
   // The window that would take a message of this key; kAnyShard when there is no shard. Stable
   // until on_window_open(kAnyShard).

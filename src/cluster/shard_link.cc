@@ -50,7 +50,8 @@ ShardLink::ShardLink(uint32_t number, std::string address, const DispatcherOptio
       context_{options, window_, waker, counters, errors_,
                output,  health_, {},    number,   channel_.get()},
       wire_choice_(wire_range(options.wire).first),
-      backoff_noise_(ring_hash(address_) + options.worker) {}
+      backoff_(kReconnectBackoffMinNs, kReconnectBackoffMaxNs,
+               ring_hash(address_) + options.worker) {}
 
 ShardLink::~ShardLink() = default;
 
@@ -145,7 +146,7 @@ void ShardLink::on_state(WireState state, Now now) {
     if (!wire_->established()) return;
     reached_ = true;
     const bool nothing_waits = window_.first() == kNoEntry;
-    if (nothing_waits || window_.serial(window_.first()) != oldest_at_start_) backoff_ns_ = 0;
+    if (nothing_waits || window_.serial(window_.first()) != oldest_at_start_) backoff_.reset();
     if (!up_) {
       up_ = true;
       log_info("cluster", "worker {}: shard {} is up, wire {}", context_.options.worker, address_,
@@ -198,12 +199,7 @@ void ShardLink::reconnect_later(WireState state, Now now) {
   up_ = false;
   reached_ = false;
   look_for_suspect(now);
-  backoff_ns_ = std::clamp(backoff_ns_ * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
-  backoff_noise_ = backoff_noise_ * 6364136223846793005U + 1442695040888963407U;
-  // Between three quarters and the whole of the pause.
-  const auto cut =
-      static_cast<int64_t>((backoff_noise_ >> 33) % static_cast<uint64_t>(backoff_ns_ / 4));
-  retry_at_ns_ = now.mono_ns + backoff_ns_ - cut;
+  retry_at_ns_ = now.mono_ns + backoff_.next();
   if (state == WireState::kStuck) open_channel();
 }
 

@@ -29,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/backoff.h"
 #include "cluster/dispatcher.h"
 #include "cluster/error_log.h"
 #include "cluster/send_window.h"
@@ -170,8 +171,7 @@ class ShardLink {
   bool holding_ = false;
   int64_t retry_at_ns_ = 0;
   int64_t silent_ns_ = 0;  // a greeting that is not here by then is a failure
-  int64_t backoff_ns_ = 0;
-  uint64_t backoff_noise_ = 0;  // workers should not all knock at the same moment
+  Backoff backoff_;
 
   uint64_t oldest_at_start_ = 0;  // the window's first serial when wire_ started
 

@@ -9,21 +9,6 @@ namespace {
 constexpr std::string_view kDirect = "direct:///";
 constexpr std::string_view kDns = "dns:///";
 
-// host:port, with an IPv6 host in brackets; or unix:path.
-bool is_address(std::string_view address) {
-  if (address.starts_with("unix:")) return address.size() > 5;
-  const size_t colon = address.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return false;
-  const std::string_view host = address.substr(0, colon);
-  const bool bracketed = host.starts_with('[') && host.ends_with(']');
-  if (!bracketed && host.find(':') != std::string_view::npos) return false;
-  const std::string_view port = address.substr(colon + 1);
-  unsigned value = 0;
-  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), value);
-  return parsed.ec == std::errc() && parsed.ptr == port.data() + port.size() && value > 0 &&
-         value <= 65535;
-}
-
 std::string_view trim(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
@@ -46,6 +31,20 @@ class StaticDiscovery final : public Discovery {
 };
 
 }  // namespace
+
+bool is_address(std::string_view address) {
+  if (address.starts_with("unix:")) return address.size() > 5;
+  const size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view host = address.substr(0, colon);
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (!bracketed && host.find(':') != std::string_view::npos) return false;
+  const std::string_view port = address.substr(colon + 1);
+  unsigned value = 0;
+  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), value);
+  return parsed.ec == std::errc() && parsed.ptr == port.data() + port.size() && value > 0 &&
+         value <= 65535;
+}
 
 NodeSet parse_target(std::string_view target, std::string& error) {
   std::string_view rest = trim(target);

@@ -13,6 +13,9 @@
 
 namespace ringway::cluster {
 
+// host:port, with an IPv6 host in brackets; or unix:path.
+[[nodiscard]] bool is_address(std::string_view address);
+
 // The addresses that a target names. Empty with the reason in `error` when it names none.
 [[nodiscard]] NodeSet parse_target(std::string_view target, std::string& error);
 

@@ -56,9 +56,18 @@ struct Listener {
   friend bool operator==(const Listener&, const Listener&) = default;
 };
 
+// An etcd cluster, and the key below which something is registered there.
 struct Etcd {
-  std::vector<std::string> hosts;
-  std::string key;
+  std::vector<std::string> hosts;  // host:port each; empty: etcd is not used
+  std::string key;                 // such as interface.gateway, without the slash
+  int64_t id = 0;                  // above 0: the last part of the own key, instead of the lease
+  std::string user;                // empty: no log-in
+  std::string password;
+  bool tls = false;       // a certificate is given, or a host begins with https://
+  std::string cert_file;  // PEM; relative paths start at the working directory
+  std::string cert_key_file;
+  std::string ca_cert_file;
+  bool insecure_skip_verify = false;
 
   friend bool operator==(const Etcd&, const Etcd&) = default;
 };
@@ -67,11 +76,11 @@ struct Etcd {
 struct Session {
   std::vector<std::string> endpoints{"127.0.0.1:20120"};  // host:port each
   std::string target;                                     // a gRPC target; one shard per address
-  Etcd etcd;                                              // what it leaves out comes from the top
-  int64_t timeout_ms = 2000;                              // one call to a shard
-  LinkKind link = LinkKind::kRing;                        // Ringway.Session.Link
-  WireKind wire = WireKind::kAuto;                        // Ringway.Session.Wire
-  int64_t no_shard_timeout_ns = 30 * kNsPerSecond;        // Ringway.Session.NoShardTimeout
+  Etcd etcd;                  // what it leaves out comes from the top; no hosts when others win
+  int64_t timeout_ms = 2000;  // one call to a shard
+  LinkKind link = LinkKind::kRing;                  // Ringway.Session.Link
+  WireKind wire = WireKind::kAuto;                  // Ringway.Session.Wire
+  int64_t no_shard_timeout_ns = 30 * kNsPerSecond;  // Ringway.Session.NoShardTimeout
 
   friend bool operator==(const Session&, const Session&) = default;
 };
@@ -220,6 +229,7 @@ struct Config {
   uint32_t receive_buf = 0;
   uint64_t auth_key_cache_bytes = 10ULL * 1024 * 1024;  // all workers together
   uint32_t max_proc = 0;                                // 0: not given
+  Etcd etcd;  // where the gateway registers; without hosts or key it does not
   Session session;
   Log log;
   Prometheus prometheus;

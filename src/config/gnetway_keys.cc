@@ -1,6 +1,9 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "config/fields.h"
 #include "config/keys.h"
@@ -120,22 +123,117 @@ void read_gnetway(Document& document, Section& root, Config& config) {
   gnetway.close();
 }
 
-// `present` tells the caller whether the section is there at all.
-Etcd read_etcd(Section& parent, bool& present) {
-  Etcd etcd;
-  Section section = parent.child("Etcd");
-  section.texts("Hosts", etcd.hosts);
-  section.text("Key", etcd.key);
-  for (const std::string_view name :
-       {"ID", "User", "Pass", "CertFile", "CertKeyFile", "CACertFile"}) {
-    std::string unused;
-    section.text(name, unused);
+// PEM files are read when etcd is first spoken to; that they can be is seen here already.
+void check_readable(Document& document, const Section& section, std::string_view name,
+                    const std::string& path) {
+  if (!document.looks_at_files() || !section.has(name) || path.empty()) return;
+  if (access(path.c_str(), R_OK) == 0) return;
+  document.error(section.mark_of(name), fmt::format("{}: cannot read {}: {}", section.path_of(name),
+                                                    path, std::strerror(errno)));
+}
+
+// host:port, also as http://host:port and https://host:port.
+void read_etcd_hosts(Document& document, Section& section, Etcd& etcd) {
+  if (!section.texts("Hosts", etcd.hosts)) return;
+  etcd.tls = false;
+  for (std::string& text : etcd.hosts) {
+    std::string_view rest = text;
+    if (rest.starts_with("https://")) etcd.tls = true;
+    for (const std::string_view scheme : {"http://", "https://"}) {
+      if (rest.starts_with(scheme)) rest.remove_prefix(scheme.size());
+    }
+    const auto endpoint = parse_endpoint(rest);
+    if (!endpoint || endpoint->port == 0 || endpoint->host.empty()) {
+      document.error(section.mark_of("Hosts"), fmt::format("{}: expected host:port, found \"{}\"",
+                                                           section.path_of("Hosts"), text));
+      continue;
+    }
+    text = to_string(*endpoint);
   }
-  bool skip_verify = false;
-  section.flag("InsecureSkipVerify", skip_verify);
+  if (etcd.hosts.empty() || etcd.hosts.size() > kEtcdHostsMax) {
+    document.error(section.mark_of("Hosts"), fmt::format("{}: expected 1 to {} hosts",
+                                                         section.path_of("Hosts"), kEtcdHostsMax));
+  }
+}
+
+// What the section leaves out stays as it is in `etcd`.
+void read_etcd(Document& document, Section& section, Etcd& etcd) {
+  read_etcd_hosts(document, section, etcd);
+  section.text("Key", etcd.key);
+  while (etcd.key.ends_with('/')) etcd.key.pop_back();
+  read_number(section, "ID", etcd.id, {0, INT64_MAX});
+  section.text("User", etcd.user);
+  section.text("Pass", etcd.password);
+  section.text("CertFile", etcd.cert_file);
+  section.text("CertKeyFile", etcd.cert_key_file);
+  section.text("CACertFile", etcd.ca_cert_file);
+  section.flag("InsecureSkipVerify", etcd.insecure_skip_verify);
   section.close();
-  present = section.present();
-  return etcd;
+  if (!section.present()) return;
+
+  check_readable(document, section, "CertFile", etcd.cert_file);
+  check_readable(document, section, "CertKeyFile", etcd.cert_key_file);
+  check_readable(document, section, "CACertFile", etcd.ca_cert_file);
+  const bool names_pair = section.has("CertFile") || section.has("CertKeyFile");
+  if (names_pair && etcd.cert_file.empty() != etcd.cert_key_file.empty()) {
+    const std::string_view missing = etcd.cert_file.empty() ? "CertFile" : "CertKeyFile";
+    document.error(section.mark(),
+                   fmt::format("{}: expected it too: a certificate and its key go together",
+                               section.path_of(missing)));
+  }
+  if (!etcd.cert_file.empty() || !etcd.ca_cert_file.empty()) etcd.tls = true;
+  if (section.has("InsecureSkipVerify") && etcd.insecure_skip_verify && !etcd.tls) {
+    document.warning(section.mark_of("InsecureSkipVerify"),
+                     fmt::format("{}: no certificate is given and no host begins with https://: "
+                                 "etcd is spoken to without TLS",
+                                 section.path_of("InsecureSkipVerify")));
+  }
+  if (etcd.user.empty() != etcd.password.empty()) {
+    document.warning(section.mark(), fmt::format("{}: User and Pass go together: no log-in",
+                                                 section.path_of("User")));
+    etcd.user.clear();
+    etcd.password.clear();
+  }
+}
+
+// Where the gateway registers. Hosts alone may stand there for Session.Etcd to inherit.
+void read_own_etcd(Document& document, Section& root, Etcd& etcd) {
+  Section section = root.child("Etcd");
+  read_etcd(document, section, etcd);
+  if (!section.present()) return;
+  if (etcd.hosts.empty() && !section.has("Hosts")) {
+    document.error(section.mark(), "Etcd.Hosts: expected a list of host:port");
+  } else if (etcd.key.empty()) {
+    document.warning(section.mark(), "Etcd: without Key the gateway does not register");
+  }
+}
+
+void read_session_etcd(Document& document, Section& parent, const Etcd& top, Session& session) {
+  Section section = parent.child("Etcd");
+  Etcd etcd = section.present() ? top : Etcd();
+  etcd.key.clear();
+  etcd.id = 0;
+  read_etcd(document, section, etcd);
+  if (!section.present()) return;
+  for (const std::string_view name :
+       {"Hosts", "User", "Pass", "CertFile", "CertKeyFile", "CACertFile", "InsecureSkipVerify"}) {
+    document.inherited(section.path_of(name), "from Etcd");
+  }
+  if (section.has("ID")) document.without_effect("Session.Etcd.ID");
+  if (!session.endpoints.empty() || !session.target.empty()) {
+    document.without_effect("Session.Etcd (Endpoints or Target is there)");
+    return;
+  }
+  if (etcd.hosts.empty() && !section.has("Hosts")) {
+    document.error(section.mark(),
+                   "Session.Etcd.Hosts: expected a list of host:port, here or in Etcd");
+  }
+  if (etcd.key.empty()) {
+    document.error(section.mark(),
+                   "Session.Etcd.Key: expected the key of the session service, such as "
+                   "interface.session");
+  }
+  session.etcd = std::move(etcd);
 }
 
 void read_session(Document& document, Section& root, const Etcd& top, Config& config) {
@@ -144,12 +242,7 @@ void read_session(Document& document, Section& root, const Etcd& top, Config& co
   if (section.present()) session.endpoints.clear();
   section.texts("Endpoints", session.endpoints);
   section.text("Target", session.target);
-  bool etcd_present = false;
-  session.etcd = read_etcd(section, etcd_present);
-  if (etcd_present) {
-    if (session.etcd.hosts.empty()) session.etcd.hosts = top.hosts;
-    document.without_effect("Session.Etcd");
-  }
+  read_session_etcd(document, section, top, session);
   read_number(section, "Timeout", session.timeout_ms, {1, 600'000});
   section.ignored({"NonBlock", "App", "Token", "KeepaliveTime", "Middlewares", "BalancerName"});
   section.close();
@@ -236,11 +329,9 @@ void read_gnetway_keys(Document& document, Section& root, Config& config) {
   root.value("ListenOn", config.listen_on, "host:port", parse_endpoint);
   read_number(root, "MaxProc", config.max_proc, {0, kWorkersMax});
   read_rsa_keys(document, root, config);
-  bool etcd_present = false;
-  const Etcd etcd = read_etcd(root, etcd_present);
-  if (etcd_present) document.without_effect("Etcd");
+  read_own_etcd(document, root, config.etcd);
   read_gnetway(document, root, config);
-  read_session(document, root, etcd, config);
+  read_session(document, root, config.etcd, config);
   read_log(root, config);
   read_prometheus(root, config);
   read_ignored(root);

@@ -75,13 +75,11 @@ LoadOutcome failed(std::string error) {
   return outcome;
 }
 
-}  // namespace
-
-LoadOutcome load_text(std::string_view text, std::string file_name) {
+LoadOutcome load(std::string_view text, std::string file_name, bool looks_at_files) {
   if (text.size() > kConfigFileBytesMax) {
     return failed(fmt::format("{}: larger than {} bytes", file_name, kConfigFileBytesMax));
   }
-  Document document(std::move(file_name));
+  Document document(std::move(file_name), looks_at_files);
   LoadOutcome outcome;
   parse_document(std::string(text), document, outcome.config);
   outcome.errors = document.errors();
@@ -89,6 +87,12 @@ LoadOutcome load_text(std::string_view text, std::string file_name) {
   outcome.values = document.values();
   outcome.config.without_effect = document.keys_without_effect();
   return outcome;
+}
+
+}  // namespace
+
+LoadOutcome load_text(std::string_view text, std::string file_name) {
+  return load(text, std::move(file_name), false);
 }
 
 LoadOutcome load_file(const std::string& path) {
@@ -99,7 +103,7 @@ LoadOutcome load_file(const std::string& path) {
   // A directory opens and then fails to be read.
   if (file.bad()) return failed(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
   text.resize(static_cast<size_t>(file.gcount()));
-  return load_text(text, path);
+  return load(text, path, true);
 }
 
 std::vector<std::string> known_keys() {

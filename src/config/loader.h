@@ -27,7 +27,8 @@ struct LoadOutcome {
 
 [[nodiscard]] LoadOutcome load_file(const std::string& path);
 
-// `file_name` stands in messages only.
+// `file_name` stands in messages only. Files that the text names are not looked for, as load_file()
+// does.
 [[nodiscard]] LoadOutcome load_text(std::string_view text, std::string file_name);
 
 // Every key that a file may have, as dotted paths such as "Ringway.Workers.Count".

@@ -24,6 +24,8 @@ std::string kind_of(const YAML::Node& node) {
   return fmt::format("\"{}\"", node.Scalar());
 }
 
+constexpr std::string_view kNone = "none";  // as shown() says it
+
 // Keys whose values nobody may read in a log or on a terminal.
 bool is_secret(std::string_view name) noexcept {
   return same_word(name, "Pass") || same_word(name, "Secrets") || same_word(name, "Token");
@@ -41,6 +43,13 @@ void Document::amend(std::string_view path, std::string value, std::string why) 
   if (known == values_.end()) return;
   known->value = std::move(value);
   if (!why.empty()) known->why = std::move(why);
+}
+
+void Document::inherited(std::string_view path, std::string why) {
+  for (KeyValue& value : values_) {
+    const bool unset = value.value == kNone || value.value == "false";
+    if (value.path == path && !value.in_file && !unset) value.why = why;
+  }
 }
 
 void Document::error(YAML::Mark mark, std::string_view text) {
@@ -186,7 +195,7 @@ void Section::record(std::string_view name, std::string value, bool ignored) {
   const Entry* entry = find(name);
   const bool in_file = entry != nullptr && !entry->value.IsNull();
   if (!recorded_ || (!in_file && label_ != path_)) return;
-  if (is_secret(name) && in_file) value = "given, and not shown";
+  if (is_secret(name) && (in_file || value != kNone)) value = "given, and not shown";
   document_.values_.push_back({label_of(name), path_of(name), std::move(value),
                                in_file ? document_.place(entry->mark) : "default", in_file,
                                ignored});

@@ -42,25 +42,30 @@ std::string shown(const std::vector<std::string>& values);
 
 class Document {
  public:
-  explicit Document(std::string file_name) : file_name_(std::move(file_name)) {}
+  // With `looks_at_files` what the document names is looked for on this machine.
+  explicit Document(std::string file_name, bool looks_at_files = false)
+      : file_name_(std::move(file_name)), looks_at_files_(looks_at_files) {}
+
+  [[nodiscard]] bool looks_at_files() const noexcept { return looks_at_files_; }
 
   void error(YAML::Mark mark, std::string_view text);
   void warning(YAML::Mark mark, std::string_view text);
   void without_effect(std::string path) { without_effect_.push_back(std::move(path)); }
   // What is in effect when the key alone does not say it; an empty `why` leaves that as it is.
   void amend(std::string_view path, std::string value, std::string why = "");
+  // Where a value comes from that the key itself does not give.
+  void inherited(std::string_view path, std::string why);
 
   // Adds "unknown key" errors, each with the nearest known key, and sorts all errors by line. Call
   // once, after every section was read.
   void finish();
 
-  // "FILE:LINE".
-  [[nodiscard]] std::string place(YAML::Mark mark) const;
   [[nodiscard]] const std::vector<std::string>& known_keys() const noexcept { return known_keys_; }
   [[nodiscard]] std::vector<std::string> errors() const;
   [[nodiscard]] std::vector<std::string> warnings() const;
   // In the order of reading, which does not depend on the file.
   [[nodiscard]] const std::vector<KeyValue>& values() const noexcept { return values_; }
+  // "FILE:LINE".
   [[nodiscard]] std::string place(YAML::Mark mark) const;
   [[nodiscard]] const std::vector<std::string>& keys_without_effect() const noexcept {
     return without_effect_;
@@ -82,6 +87,7 @@ class Document {
   [[nodiscard]] std::string hint(const UnknownKey& unknown) const;
 
   const std::string file_name_;
+  const bool looks_at_files_;
   std::vector<std::string> known_keys_;  // dotted paths, such as "Ringway.Workers.Count"
   std::vector<Finding> errors_;
   std::vector<Finding> warnings_;

@@ -42,7 +42,8 @@ struct SessionUse {
 // A message that is open and waits for room in its shard's window.
 struct OpenedMessage {
   mtproto::MessageHeader header;
-  Bytes payload;
+  size_t payload_at = 0;  // in Held::payloads
+  size_t payload_bytes = 0;
   KeyEntry* entry = nullptr;  // pinned by the inlet
   int64_t arrived_ns = 0;
   uint32_t quick_ack_token = 0;
@@ -66,8 +67,11 @@ struct LargeOpen {
 
 // What an inlet waits for; allocated only while it waits.
 struct Held {
-  std::deque<OpenedMessage> opened;  // first in order: room in a window
-  size_t opened_bytes = 0;           // of their payloads
+  // First in order: room in a window. Reading stops with the turn in which the first one came, so
+  // there are no more of them than one turn brings.
+  std::vector<OpenedMessage> opened;
+  size_t opened_done = 0;            // of them, from the first on, have found room
+  Bytes payloads;                    // of all of them
   std::unique_ptr<LargeOpen> large;  // then this: slices of time
   std::deque<ParkedFrame> frames;    // then these: a key, a home, an exchange
   bool waits_for_key = false;        // frames.front() asked for its key
@@ -76,6 +80,13 @@ struct Held {
   bool waits_for_remote = false;     // a frame is being worked off at another home
   size_t remote_bytes = 0;           // of that frame
   int64_t since_ns = 0;              // when what began the wait came
+
+  [[nodiscard]] size_t opened_left() const noexcept { return opened.size() - opened_done; }
+  void forget_opened() noexcept {
+    opened.clear();
+    opened_done = 0;
+    payloads.clear();
+  }
 };
 
 // A message for the client above kLargeMessageBytes, sealed a slice per turn, and what queues

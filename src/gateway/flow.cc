@@ -215,7 +215,7 @@ void Flow::park_input(Client& client) {
 void Flow::count_input(Client& client) {
   size_t bytes = client.transport.buffered_bytes();
   if (client.held != nullptr) {
-    bytes += client.held->remote_bytes + client.held->opened_bytes;
+    bytes += client.held->remote_bytes + client.held->payloads.size();
     for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
     if (client.held->large != nullptr) bytes += client.held->large->frame.frame.size();
   }
@@ -232,7 +232,7 @@ void Flow::count_input(Client& client) {
 // costs two system calls, and most look-ups are over before anything else arrives.
 void Flow::set_pause(Client& client) {
   const bool waits_long =
-      client.held != nullptr && (!client.held->opened.empty() || client.held->waits_for_move ||
+      client.held != nullptr && (client.held->opened_left() > 0 || client.held->waits_for_move ||
                                  client.transport.buffered_bytes() > kParkedBytesUnpaused);
   if (waits_long == client.paused || client.failed) return;
   client.paused = waits_long;
@@ -260,15 +260,18 @@ void Flow::resume(Inlet& inlet) {
     Held& wait = *inlet.held;
     if (wait.waits_for_move || wait.waits_for_remote || wait.waits_for_key) return;
     if (wait.waits_for_turn) return;
-    if (!wait.opened.empty()) {
-      const OpenedMessage& message = wait.opened.front();
-      if (!route(inlet, *message.entry, message.header, message.payload, message.quick_ack,
-                 message.quick_ack_token)) {
-        return;
-      }
+    if (wait.opened_left() > 0) {
+      const OpenedMessage& message = wait.opened[wait.opened_done];
+      const auto payload =
+          ByteView(wait.payloads).subspan(message.payload_at, message.payload_bytes);
+      const bool served = message.entry->unbound()
+                              ? serve_unbound(inlet, message, payload)
+                              : route(inlet, *message.entry, message.header, payload,
+                                      message.quick_ack, message.quick_ack_token);
+      if (!served || inlet.failed) return;
       note_taken_over(message.arrived_ns);
-      wait.opened_bytes -= message.payload.size();
-      wait.opened.pop_front();
+      ++wait.opened_done;
+      if (wait.opened_left() == 0) wait.forget_opened();
       continue;
     }
     if (wait.large != nullptr) return;
@@ -365,7 +368,7 @@ void Flow::fail(Inlet& inlet, int32_t transport_error) {
   inlet.failed = true;
   if (inlet.held != nullptr) {
     counters_.add(Counter::kMessagesAbandoned,
-                  inlet.held->opened.size() + inlet.held->frames.size());
+                  inlet.held->opened_left() + inlet.held->frames.size());
   }
   if (inlet.remote) {
     RemoteDone done;
@@ -408,7 +411,7 @@ void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
   client->failed = true;
   if (client->held != nullptr) {
     counters_.add(Counter::kMessagesAbandoned,
-                  client->held->opened.size() + client->held->frames.size());
+                  client->held->opened_left() + client->held->frames.size());
   }
   departed_.push_back(std::move(client));
 }
@@ -429,7 +432,9 @@ void Flow::release_inlet(Inlet& inlet) {
   inlet.held.reset();
   inlet.large_seal.reset();
   for (KeyUse& use : inlet.keys) {
-    if (use.entry != nullptr) keys_.unpin(*use.entry, inlet.ref);
+    if (use.entry == nullptr) continue;
+    if (use.entry->users.size() == 1) drop_binding(*use.entry);
+    keys_.unpin(*use.entry, inlet.ref);
   }
   inlet.keys.clear();
 }

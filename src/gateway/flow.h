@@ -6,6 +6,7 @@
 //   flow.cc           connections: accept, bytes, frames, deadlines, the end
 //   flow_exchange.cc  the key exchange
 //   flow_open.cc      encrypted frames: keys, the open batch, large messages
+//   flow_bind.cc      temporary keys: before they are bound, and as they become it
 //   flow_route.cc     opened messages: sessions, windows, back pressure
 //   flow_push.cc      messages for clients
 //   flow_remote.cc    connections and keys whose homes differ
@@ -43,7 +44,9 @@
 #include "mtproto/framing.h"
 #include "mtproto/handshake.h"
 #include "mtproto/message.h"
+#include "mtproto/peek.h"
 #include "mtproto/transport.h"
+#include "mtproto/unencrypted.h"
 #include "net/connection_table.h"
 
 namespace ringway::gateway {
@@ -81,6 +84,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void open_and_route();
   void take_message(WorkerMessage&& message);
   void run_large();
+  void run_key_timers();
   void resume_waiting();
   void finish_turn();
   // After everything: how long the turn's own work took.
@@ -89,6 +93,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool has_work() const noexcept;
   // True when another worker's inbox was full: the next turn must come soon.
   [[nodiscard]] bool has_backlog() const noexcept;
+  // When run_key_timers() has something to do; net::kNoDeadline: never.
+  [[nodiscard]] int64_t next_key_timer_ns() const noexcept { return keys_.next_timer_ns(); }
   // Stops accepting and closes every connection once what it has sent is delivered.
   void drain();
   // Nothing is left here. Publish this before settle_posts().
@@ -172,6 +178,35 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool handshake_allowed(Client& client);
   void keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
 
+  // flow_bind.cc
+  void take_unbound(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,
+                    int64_t arrived_ns);
+  // False when the message has to wait; the caller holds it.
+  [[nodiscard]] bool serve_unbound(Inlet& inlet, const OpenedMessage& message, ByteView payload);
+  [[nodiscard]] bool serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message,
+                                const mtproto::PeekedMessage& peeked);
+  [[nodiscard]] bool serve_call(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message);
+  void answer_message(Inlet& inlet, const OpenedMessage& message, ByteView object);
+  void answer(Inlet& inlet, const KeyEntry& entry, int64_t salt, int64_t session_id,
+              ByteView object);
+  void wait_for_binding(const Inlet& inlet, Binding& binding);
+  void wake_for_binding(Binding& binding);
+  [[nodiscard]] static Binding& binding_of(KeyEntry& entry);
+  void ask_about(KeyEntry& entry);
+  void note_rebind(KeyEntry& entry, ByteView payload);
+  void take_binding_answer(KeyEntry& entry, cluster::KeyAnswer answer, int64_t bound_before);
+  void settle_bound(KeyEntry& entry, int64_t bound_before);
+  void settle_unbound(KeyEntry& entry);
+  void follow_binding(const KeyEntry& entry);
+  void refuse_bind(KeyEntry& entry);
+  void end_bind(KeyEntry& entry);
+  void drop_binding(KeyEntry& entry);
+  // False when the push must not go to the client now; it is then taken care of.
+  [[nodiscard]] bool admit_push(KeyEntry& entry, cluster::PushRequest& push);
+  KeyEntry& remember_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
+  void arm_key_timer(KeyEntry& entry);
+  void on_key_timer(KeyEntry& entry);
+
   // flow_open.cc
   void take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quick_ack);
   [[nodiscard]] static ParkedFrame own_frame(ByteSpan frame, Bytes storage, bool quick_ack);
@@ -183,6 +218,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,
                    int64_t arrived_ns);
   void refuse_message(Inlet& inlet, Error error);
+  void revoke_key(int64_t auth_key_id);
 
   // flow_route.cc
   // False when the message has to wait; the caller holds it.
@@ -190,6 +226,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
                            ByteView payload, bool quick_ack, uint32_t token);
   [[nodiscard]] Session& session_of(Inlet& inlet, const KeyEntry& entry, int64_t session_id);
   void leave_session(Inlet& inlet, SessionKey key);  // by value: `key` may lie in inlet.sessions
+  void close_at_shard(const SessionKey& key, const Session& session, const Inlet& inlet);
   void wait_for_window(Inlet& inlet, uint32_t shard);
   void wake_for_windows();
   void acknowledge(Inlet& inlet, uint32_t token);
@@ -201,6 +238,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void finish_large_seal(Client& client);
   [[nodiscard]] bool send_remote(const ConnectionRef& ref, KeyEntry& entry,
                                  cluster::PushRequest& push);
+  [[nodiscard]] static Bytes seal_alone(const KeyEntry& entry, ByteView plaintext);
   [[nodiscard]] bool post_sealed(const ConnectionRef& ref, Bytes sealed,
                                  std::unique_ptr<cluster::PushReply>& reply);
   void finish_remote_seal(RemoteInlet& inlet);
@@ -257,6 +295,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   std::set<uint32_t> open_windows_;  // of those, the shards that may take messages again
   std::unordered_map<uint64_t, StorePending> storing_;  // by cookie
   uint64_t next_cookie_ = 1;
+  mtproto::ServerMsgId answer_msg_id_;  // of answers that are made here, for all sessions
 
   int64_t posts_taken_ = 0;                         // not settled yet
   std::vector<std::deque<WorkerMessage>> backlog_;  // by worker: what its inbox had no room for

@@ -149,7 +149,7 @@ void Flow::on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) {
 void Flow::keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s) {
   const uint32_t home = home_of(record.auth_key_id, shared_.workers);
   if (home == worker_) {
-    keys_.insert(record, expires_at_s, now_.unix_seconds());
+    remember_key(record, expires_at_s);
     return;
   }
   KeyCreated created;

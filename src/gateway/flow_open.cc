@@ -55,6 +55,10 @@ void Flow::take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quic
     ask_for_key(inlet, auth_key_id, own_frame(frame, std::move(storage), quick_ack));
     return;
   }
+  if (now_.mono_ns >= use->entry->recheck_ns) {
+    use->entry->recheck_ns = now_.mono_ns + kBindingRecheckNs;
+    ask_about(*use->entry);
+  }
   if (frame.size() > kLargeMessageBytes) {
     start_large_open(inlet, *use->entry, own_frame(frame, std::move(storage), quick_ack));
     return;
@@ -125,9 +129,12 @@ void Flow::on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
       (record == nullptr || mtproto::auth_key_id(record->key) != auth_key_id)) {
     answer = cluster::KeyAnswer::kFailed;
   }
-  if (answer == cluster::KeyAnswer::kFound) keys_.insert(*record, 0, now_.unix_seconds());
+  KeyEntry* entry = keys_.at(auth_key_id);
+  const int64_t bound_before = entry == nullptr ? 0 : entry->record.perm_auth_key_id;
+  if (answer == cluster::KeyAnswer::kFound) entry = &remember_key(*record, 0);
   if (answer == cluster::KeyAnswer::kUnregistered)
     keys_.remember_unknown(auth_key_id, now_.mono_ns);
+  if (entry != nullptr && !entry->users.empty()) take_binding_answer(*entry, answer, bound_before);
   for (const ConnectionRef& ref : waiting) {
     Inlet* inlet = inlet_of(ref);
     if (inlet == nullptr || inlet->failed || inlet->held == nullptr) continue;
@@ -152,8 +159,17 @@ void Flow::on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
   }
 }
 
-// The shard no longer knows a key that is in use: every connection that uses it is told so.
 void Flow::on_key_unregistered(int64_t auth_key_id) {
+  KeyEntry* entry = keys_.at(auth_key_id);
+  if (entry != nullptr && entry->unbound()) {
+    refuse_bind(*entry);
+  } else {
+    revoke_key(auth_key_id);
+  }
+}
+
+// The shard no longer knows a key that is in use: every connection that uses it is told so.
+void Flow::revoke_key(int64_t auth_key_id) {
   KeyEntry* entry = keys_.find(auth_key_id, now_.unix_seconds());
   if (entry == nullptr) return;
   const std::vector<ConnectionRef> users = entry->users;
@@ -181,9 +197,14 @@ void Flow::open_and_route() {
 }
 
 void Flow::refuse_message(Inlet& inlet, Error error) {
-  (void)error;  // every reason looks the same from outside
+  // Every reason looks the same from outside.
+  const bool unopened =
+      error == Error::kBadLength || error == Error::kBadMsgKey || error == Error::kBadPadding;
   counters_.add(Counter::kMessagesRefused);
-  if (!inlet.remote) count_decode_error(static_cast<Client&>(inlet), DecodeReason::kDecrypt);
+  if (!inlet.remote) {
+    count_decode_error(static_cast<Client&>(inlet),
+                       unopened ? DecodeReason::kDecrypt : DecodeReason::kOther);
+  }
   inlet.poisoned = true;
   fail(inlet, 0);
 }
@@ -196,28 +217,30 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
   }
   counters_.add(Counter::kMessagesOpened);
   if (!inlet.remote) set_proven(static_cast<Client&>(inlet));
-  if (entry.record.key_type != 0 && entry.record.perm_auth_key_id == 0) {
-    // A temporary key speaks for nobody until its binding is known to the shard.
-    counters_.add(Counter::kUnboundKeysRefused);
-    inlet.poisoned = true;
-    fail(inlet, 0);
+  if (entry.unbound()) {
+    take_unbound(inlet, entry, job, quick_ack, arrived_ns);
     return;
   }
-  const bool must_wait = inlet.held != nullptr && !inlet.held->opened.empty();
+  if (entry.record.key_type != 0 && job.payload.size() <= kBindScanBytesMax &&
+      mtproto::may_hold_bind(job.payload)) {
+    note_rebind(entry, job.payload);
+  }
+  const bool must_wait = inlet.held != nullptr && inlet.held->opened_left() > 0;
   if (!must_wait && route(inlet, entry, job.header, job.payload, quick_ack, job.quick_ack_token)) {
     note_taken_over(arrived_ns);
     return;
   }
+  Held& wait = held(inlet);
   OpenedMessage message;
   message.arrived_ns = arrived_ns;
   message.header = job.header;
-  message.payload.assign(job.payload.begin(), job.payload.end());
+  message.payload_at = wait.payloads.size();
+  message.payload_bytes = job.payload.size();
+  wait.payloads.insert(wait.payloads.end(), job.payload.begin(), job.payload.end());
   message.entry = &entry;
   message.quick_ack = quick_ack;
   message.quick_ack_token = job.quick_ack_token;
-  Held& wait = held(inlet);
-  wait.opened_bytes += message.payload.size();
-  wait.opened.push_back(std::move(message));
+  wait.opened.push_back(message);
   if (!inlet.remote && !inlet.failed) park_input(static_cast<Client&>(inlet));
 }
 

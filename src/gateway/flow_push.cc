@@ -42,6 +42,7 @@ void Flow::deliver(cluster::PushRequest push) {
   if (session != nullptr) {
     // A connected session pins its key.
     KeyEntry* entry = keys_.find(push.auth_key_id, now_.unix_seconds());
+    if (entry != nullptr && entry->record.key_type != 0 && !admit_push(*entry, push)) return;
     for (auto ref = session->connections.rbegin();
          entry != nullptr && !sent && ref != session->connections.rend(); ++ref) {
       if (ref->worker != worker_) {
@@ -136,15 +137,19 @@ bool Flow::send_remote(const ConnectionRef& ref, KeyEntry& entry, cluster::PushR
     inlet->large_seal = make_large_seal(ref, entry, std::move(push.payload), std::move(push.reply));
     return true;
   }
-  Bytes sealed(mtproto::sealed_bytes(push.payload.size()));
-  std::memcpy(sealed.data() + kMessageHeaderBytes, push.payload.data(), push.payload.size());
+  return post_sealed(ref, seal_alone(entry, push.payload), push.reply);
+}
+
+Bytes Flow::seal_alone(const KeyEntry& entry, ByteView plaintext) {
+  Bytes sealed(mtproto::sealed_bytes(plaintext.size()));
+  std::memcpy(sealed.data() + kMessageHeaderBytes, plaintext.data(), plaintext.size());
   mtproto::SealJob job;
   job.key = &entry.record.key;
   job.auth_key_id = entry.record.auth_key_id;
   job.out = sealed;
-  job.plaintext_bytes = push.payload.size();
+  job.plaintext_bytes = plaintext.size();
   mtproto::seal_many({&job, 1});
-  return post_sealed(ref, std::move(sealed), push.reply);
+  return sealed;
 }
 
 // Takes the reply only when it returns true.

@@ -53,11 +53,13 @@ void Flow::take_message(WorkerMessage&& message) {
     }
     void operator()(KeyCreated&& created) {
       ++flow.posts_taken_;
-      flow.keys_.insert(*created.record, created.expires_at_s, flow.now_.unix_seconds());
+      flow.remember_key(*created.record, created.expires_at_s);
     }
     void operator()(cluster::PushRequest&& push) { flow.deliver(std::move(push)); }
     void operator()(CryptoTask&& task) { flow.take_crypto_result(std::move(task)); }
-    void operator()(SetShards&& set) { flow.dispatcher_->set_shards(set.addresses); }
+    void operator()(SetShards&& set) {
+      if (const auto shards = set.mailbox->take()) flow.dispatcher_->set_shards(*shards, flow.now_);
+    }
     void operator()(Drain) { flow.drain(); }
   };
   std::visit(Visitor{*this}, std::move(message));

@@ -86,11 +86,15 @@ void Flow::leave_session(Inlet& inlet, SessionKey key) {
   const auto detached = sessions_.detach(key, inlet.ref);
   if (!detached.last) return;
   counters_.add(Counter::kSessionsClosed);
-  if (!detached.session.announced) return;  // the shard has never heard of it
+  close_at_shard(key, detached.session, inlet);
+}
+
+void Flow::close_at_shard(const SessionKey& key, const Session& session, const Inlet& inlet) {
+  if (!session.announced) return;  // the shard has never heard of it
   cluster::SessionClose close;
   close.auth_key_id = key.auth_key_id;
-  close.key_type = detached.session.key_type;
-  close.perm_auth_key_id = detached.session.perm_auth_key_id;
+  close.key_type = session.key_type;
+  close.perm_auth_key_id = session.perm_auth_key_id;
   close.session_id = key.session_id;
   close.client_ip = inlet.client_ip;
   dispatcher_->close_session(close);

@@ -10,6 +10,8 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "cluster/etcd_discovery.h"
+#include "cluster/etcd_registration.h"
 #include "cluster/gateway_service.h"
 #include "cluster/grpc_transport.h"
 #include "cluster/static_discovery.h"
@@ -50,6 +52,19 @@ void sleep_ns(long ns) noexcept {
   nanosleep(&pause, nullptr);
 }
 
+cluster::EtcdOptions etcd_options(const config::Etcd& etcd) {
+  cluster::EtcdOptions options;
+  options.hosts = etcd.hosts;
+  options.user = etcd.user;
+  options.password = etcd.password;
+  options.tls = etcd.tls;
+  options.cert_file = etcd.cert_file;
+  options.key_file = etcd.cert_key_file;
+  options.ca_file = etcd.ca_cert_file;
+  options.skip_verify = etcd.insecure_skip_verify;
+  return options;
+}
+
 class GatewayImpl final : public Gateway, public cluster::PushSink {
  public:
   explicit GatewayImpl(GatewayOptions options) : options_(std::move(options)) {}
@@ -75,6 +90,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
     config::WorkerConfig config;
     std::unique_ptr<Worker> worker;
     std::vector<net::OwnedFd> listeners;
+    ShardMailbox shards;
     std::thread thread;
     std::atomic<bool> started{false};
     std::atomic<bool> drained{false};
@@ -83,7 +99,8 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   };
 
   std::string make_shared_context();
-  std::string find_shards();
+  std::string make_discovery();
+  void start_registration();
   void take_nodes(const cluster::NodeSet& nodes);
   std::string start_grpc();
   std::string start_service();
@@ -104,7 +121,9 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::unique_ptr<cluster::ShardTransport> transport_;  // null: each worker has its own
   NameResolver resolver_;
   std::unique_ptr<cluster::Discovery> discovery_;
-  cluster::NodeSet shards_;  // what was known before the workers started
+  cluster::EtcdDiscovery* etcd_discovery_ = nullptr;  // discovery_, where it is this
+  std::unique_ptr<cluster::EtcdRegistration> registration_;
+  std::atomic<size_t> shards_known_{0};
   std::vector<std::unique_ptr<Seat>> seats_;
   std::unique_ptr<CryptoPool> pool_;
   std::unique_ptr<cluster::GatewayService> service_;
@@ -315,7 +334,7 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   }
   Worker& worker = *seat.worker;
   if (seat.start_error.empty()) {
-    seat.start_error = worker.start(read_clocks(), std::move(seat.listeners), shards_);
+    seat.start_error = worker.start(read_clocks(), std::move(seat.listeners), {});
   }
   (void)pthread_getcpuclockid(pthread_self(), &seat.cpu_clock);  // always works for oneself
   const bool usable = seat.start_error.empty();
@@ -329,10 +348,18 @@ void GatewayImpl::run(Seat& seat, uint32_t index) {
   }
 }
 
-// Where the shards are. What is known at once goes to the workers with their start, what is learned
-// later through their inboxes. (Watching etcd is another Discovery, made here.)
-std::string GatewayImpl::find_shards() {
+// Where the shards are: as in go-zero, endpoints win over a target, and a target over etcd.
+std::string GatewayImpl::make_discovery() {
   const config::Session& session = options_.config.session;
+  if (session.endpoints.empty() && session.target.empty() && !session.etcd.hosts.empty()) {
+    auto discovery =
+        std::make_unique<cluster::EtcdDiscovery>(etcd_options(session.etcd), session.etcd.key);
+    etcd_discovery_ = discovery.get();
+    discovery_ = std::move(discovery);
+    log_info("gateway", "session shards: etcd {}, below {}/", fmt::join(session.etcd.hosts, ", "),
+             session.etcd.key);
+    return "";
+  }
   std::vector<std::string> endpoints = session.endpoints;
   std::string error;
   if (endpoints.empty() && !session.target.empty()) {
@@ -340,31 +367,38 @@ std::string GatewayImpl::find_shards() {
     if (endpoints.empty()) return "Session.Target: " + error;
   }
   if (endpoints.empty()) {
-    return "Session names no shard: give Session.Endpoints (a list of host:port) or "
-           "Session.Target; "
-           "finding shards through etcd is not served yet. To try the gateway without a shard, "
-           "start "
-           "it with --standalone";
+    return "Session names no shard: give Session.Etcd (Hosts and Key), Session.Endpoints (a list "
+           "of host:port) or Session.Target. To try the gateway without a shard, start it with "
+           "--standalone";
   }
   discovery_ = cluster::make_static_discovery(endpoints, error);
-  if (discovery_ == nullptr) return "Session.Endpoints: " + error;
-  discovery_->start([this](const cluster::NodeSet& nodes) { take_nodes(nodes); });
-  return "";
+  return discovery_ == nullptr ? "Session.Endpoints: " + error : "";
 }
 
+// On discovery's thread, or on main before the workers run: their first turn then finds the set.
 void GatewayImpl::take_nodes(const cluster::NodeSet& nodes) {
-  if (!running_.load(std::memory_order_acquire)) {
-    shards_ = nodes;
-    return;
-  }
+  shards_known_.store(nodes.size(), std::memory_order_relaxed);
   for (const auto& seat : seats_) {
-    while (!seat->worker->post(SetShards{nodes})) sleep_ns(kRetryNs);
+    if (!seat->shards.put(nodes)) continue;
+    while (!seat->worker->post(SetShards{&seat->shards})) sleep_ns(kRetryNs);
   }
+}
+
+// Once clients are welcome: from then on shards may push.
+void GatewayImpl::start_registration() {
+  const config::Etcd& etcd = options_.config.etcd;
+  if (etcd.hosts.empty() || etcd.key.empty()) return;
+  cluster::EtcdRegistrationOptions registration;
+  registration.key = etcd.key;
+  registration.id = etcd.id;
+  registration.value = server_id_;
+  registration_ = std::make_unique<cluster::EtcdRegistration>(etcd_options(etcd), registration);
+  registration_->start();
 }
 
 std::string GatewayImpl::bring_up() {
   if (std::string error = make_shared_context(); !error.empty()) return error;
-  if (std::string error = find_shards(); !error.empty()) return error;
+  if (std::string error = make_discovery(); !error.empty()) return error;
   if (std::string error = start_grpc(); !error.empty()) return error;
   server_id_ = options_.server_id.empty()
                    ? derive_server_id(options_.config.listen_on.host,
@@ -372,9 +406,11 @@ std::string GatewayImpl::bring_up() {
                    : options_.server_id;
   if (std::string error = make_workers(); !error.empty()) return error;
   if (std::string error = start_crypto_pool(); !error.empty()) return error;
-  std::string error = run_workers();
-  running_.store(error.empty(), std::memory_order_release);
-  return error;
+  discovery_->start([this](const cluster::NodeSet& nodes) { take_nodes(nodes); });
+  if (std::string error = run_workers(); !error.empty()) return error;
+  running_.store(true, std::memory_order_release);
+  start_registration();
+  return "";
 }
 
 // The links that go by gRPC, and the gateway's own service. First of all, because the service's
@@ -414,6 +450,8 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
     const auto counter = static_cast<Counter>(i);
     uint64_t total = 0;
     for (const auto& seat : seats_) total += seat->worker->counters().read(counter);
+    if (etcd_discovery_ != nullptr) total += etcd_discovery_->counters().read(counter);
+    if (registration_ != nullptr) total += registration_->counters().read(counter);
     totals.emplace_back(counter_name(counter), total);
   }
   return totals;
@@ -430,6 +468,20 @@ GatewayStatus GatewayImpl::status() const {
     status.workers.push_back(seat->worker->status());
     status.workers.back().cpu_ns = read_clock_ns(seat->cpu_clock);
   }
+  status.shards_known = shards_known_.load(std::memory_order_relaxed);
+  const auto add = [&status](const CounterBlock& beside) {
+    for (size_t i = 0; i < kCounterCount; ++i) {
+      status.beside_workers[i] += beside.read(static_cast<Counter>(i));
+    }
+  };
+  if (etcd_discovery_ != nullptr) {
+    status.etcd_discovery_up = etcd_discovery_->connected();
+    add(etcd_discovery_->counters());
+  }
+  if (registration_ != nullptr) {
+    status.etcd_registered = registration_->connected();
+    add(registration_->counters());
+  }
   return status;
 }
 
@@ -441,6 +493,7 @@ bool GatewayImpl::all_drained() const noexcept {
 
 bool GatewayImpl::drain() {
   draining_.store(true, std::memory_order_relaxed);
+  if (registration_ != nullptr) registration_->withdraw();
   for (const auto& seat : seats_) {
     while (!seat->worker->post(Drain{})) sleep_ns(kRetryNs);
   }
@@ -466,6 +519,7 @@ bool GatewayImpl::drain() {
 }
 
 void GatewayImpl::stop() {
+  if (registration_ != nullptr) registration_->withdraw();
   if (discovery_ != nullptr) discovery_->stop();
   stopping_.store(true, std::memory_order_release);
   if (pool_ != nullptr) pool_->stop();

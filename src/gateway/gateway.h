@@ -37,14 +37,15 @@ class Gateway {
   // The addresses that are listened on, with real ports.
   [[nodiscard]] virtual const std::vector<std::string>& addresses() const noexcept = 0;
   [[nodiscard]] virtual int service_port() const noexcept = 0;
-  // All counters, summed over the workers, in the order of base/counters.h.
+  // All counters, summed over the workers and the threads beside them, in the order of
+  // base/counters.h.
   [[nodiscard]] virtual std::vector<std::pair<std::string_view, uint64_t>> counters() const = 0;
-
   // Any thread, from start() on: what the gateway shows of itself.
   [[nodiscard]] virtual GatewayStatus status() const = 0;
 
-  // Stops accepting, delivers what was taken over, closes the sessions at their shards and ends the
-  // workers. False when the drain time was not enough; what is left is then logged.
+  // Takes this gateway's name out of etcd, stops accepting, delivers what was taken over, closes
+  // the sessions at their shards and ends the workers. False when the drain time was not enough;
+  // what is left is then logged.
   virtual bool drain() = 0;
 };
 

@@ -23,6 +23,11 @@ KeyEntry* KeyCache::find(int64_t auth_key_id, int64_t unix_s) {
   return &entry;
 }
 
+KeyEntry* KeyCache::at(int64_t auth_key_id) noexcept {
+  const auto found = entries_.find(auth_key_id);
+  return found == entries_.end() ? nullptr : &found->second->entry;
+}
+
 KeyEntry& KeyCache::insert(const cluster::AuthKeyRecord& record, int64_t expires_at_s,
                            int64_t unix_s) {
   unknown_until_ns_.erase(record.auth_key_id);
@@ -45,7 +50,34 @@ void KeyCache::revoke(int64_t auth_key_id) {
   found->second->entry.revoked = true;
   if (!found->second->entry.users.empty()) return;
   idle_.erase(found->second->place);
-  entries_.erase(found);
+  erase(found);
+}
+
+void KeyCache::erase(Entries::iterator node) {
+  if (const uint32_t timer = node->second->entry.timer; timer != UINT32_MAX) {
+    wheel_->cancel(timer);
+    timed_[timer] = nullptr;
+    free_timers_.push_back(timer);
+  }
+  entries_.erase(node);
+}
+
+void KeyCache::set_timer(KeyEntry& entry, int64_t deadline_ns, int64_t now_ns) {
+  if (deadline_ns == net::kNoDeadline) {
+    if (entry.timer != UINT32_MAX) wheel_->cancel(entry.timer);
+    return;
+  }
+  if (!wheel_) wheel_.emplace(now_ns);
+  if (entry.timer == UINT32_MAX) {
+    if (free_timers_.empty()) {
+      free_timers_.push_back(static_cast<uint32_t>(timed_.size()));
+      timed_.push_back(nullptr);
+    }
+    entry.timer = free_timers_.back();
+    free_timers_.pop_back();
+    timed_[entry.timer] = &entry;
+  }
+  wheel_->set(entry.timer, deadline_ns);
 }
 
 void KeyCache::pin(KeyEntry& entry, const ConnectionRef& user) {
@@ -65,8 +97,8 @@ void KeyCache::unpin(KeyEntry& entry, const ConnectionRef& user) {
   if (!entry.users.empty()) return;
   const auto found = entries_.find(entry.record.auth_key_id);
   RW_ASSERT(found != entries_.end());
-  if (entry.revoked) {
-    entries_.erase(found);
+  if (entry.revoked || entry.unbound()) {
+    erase(found);
     return;
   }
   found->second->place = idle_.insert(idle_.end(), entry.record.auth_key_id);
@@ -76,8 +108,9 @@ void KeyCache::unpin(KeyEntry& entry, const ConnectionRef& user) {
 // The newest idle entry is spared: the caller of insert() still holds a reference to it.
 void KeyCache::trim() {
   while (entries_.size() > entries_max_ && idle_.size() > 1) {
-    entries_.erase(idle_.front());
+    const auto oldest = entries_.find(idle_.front());
     idle_.pop_front();
+    erase(oldest);
     counters_.add(Counter::kKeyCacheEvictions);
   }
 }

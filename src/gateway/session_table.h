@@ -31,6 +31,8 @@ struct Session {
   int32_t key_type = 0;
   int64_t perm_auth_key_id = 0;
   bool announced = false;  // a message with conn_type 1 has been taken over by a link
+  // A bind with this claim has been, with conn_type 1, while the key spoke for nobody.
+  int64_t claimed_perm_auth_key_id = 0;
   std::vector<ConnectionRef> connections;  // the most recently active last
 };
 

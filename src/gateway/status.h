@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,12 @@ struct GatewayStatus {
   };
   std::vector<Listener> listeners;
   std::vector<WorkerStatus> workers;
+  // Of the threads beside them, such as those that speak to etcd.
+  std::array<uint64_t, kCounterCount> beside_workers{};
+  uint64_t shards_known = 0;  // the size of the node set
+  // Whether etcd serves us now; nothing where it is not used for this.
+  std::optional<bool> etcd_discovery_up;
+  std::optional<bool> etcd_registered;
   bool draining = false;
 };
 

@@ -15,6 +15,7 @@
 #include "gateway/connection_state.h"
 #include "gateway/crypto_pool.h"
 #include "gateway/home.h"
+#include "gateway/shard_mailbox.h"
 #include "net/address.h"
 
 namespace ringway::gateway {
@@ -60,9 +61,10 @@ struct KeyCreated {
   int64_t expires_at_s = 0;
 };
 
-// The session shards there are now.
+// The session shards have changed: the set there is now lies in the mailbox, which lives as long as
+// the worker.
 struct SetShards {
-  std::vector<std::string> addresses;
+  ShardMailbox* mailbox = nullptr;
 };
 
 struct Drain {};

@@ -57,7 +57,6 @@ std::vector<CounterFamily> connection_families() {
         {C::kKeysPerConnectionLimited, "keys_per_connection"},
         {C::kHandshakesLimited, "handshakes"},
         {C::kUnknownKeysLimited, "unknown_keys"},
-        {C::kUnboundKeysRefused, "unbound_key"},
         {C::kInputLimited, "input_bytes"},
         {C::kSendQueueOverflows, "output_bytes"},
         {C::kInboxOverflows, "inbox"}}},
@@ -158,6 +157,28 @@ std::vector<CounterFamily> key_families() {
        "usable answer.",
        "reason",
        {{C::kKeyQueriesUnknown, "unknown_key"}, {C::kKeyQueriesFailed, "no_answer"}}},
+      {"ringway_unbound_messages_total",
+       "Messages of temporary keys that were not bound: pings answered, messages that need no "
+       "answer, calls refused.",
+       "kind",
+       {{C::kUnboundPings, "ping"},
+        {C::kUnboundMessagesIgnored, "ignored"},
+        {C::kUnboundCallsRefused, "refused_call"}}},
+      {"ringway_binds_total",
+       "Bindings of temporary keys: given to a shard, and what became of them.",
+       "event",
+       {{C::kBindsForwarded, "forwarded"},
+        {C::kBindsConfirmed, "confirmed"},
+        {C::kBindsRefused, "refused"},
+        {C::kBindsTimedOut, "timed_out"}}},
+      {"ringway_bindings_changed_total",
+       "Temporary keys that were bound to another permanent key.",
+       "",
+       {{C::kBindingsChanged}}},
+      {"ringway_keys_expired_total",
+       "Temporary keys that came to their end while in the cache.",
+       "",
+       {{C::kKeysExpired}}},
   };
 }
 
@@ -195,10 +216,6 @@ std::vector<CounterFamily> shard_families() {
        "Times that such a shard came back.",
        "",
        {{C::kShardsReadmitted}}},
-      {"ringway_messages_moved_total",
-       "Messages that moved to another shard because their key did.",
-       "",
-       {{C::kMessagesMoved}}},
       {"ringway_messages_set_aside_total",
        "Messages that a shard answered with a redirect or with \"later\".",
        "",
@@ -207,10 +224,51 @@ std::vector<CounterFamily> shard_families() {
        "Redirects of shards, by what was done with them.",
        "result",
        {{C::kRedirectsFollowed, "followed"}, {C::kRedirectsRefused, "refused"}}},
+      {"ringway_messages_handed_over_total",
+       "Messages that went to another shard because their key did: their shard left or failed, or "
+       "another one came.",
+       "",
+       {{C::kMessagesHandedOver}}},
       {"ringway_shard_errors_total",
        "Answers of shards that are errors or make no sense.",
        "",
        {{C::kShardErrors}}},
+  };
+}
+
+std::vector<CounterFamily> etcd_families() {
+  return {
+      {"ringway_session_shard_set_changes_total",
+       "Changes of the set of session shards in etcd.",
+       "",
+       {{C::kShardSetChanges}},
+       true},
+      {"ringway_etcd_loads_total",
+       "Times that the session shards were read from etcd as a whole: at the start and after each "
+       "lost watch.",
+       "",
+       {{C::kEtcdLoads}},
+       true},
+      {"ringway_etcd_errors_total",
+       "Calls to etcd that failed, and watches that ended.",
+       "",
+       {{C::kEtcdErrors}},
+       true},
+      {"ringway_etcd_values_refused_total",
+       "Keys in etcd whose value is no address of a session shard.",
+       "",
+       {{C::kEtcdValuesRefused}},
+       true},
+      {"ringway_etcd_leases_total",
+       "Leases taken for this gateway's own key: more than one means that one was lost.",
+       "",
+       {{C::kEtcdLeases}},
+       true},
+      {"ringway_etcd_registrations_total",
+       "Times that this gateway's own key was written.",
+       "",
+       {{C::kEtcdRegistrations}},
+       true},
   };
 }
 
@@ -223,6 +281,7 @@ std::vector<CounterFamily> described_families() {
   append(all, message_families());
   append(all, key_families());
   append(all, shard_families());
+  append(all, etcd_families());
   return all;
 }
 

@@ -21,6 +21,7 @@ struct CounterFamily {
   std::string help;
   std::string_view label;  // empty: one counter
   std::vector<Series> series;
+  bool of_process = false;  // counted beside the workers: one series, without their label
 };
 
 // Every counter stands in exactly one family. One that nobody has described here yet is shown under

@@ -172,6 +172,11 @@ std::string worker_name(size_t index) { return std::to_string(index); }
 void add_counters(Page& page, const GatewayStatus& status) {
   for (const CounterFamily& family : counter_families()) {
     page.counter(family.name, family.help);
+    if (family.of_process) {
+      const auto counter = static_cast<size_t>(family.series.front().counter);
+      page.add(status.beside_workers[counter]);
+      continue;
+    }
     for (size_t i = 0; i < status.workers.size(); ++i) {
       for (const CounterFamily::Series& series : family.series) {
         Labels labels{{"worker", worker_name(i)}};
@@ -332,6 +337,15 @@ void add_rest(Page& page, const GatewayStatus& status, const LogTally& log, cons
                          {"aes_kernel", build.aes_kernel},
                          {"sha_kernel", build.sha_kernel}});
   page.gauge("ringway_workers", "Workers of the gateway.").add(uint64_t{status.workers.size()});
+  page.gauge("ringway_session_shards_known", "Session shards that messages are shared out among.")
+      .add(status.shards_known);
+  page.gauge("ringway_etcd_up", "1 while etcd serves this gateway, by what it is asked for.");
+  if (status.etcd_discovery_up) {
+    page.add(uint64_t{*status.etcd_discovery_up ? 1U : 0U}, {{"use", "discovery"}});
+  }
+  if (status.etcd_registered) {
+    page.add(uint64_t{*status.etcd_registered ? 1U : 0U}, {{"use", "registration"}});
+  }
   page.gauge("ringway_draining", "1 while the gateway shuts down.")
       .add(uint64_t{status.draining ? 1U : 0U});
   page.counter("ringway_log_lines_total", "Lines logged.");

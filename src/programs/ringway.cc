@@ -59,6 +59,11 @@ sigset_t block_signals() {
 void log_counters(const gateway::Gateway& gateway) {
   std::string line;
   for (const auto& [name, value] : gateway.counters()) line += fmt::format(" {}={}", name, value);
+  const gateway::GatewayStatus status = gateway.status();
+  line += fmt::format(" shards_known={}", status.shards_known);
+  if (status.etcd_discovery_up)
+    line += fmt::format(" etcd_discovery_up={:d}", *status.etcd_discovery_up);
+  if (status.etcd_registered) line += fmt::format(" etcd_registered={:d}", *status.etcd_registered);
   log_info("main", "counters:{}", line);
 }
 
@@ -142,7 +147,8 @@ void log_start(const config::Config& config) {
   }
 }
 
-// Starts the shard on a free port and points the config at it. Empty, or what went wrong.
+// Starts the shard on a free port and points the config at it and at nothing else: a demonstration
+// has no place in a cluster's etcd. Empty, or what went wrong.
 std::string start_shard(const CommandLine& line, config::Config& config,
                         shard::ReferenceShard& embedded) {
   shard::ShardOptions options;
@@ -160,6 +166,8 @@ std::string start_shard(const CommandLine& line, config::Config& config,
   if (std::string error = embedded.start(options); !error.empty()) return error;
   config.session.endpoints = {fmt::format("127.0.0.1:{}", embedded.port())};
   config.session.target.clear();
+  config.session.etcd = {};
+  config.etcd = {};
   return "";
 }
 

@@ -6,13 +6,17 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/etcd_registration.h"
+#include "cluster/static_discovery.h"
 #include "shard/shard.h"
 
 namespace {
 
+using ringway::cluster::EtcdRegistration;
 using ringway::shard::ShardOptions;
 
 constexpr int64_t kGraceNs = 2 * ringway::kNsPerSecond;
@@ -23,6 +27,8 @@ struct CommandLine {
   std::string public_address = "127.0.0.1:10443";
   std::vector<std::string> faults;
   std::string log_level = "info";
+  ringway::cluster::EtcdOptions etcd;
+  ringway::cluster::EtcdRegistrationOptions registration;
   bool load_methods = false;
 };
 
@@ -62,6 +68,21 @@ void describe(CLI::App& app, CommandLine& line) {
                  "query-unavailable, data-unavailable, never-ack, delay-ms=N");
 }
 
+void describe_etcd(CLI::App& app, CommandLine& line) {
+  line.registration.key = "interface.session";
+  app.add_option(
+         "--etcd", line.etcd.hosts,
+         "Register in etcd, HOST:PORT[,HOST:PORT...]: gateways then find this shard there.\n"
+         "The name is --listen's host with the real port, so that cannot be a wildcard")
+      ->delimiter(',');
+  app.add_option("--etcd-key", line.registration.key, "The key below which shards are registered")
+      ->capture_default_str();
+  app.add_option("--etcd-ttl", line.registration.ttl_seconds,
+                 "Seconds after which a shard that died is no longer registered")
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
+}
+
 // Completes the options from their text forms. An empty string, or what is wrong.
 std::string read_texts(CommandLine& line) {
   if (line.load_methods) line.shard.push_echo = line.shard.load_tally = true;
@@ -71,6 +92,15 @@ std::string read_texts(CommandLine& line) {
     if (std::string wrong = parse_fault(fault, line.shard.faults); !wrong.empty()) {
       return "--fault: " + wrong;
     }
+  }
+  const std::string& listen = line.shard.listen;
+  for (const char* wildcard : {"0.0.0.0:", "[::]:", ":"}) {
+    if (!line.etcd.hosts.empty() && listen.starts_with(wildcard)) {
+      return "--etcd: gateways cannot reach " + listen + ": name an address in --listen";
+    }
+  }
+  for (const std::string& host : line.etcd.hosts) {
+    if (!ringway::cluster::is_address(host)) return "--etcd: " + host + " is no HOST:PORT";
   }
   const std::string& address = line.public_address;
   const size_t colon = address.rfind(':');
@@ -95,6 +125,16 @@ ringway::LogLevel log_level_of(const std::string& name) {
 }
 
 void exit_at_once(int /*signal*/) { _exit(1); }
+
+// Null without --etcd.
+std::unique_ptr<EtcdRegistration> register_in_etcd(CommandLine& line, uint16_t port) {
+  if (line.etcd.hosts.empty()) return nullptr;
+  const std::string host = line.shard.listen.substr(0, line.shard.listen.rfind(':'));
+  line.registration.value = fmt::format("{}:{}", host, port);
+  auto registration = std::make_unique<EtcdRegistration>(line.etcd, line.registration);
+  registration->start();
+  return registration;
+}
 
 // Blocks until SIGINT or SIGTERM; the next one ends the process at once.
 void wait_for_signal(const sigset_t& signals) {
@@ -127,7 +167,10 @@ int run(CommandLine& line) {
   // For scripts that asked for port 0.
   fmt::print("listening on port {}\n", shard.port());
   std::fflush(stdout);
+  auto registration = register_in_etcd(line, shard.port());
   wait_for_signal(signals);
+  // First, so that gateways turn to others while this one still answers.
+  registration.reset();
   const auto stats = shard.stats();
   ringway::log_info("shard", "stopping: {} messages, {} refused, {} answers, {} sessions",
                     stats.messages, stats.messages_refused, stats.answers, stats.sessions);
@@ -141,6 +184,7 @@ int main(int argc, char** argv) {
   CLI::App app;
   CommandLine line;
   describe(app, line);
+  describe_etcd(app, line);
   CLI11_PARSE(app, argc, argv);
   if (const std::string wrong = read_texts(line); !wrong.empty()) {
     fmt::print(stderr, "ringway-shard: {}\n", wrong);

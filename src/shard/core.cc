@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/log.h"
 
 namespace ringway::shard {
@@ -40,7 +42,7 @@ ShardCore::ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys,
     : options_(std::move(options)),
       recorder_(std::move(recorder)),
       keys_(std::move(keys)),
-      service_(options_.service),
+      service_(options_.service, keys_.get()),
       table_(*keys_),
       set_auth_key_refusals_(options_.faults.refuse_set_auth_key) {}
 
@@ -56,6 +58,8 @@ Outcome ShardCore::take(const session::SessionClientData& data, const PushRoute&
   Outcome outcome;
   if (options_.faults.data_unavailable) {
     outcome = {kCodeUnavailable, "UNAVAILABLE_ON_DEMAND"};
+  } else if (!user_exists(data, now)) {
+    outcome = {kCodeKeyUnregistered, kTextKeyUnregistered};
   } else {
     const Arrival arrival{data.salt(), data.conn_type() == kConnTypeNew, as_bytes(data.payload())};
     Result<Served> served = Error::kNotFound;
@@ -78,6 +82,13 @@ Outcome ShardCore::take(const session::SessionClientData& data, const PushRoute&
   if (outcome.ok()) answers_.fetch_add(outbox.payload_count(), std::memory_order_relaxed);
   if (recorder_ != nullptr) record(data, route.wire, outcome);
   return outcome;
+}
+
+// As Teamgram's session has it: what begins under a temporary key begins for a permanent one.
+bool ShardCore::user_exists(const session::SessionClientData& data, Now now) {
+  const int64_t perm_auth_key_id = data.perm_auth_key_id();
+  if (data.conn_type() != kConnTypeNew || perm_auth_key_id == data.auth_key_id()) return true;
+  return keys_->find(perm_auth_key_id, now.unix_seconds()).ok();
 }
 
 void ShardCore::record(const session::SessionClientData& data, Wire wire, const Outcome& outcome) {
@@ -125,6 +136,10 @@ bool ShardCore::push(int64_t auth_key_id, int64_t session_id, ByteView body, Now
   const bool known =
       table_.visit_known(auth_key_id, session_id, [&](KeyState& key, Session& session) {
         outbox.begin(session, now);
+        // What did not arrive goes with what follows it, in its order.
+        if (std::exchange(session.undelivered, false)) {
+          for (const UnackedMessage& kept : session.unacked) outbox.add_again(kept);
+        }
         outbox.open(Reply::kUpdate).bytes(body);
         outbox.close();
         outbox.seal(key.salts.current(now.unix_seconds()));
@@ -132,11 +147,13 @@ bool ShardCore::push(int64_t auth_key_id, int64_t session_id, ByteView body, Now
       });
   if (!known) return false;
   const auto link = route.link.lock();
-  if (link != nullptr && link->push(auth_key_id, session_id, outbox.payload(0))) return true;
-  if (route.gateway == nullptr) {
-    push_failed(auth_key_id, session_id);
-  } else {
-    route.gateway->push(auth_key_id, session_id, outbox.payload(0), route.wire == Wire::kStream);
+  for (size_t i = 0; i < outbox.payload_count(); ++i) {
+    if (link != nullptr && link->push(auth_key_id, session_id, outbox.payload(i))) continue;
+    if (route.gateway == nullptr) {
+      push_failed(auth_key_id, session_id);
+      break;
+    }
+    route.gateway->push(auth_key_id, session_id, outbox.payload(i), route.wire == Wire::kStream);
   }
   return true;
 }

@@ -91,6 +91,7 @@ class ShardCore {
  private:
   ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys,
             std::unique_ptr<Recorder> recorder);
+  [[nodiscard]] bool user_exists(const session::SessionClientData& data, Now now);
   void record(const session::SessionClientData& data, Wire wire, const Outcome& outcome);
 
   const CoreOptions options_;

@@ -36,6 +36,9 @@ class KeyStore {
   // kNotFound for unknown and expired keys, kIo when the store cannot be read.
   virtual Result<KeyRecord> find(int64_t auth_key_id, int64_t unix_seconds) = 0;
   virtual void insert(const KeyRecord& record, Done done) = 0;
+  // Binds a temporary key, which the caller has found, to a permanent one. find() shows it at once;
+  // it is written with the next commit. False when too many wait for that.
+  [[nodiscard]] virtual bool bind(int64_t temp_auth_key_id, int64_t perm_auth_key_id) = 0;
   // Commits what waits and ends the writer; later inserts fail. Not from a `done`.
   virtual void stop() = 0;
 };

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "base/bytes.h"
@@ -73,6 +74,7 @@ class LmdbKeyStore final : public KeyStore {
 
   Result<KeyRecord> find(int64_t auth_key_id, int64_t unix_seconds) override;
   void insert(const KeyRecord& record, Done done) override;
+  bool bind(int64_t temp_auth_key_id, int64_t perm_auth_key_id) override;
   void stop() override;
 
  private:
@@ -82,8 +84,14 @@ class LmdbKeyStore final : public KeyStore {
     bool stored = false;
   };
 
+  using Bindings = std::unordered_map<int64_t, int64_t>;  // temporary key -> permanent key
+
+  [[nodiscard]] int64_t unwritten_binding(int64_t auth_key_id);  // 0: none
   void write_loop();
-  void commit(std::vector<Waiting>& batch);
+  void commit(std::vector<Waiting>& batch, const Bindings& bindings);
+  // Writes one binding into the record of its key; an LMDB status.
+  int put_binding(MDB_txn* txn, int64_t temp_auth_key_id, int64_t perm_auth_key_id) const;
+  void forget_written(const Bindings& bindings);
   // Puts one record; false when the id is another key's. `status` is set when the store failed.
   bool put(MDB_txn* txn, const KeyRecord& record, int& status) const;
 
@@ -91,8 +99,10 @@ class LmdbKeyStore final : public KeyStore {
   MDB_dbi dbi_ = 0;
   std::mutex mutex_;
   std::condition_variable work_;
-  std::vector<Waiting> waiting_;  // guarded by mutex_
-  bool stopping_ = false;         // guarded by mutex_
+  std::vector<Waiting> waiting_;     // guarded by mutex_
+  Bindings bindings_;                // not written yet; guarded by mutex_
+  bool unwritten_bindings_ = false;  // of those; guarded by mutex_
+  bool stopping_ = false;            // guarded by mutex_
   std::thread writer_;
 };
 
@@ -131,6 +141,8 @@ int LmdbKeyStore::open(const std::string& path) {
 }
 
 Result<KeyRecord> LmdbKeyStore::find(int64_t auth_key_id, int64_t unix_seconds) {
+  // Before the file is read: a binding that is not there any more has been written.
+  const int64_t bound = unwritten_binding(auth_key_id);
   MDB_txn* txn = nullptr;
   if (mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn) != 0) return Error::kIo;
   MDB_val key{sizeof auth_key_id, &auth_key_id};
@@ -143,7 +155,25 @@ Result<KeyRecord> LmdbKeyStore::find(int64_t auth_key_id, int64_t unix_seconds) 
   if (record.ok() && record->expires_at != 0 && record->expires_at <= unix_seconds) {
     return Error::kNotFound;
   }
+  if (record.ok() && record->auth_key_type != 0 && bound != 0) record->perm_auth_key_id = bound;
   return record;
+}
+
+int64_t LmdbKeyStore::unwritten_binding(int64_t auth_key_id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = bindings_.find(auth_key_id);
+  return found == bindings_.end() ? 0 : found->second;
+}
+
+bool LmdbKeyStore::bind(int64_t temp_auth_key_id, int64_t perm_auth_key_id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || bindings_.size() >= kShardKeyQueueMax) return false;
+    bindings_[temp_auth_key_id] = perm_auth_key_id;
+    unwritten_bindings_ = true;
+  }
+  work_.notify_one();
+  return true;
 }
 
 void LmdbKeyStore::insert(const KeyRecord& record, Done done) {
@@ -163,26 +193,34 @@ void LmdbKeyStore::insert(const KeyRecord& record, Done done) {
 
 void LmdbKeyStore::write_loop() {
   std::vector<Waiting> batch;
+  Bindings bindings;
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      work_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
+      work_.wait(lock, [this] { return stopping_ || !waiting_.empty() || unwritten_bindings_; });
+      if (waiting_.empty() && !unwritten_bindings_) return;
       batch.swap(waiting_);
+      if (unwritten_bindings_) bindings = bindings_;
+      unwritten_bindings_ = false;
     }
-    commit(batch);
+    commit(batch, bindings);
+    forget_written(bindings);
     for (Waiting& entry : batch) entry.done(entry.stored);
     batch.clear();
+    bindings.clear();
   }
 }
 
-void LmdbKeyStore::commit(std::vector<Waiting>& batch) {
+void LmdbKeyStore::commit(std::vector<Waiting>& batch, const Bindings& bindings) {
   MDB_txn* txn = nullptr;
   int status = mdb_txn_begin(env_, nullptr, 0, &txn);
   if (status == 0) {
     for (Waiting& entry : batch) {
       entry.stored = put(txn, entry.record, status);
       if (status != 0) break;
+    }
+    for (auto binding = bindings.begin(); status == 0 && binding != bindings.end(); ++binding) {
+      status = put_binding(txn, binding->first, binding->second);
     }
     if (status == 0) {
       status = mdb_txn_commit(txn);
@@ -191,8 +229,35 @@ void LmdbKeyStore::commit(std::vector<Waiting>& batch) {
     }
   }
   if (status == 0) return;
-  log_error("shard", "cannot store {} keys: {}", batch.size(), mdb_strerror(status));
+  log_error("shard", "cannot store {} keys and {} bindings: {}", batch.size(), bindings.size(),
+            mdb_strerror(status));
   for (Waiting& entry : batch) entry.stored = false;
+}
+
+int LmdbKeyStore::put_binding(MDB_txn* txn, int64_t temp_auth_key_id,
+                              int64_t perm_auth_key_id) const {
+  MDB_val key{sizeof temp_auth_key_id, &temp_auth_key_id};
+  MDB_val value{};
+  if (const int status = mdb_get(txn, dbi_, &key, &value); status != 0) {
+    return status == MDB_NOTFOUND ? 0 : status;
+  }
+  auto record = decode(temp_auth_key_id, view(value));
+  if (!record.ok()) return MDB_CORRUPTED;
+  record->perm_auth_key_id = perm_auth_key_id;
+  Secret<kValueBytes> encoded;
+  encode(*record, encoded);
+  MDB_val changed{encoded.size(), encoded.data()};
+  return mdb_put(txn, dbi_, &key, &changed, 0);
+}
+
+// What has been written is read from the file; a newer binding of the same key stays. One that
+// could not be written is lost, and its client binds anew.
+void LmdbKeyStore::forget_written(const Bindings& bindings) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [temp, perm] : bindings) {
+    const auto found = bindings_.find(temp);
+    if (found != bindings_.end() && found->second == perm) bindings_.erase(found);
+  }
 }
 
 bool LmdbKeyStore::put(MDB_txn* txn, const KeyRecord& record, int& status) const {

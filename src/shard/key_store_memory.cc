@@ -28,6 +28,14 @@ class MemoryKeyStore final : public KeyStore {
     done(stored);
   }
 
+  bool bind(int64_t temp_auth_key_id, int64_t perm_auth_key_id) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = records_.find(temp_auth_key_id);
+    if (found == records_.end()) return false;
+    found->second.perm_auth_key_id = perm_auth_key_id;
+    return true;
+  }
+
   void stop() override {}
 
  private:

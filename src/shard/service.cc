@@ -16,7 +16,7 @@ Result<Served> Service::serve(KeyState& key, Session& session, const Arrival& ar
   if (length < 4 || length % 4 != 0) return Error::kMalformed;
   RW_TRY_ASSIGN(message.body, reader.bytes(length));
 
-  Turn turn(options_, key, session, now, outbox);
+  Turn turn(options_, keys_, key, session, now, outbox);
   turn.run(message, arrival);
   outbox.seal(key.salts.current(now.unix_seconds()));
   return Served{message.msg_id, turn.http_wait_ms(), turn.take_destroyed_sessions()};

@@ -1,8 +1,9 @@
 // shard/service: MTProto's service layer for one session, and the few methods the shard knows.
 //
-// Pure: a decrypted message and the time go in, answers come out in an Outbox. No locks, no clock,
-// no sockets; the caller holds the lock that guards the key and the session. Whatever the client
-// sends, nothing but an answer or silence comes of it.
+// Pure but for the key store that binds temporary keys: a decrypted message and the time go in,
+// answers come out in an Outbox. No locks, no clock, no sockets; the caller holds the lock that
+// guards the key and the session. Whatever the client sends, nothing but an answer, a binding that
+// it has proven or silence comes of it.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "shard/config_answer.h"
+#include "shard/key_store.h"
 #include "shard/message_check.h"
 #include "shard/outbox.h"
 #include "shard/session.h"
@@ -40,7 +42,9 @@ struct Served {
 
 class Service {
  public:
-  explicit Service(ServiceOptions options) : options_(std::move(options)) {}
+  // `keys` outlives the service; without it nothing can be bound.
+  explicit Service(ServiceOptions options, KeyStore* keys = nullptr)
+      : options_(std::move(options)), keys_(keys) {}
 
   // Serves one message. `outbox` is begun and sealed here; what it holds is the answer.
   // kMalformed or kTruncated when the payload is no message at all: a gateway's fault, answered to
@@ -52,6 +56,7 @@ class Service {
 
  private:
   ServiceOptions options_;
+  KeyStore* keys_;
 };
 
 // The msg_id in front of a payload; 0 when it is too short to have one.

@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "crypto/random.h"
+#include "mtproto/inflate.h"
+#include "mtproto/query.h"
 #include "mtproto/tl.h"
 #include "shard/constructors.h"
-#include "shard/inflate.h"
 #include "shard/method_names.h"
-#include "shard/query.h"
 
 namespace ringway::shard {
 namespace {
@@ -171,9 +171,8 @@ bool Turn::serve_object(const InnerMessage& message, ByteView body, bool was_pac
   if (*number == mtproto::constructor::kGzipPacked && !was_packed) {
     const auto packed = mtproto::read_tl_string(reader);
     if (!packed.ok()) return false;
-    const auto inflated = inflate_gzip(*packed, inflate_budget_);
+    const auto inflated = mtproto::inflate_gzip(*packed, inflate_budget_);
     if (!inflated.ok()) return false;
-    inflate_budget_ -= inflated->size();
     return serve_object(message, *inflated, true);
   }
   const auto served = serve_service(message, *number, reader);
@@ -185,7 +184,7 @@ bool Turn::serve_object(const InnerMessage& message, ByteView body, bool was_pac
 }
 
 void Turn::serve_query(const InnerMessage& message, ByteView body, bool was_packed) {
-  const auto query = unwrap_query(body, !was_packed, inflate_budget_);
+  const auto query = mtproto::unwrap_query(body, !was_packed, inflate_budget_);
   if (!query.ok()) {
     answer_rpc_error(message.msg_id, kBadRequest, "INPUT_FETCH_ERROR");
     return;
@@ -194,7 +193,9 @@ void Turn::serve_query(const InnerMessage& message, ByteView body, bool was_pack
     session_.layer = query->layer;
     key_.layer = query->layer;
   }
-  if (query->constructor == constructor::kHelpGetConfig) {
+  if (query->constructor == mtproto::constructor::kBindTempAuthKey && keys_ != nullptr) {
+    serve_bind(message, query->arguments);
+  } else if (query->constructor == constructor::kHelpGetConfig) {
     ByteAppender& out = outbox_.open(Reply::kContent, message.msg_id);
     out.u32(mtproto::constructor::kRpcResult);
     out.i64(message.msg_id);

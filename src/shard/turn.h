@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "mtproto/inflate.h"
+#include "shard/key_store.h"
 #include "shard/service.h"
 
 namespace ringway::shard {
@@ -20,8 +22,10 @@ inline constexpr int32_t kBadRequest = 400;  // of rpc_error
 
 class Turn {
  public:
-  Turn(const ServiceOptions& options, KeyState& key, Session& session, Now now, Outbox& outbox)
-      : options_(options), key_(key), session_(session), now_(now), outbox_(outbox) {}
+  // `keys` may be null: then nothing can be bound.
+  Turn(const ServiceOptions& options, KeyStore* keys, KeyState& key, Session& session, Now now,
+       Outbox& outbox)
+      : options_(options), keys_(keys), key_(key), session_(session), now_(now), outbox_(outbox) {}
 
   void run(const InnerMessage& message, const Arrival& arrival);
   [[nodiscard]] int64_t http_wait_ms() const noexcept { return http_wait_ms_; }
@@ -59,17 +63,21 @@ class Turn {
   void on_destroy_auth_key(const InnerMessage& message);
   void write_state_info(int64_t answered_msg_id, const std::vector<int64_t>& msg_ids);
 
+  // auth.bindTempAuthKey (turn_bind.cc).
+  void serve_bind(const InnerMessage& message, ByteView arguments);
+
   void answer_bad_message(const InnerMessage& message, Verdict verdict);
   void answer_rpc_error(int64_t msg_id, int32_t code, std::string_view text);
   void echo(const InnerMessage& message);
   void answer_tally(const InnerMessage& message, int64_t session_id);
 
   const ServiceOptions& options_;
+  KeyStore* const keys_;
   KeyState& key_;
   Session& session_;
   const Now now_;
   Outbox& outbox_;
-  size_t inflate_budget_ = kShardInflatedBytesMax;
+  mtproto::InflateBudget inflate_budget_{.inflated_bytes = kShardInflatedBytesMax};
   int64_t http_wait_ms_ = 0;
   std::vector<int64_t> destroyed_sessions_;
   std::vector<int64_t> acks_;  // msg_ids to acknowledge that got no answer

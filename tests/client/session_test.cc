@@ -203,9 +203,9 @@ TEST_F(SessionTest, UnpacksGzippedReply) {
   // The body stays good when the event is moved.
   const SessionEvent moved = std::move(events[0]);
   EXPECT_TRUE(equal(moved.body, plain));
-  EXPECT_EQ(inflate_bounded(packed, plain.size() - 1).error(), Error::kTooLarge);
+  EXPECT_EQ(mtproto::inflate_gzip(packed, plain.size() - 1).error(), Error::kTooLarge);
   packed.resize(packed.size() / 2);
-  EXPECT_EQ(inflate_bounded(packed, 1 << 20).error(), Error::kMalformed);
+  EXPECT_EQ(mtproto::inflate_gzip(packed, 1 << 20).error(), Error::kMalformed);
 }
 
 TEST_F(SessionTest, PongAnswersPing) {

@@ -46,7 +46,7 @@ class FailoverTest : public ::testing::TestWithParam<WireCase> {
     }
     options.server_id = "10.9.9.9:20110";
     dispatcher_ = std::make_unique<Dispatcher>(options, *transport_, events_, waker_, counters_);
-    dispatcher_->set_shards(kNodes);
+    dispatcher_->set_shards(kNodes, now_);
     lost_before_ = counters_.read(Counter::kMessagesLost);
     settle();
   }
@@ -127,8 +127,10 @@ class FailoverTest : public ::testing::TestWithParam<WireCase> {
 // Everything that can happen to three nodes, at random, under traffic.
 class Mishaps {
  public:
-  Mishaps(MemoryTransport& transport, Dispatcher& dispatcher, std::mt19937_64& random)
-      : transport_(transport), dispatcher_(dispatcher), random_(random), set_(kNodes) {}
+  // `now` is the run's clock.
+  Mishaps(MemoryTransport& transport, Dispatcher& dispatcher, std::mt19937_64& random,
+          const Now& now)
+      : transport_(transport), dispatcher_(dispatcher), random_(random), now_(now), set_(kNodes) {}
 
   void draw() {
     const std::string& node = kNodes[random_() % kNodes.size()];
@@ -153,11 +155,11 @@ class Mishaps {
         break;
       case 6:
         std::erase(set_, node);
-        dispatcher_.set_shards(set_);
+        dispatcher_.set_shards(set_, now_);
         break;
       case 7:
         if (std::find(set_.begin(), set_.end(), node) == set_.end()) set_.push_back(node);
-        dispatcher_.set_shards(set_);
+        dispatcher_.set_shards(set_, now_);
         break;
       case 8:
         shard.break_streams(random_() % 2 == 0 ? kStatusUnavailable : kStatusCancelled);
@@ -173,7 +175,7 @@ class Mishaps {
       shard.set_answering(true);
       shard.set_up(true);
     }
-    dispatcher_.set_shards(kNodes);
+    dispatcher_.set_shards(kNodes, now_);
   }
 
  private:
@@ -186,6 +188,7 @@ class Mishaps {
   MemoryTransport& transport_;
   Dispatcher& dispatcher_;
   std::mt19937_64& random_;
+  const Now& now_;
   std::vector<std::string> set_;
 };
 
@@ -196,7 +199,7 @@ TEST_P(FailoverTest, NothingIsLostOrOvertakenWhateverTheSeed) {
     // A small window, so that it fills as well.
     start(seed, {.window_messages_max = 48});
     std::mt19937_64 random(seed);
-    Mishaps mishaps(*transport_, *dispatcher_, random);
+    Mishaps mishaps(*transport_, *dispatcher_, random, now_);
     for (int i = 0; i < 60; ++i) {
       for (uint64_t n = random() % 12; n > 0; --n) {
         (void)send(static_cast<int64_t>(1 + random() % 6));
@@ -214,7 +217,7 @@ TEST_P(FailoverTest, NothingIsLostOrOvertakenWhateverTheSeed) {
     check(seed);
     if (HasFatalFailure()) return;
   }
-  EXPECT_GT(counters_.read(Counter::kMessagesMoved), kSeeds);
+  EXPECT_GT(counters_.read(Counter::kMessagesHandedOver), kSeeds);
   EXPECT_GT(counters_.read(Counter::kShardReplays), kSeeds);
 }
 
@@ -229,7 +232,7 @@ TEST_P(FailoverTest, ADeadShardsMessagesGoToTheNextOwnerAndItsKeysComeBack) {
   EXPECT_EQ(in_ring(), 2U);
   EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
   EXPECT_EQ(counters_.read(Counter::kShardsTakenOut), 1U);
-  EXPECT_EQ(counters_.read(Counter::kMessagesMoved), 20U);
+  EXPECT_EQ(counters_.read(Counter::kMessagesHandedOver), 20U);
   const std::string heir = owner(key);
   EXPECT_NE(heir, kNodes[0]);
   ASSERT_TRUE(send(key));
@@ -271,7 +274,7 @@ TEST_P(FailoverTest, ALeavingShardHandsOverWithoutRepeating) {
   settle();
   for (int i = 0; i < 30; ++i) ASSERT_TRUE(send(key));
   turn();  // on their way
-  dispatcher_->set_shards({kNodes[0], kNodes[1]});
+  dispatcher_->set_shards({kNodes[0], kNodes[1]}, now_);
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(send(key)) << "taken while the handover lasts";
   settle();
   ASSERT_TRUE(send(key));
@@ -279,7 +282,7 @@ TEST_P(FailoverTest, ALeavingShardHandsOverWithoutRepeating) {
   EXPECT_NE(deliveries_.back().shard, 2U);
   EXPECT_EQ(deliveries_.size(), 37U) << "each once";
   EXPECT_EQ(counters_.read(Counter::kShardReplays), 0U);
-  dispatcher_->set_shards(kNodes);
+  dispatcher_->set_shards(kNodes, now_);
   ASSERT_TRUE(send(key));
   settle();
   EXPECT_EQ(deliveries_.back().shard, 2U);
@@ -295,7 +298,7 @@ TEST_P(FailoverTest, ALeavingShardThatHangsIsNotWaitedForLong) {
   shard(2).set_frozen(true);
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(key));
   turn();
-  dispatcher_->set_shards({kNodes[0], kNodes[1]});
+  dispatcher_->set_shards({kNodes[0], kNodes[1]}, now_);
   turn();
   EXPECT_EQ(owner(key), kNodes[2]) << "the handover lasts";
   EXPECT_LE(dispatcher_->next_deadline_ns(), now_.mono_ns + kHandoverNs);

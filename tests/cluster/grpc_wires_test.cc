@@ -30,7 +30,7 @@ class GrpcTest : public ::testing::Test {
     options.server_id = "127.0.0.1:1";
     dispatcher_ = std::make_unique<Dispatcher>(options, harness_->transport(), events_,
                                                harness_->waker(), counters_);
-    dispatcher_->set_shards({shard_->address()});
+    dispatcher_->set_shards({shard_->address()}, read_clocks());
   }
 
   // One turn of a worker; none may wait for anything.
@@ -74,7 +74,7 @@ class GrpcTest : public ::testing::Test {
   int64_t add_shard(GrpcShardWires wires) {
     other_ = std::make_unique<GrpcShard>(wires);
     EXPECT_TRUE(other_->start());
-    dispatcher_->set_shards({shard_->address(), other_->address()});
+    dispatcher_->set_shards({shard_->address(), other_->address()}, read_clocks());
     EXPECT_TRUE(run_until([this] { return dispatcher_->shard_of(1) != kAnyShard; }));
     int64_t key = 1;
     while (status().at(dispatcher_->shard_of(key)).address != shard_->address()) ++key;

@@ -114,6 +114,30 @@ TEST(HashRing, RemovalLeavesNoTrace) {
   EXPECT_EQ(removals, 4U);
 }
 
+// Discovery tells whole sets. Whatever stood there before, the picks are those of the set.
+TEST(HashRing, AgreesWithGoZeroThroughEveryChangeOfTheSet) {
+  const auto cases = load_cases();
+  HashRing ring;
+  for (size_t from = 0; from < cases.size(); ++from) {
+    for (const PickCase& to : cases) {
+      ring.assign(cases[from].nodes);
+      // One node after the other, as they leave and join in a cluster.
+      std::vector<std::string> nodes = cases[from].nodes;
+      while (!nodes.empty()) {
+        nodes.pop_back();
+        ring.assign(nodes);
+      }
+      for (const std::string& node : to.nodes) {
+        nodes.push_back(node);
+        ring.assign(nodes);
+      }
+      for (const auto& [key, node] : to.picks) {
+        ASSERT_EQ(ring.nodes()[ring.pick(key)], to.nodes[node]) << to.name << ", key " << key;
+      }
+    }
+  }
+}
+
 TEST(HashRing, EmptyRingHasNoOwner) {
   HashRing ring;
   EXPECT_EQ(ring.pick(1), kNoNode);

@@ -38,7 +38,7 @@ class RedirectTest : public ::testing::TestWithParam<WireCase> {
     }
     options.server_id = "10.9.9.9:20110";
     dispatcher_ = std::make_unique<Dispatcher>(options, *transport_, events_, waker_, counters_);
-    dispatcher_->set_shards(kNodes);
+    dispatcher_->set_shards(kNodes, now_);
     settle();
   }
   MemoryShard& shard(size_t i) { return transport_->shard(kNodes[i]); }

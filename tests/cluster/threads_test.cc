@@ -58,7 +58,7 @@ class WorkerThread final : public DispatcherEvents {
         dispatcher_(std::make_unique<Dispatcher>(
             DispatcherOptions{.worker = number, .server_id = "g:1", .window_messages_max = 256},
             transport, *this, waker_, counters_)) {
-    dispatcher_->set_shards({std::begin(kShards), std::end(kShards)});
+    dispatcher_->set_shards({std::begin(kShards), std::end(kShards)}, {});
     thread_ = std::thread([this] { run(); });
   }
   ~WorkerThread() override { join(); }

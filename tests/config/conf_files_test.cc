@@ -94,14 +94,17 @@ TEST(ConfGnetway, LoadsUnchanged) {
   EXPECT_THAT(config.session.endpoints, IsEmpty());
   EXPECT_THAT(config.session.etcd.hosts, ElementsAre("127.0.0.1:2379"));
   EXPECT_EQ(config.session.etcd.key, "interface.session");
+  EXPECT_THAT(config.etcd.hosts, ElementsAre("127.0.0.1:2379"));
+  EXPECT_EQ(config.etcd.key, "interface.gateway");
+  EXPECT_FALSE(config.etcd.tls);
   EXPECT_EQ(config.session.timeout_ms, 2000);
   EXPECT_EQ(config.log.level, LogLevel::kDebug);
   EXPECT_TRUE(config.log.json);
   EXPECT_EQ(log_options(config).file_path, "../logs/gnetway/ringway.log");
   EXPECT_THAT(config.without_effect,
-              ElementsAre("KeyFile (RSAKey is there)", "KeyFingerprint (RSAKey is there)", "Etcd",
-                          "Gnetway.Multicore", "Session.Etcd", "Session.NonBlock", "Timeout",
-                          "UseStreamSession", "Telemetry"));
+              ElementsAre("KeyFile (RSAKey is there)", "KeyFingerprint (RSAKey is there)",
+                          "Gnetway.Multicore", "Session.NonBlock", "Timeout", "UseStreamSession",
+                          "Telemetry"));
   EXPECT_EQ(config.prometheus.host, "0.0.0.0");
   EXPECT_EQ(config.prometheus.port, 20111);
   EXPECT_EQ(config.prometheus.path, "/metrics");

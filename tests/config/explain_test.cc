@@ -161,6 +161,18 @@ TEST(Explain, KeepsSecretsAndNamesWhatHasNoEffect) {
   EXPECT_THAT(text, HasSubstr("in the file: Auth [f.yaml:2]\n"));
 }
 
+TEST(Explain, SaysWhatIsInherited) {
+  const LoadOutcome outcome = load(
+      "Etcd: {Hosts: [\"a:1\"], Key: g, User: u, Pass: hunter2}\n"
+      "Session: {Etcd: {Key: s}}\n");
+  const std::string text = explain(outcome, kMachine) + values_text(outcome);
+  EXPECT_THAT(text, Not(HasSubstr("hunter2"))) << "nor where it is inherited";
+  EXPECT_THAT(text, HasSubstr("\nSession.Etcd.Hosts: a:1  [from Etcd]\n"));
+  EXPECT_THAT(text, HasSubstr("\nSession.Etcd.Key: s  [f.yaml:2]\n"));
+  EXPECT_THAT(text, HasSubstr("\nSession.Etcd.Pass: given, and not shown  [from Etcd]\n"));
+  EXPECT_THAT(text, HasSubstr("\nSession.Etcd.CertFile: none  [default]\n"));
+}
+
 TEST(Explain, FitsATerminal) {
   std::istringstream lines(explained(""));
   for (std::string line; std::getline(lines, line);) {

@@ -213,10 +213,74 @@ TEST(Session, KnowsTheWiresAndHowLongToWaitForAShard) {
               HasSubstr("Ringway.Session.Wire: expected one of auto batch stream unary"));
 }
 
-TEST(Session, InheritsTheHostsOfTheTopLevel) {
-  const Config config = good("Etcd: {Hosts: [\"e:2379\"], Key: gw}\nSession: {Etcd: {Key: s}}\n");
-  EXPECT_THAT(config.session.etcd.hosts, ElementsAre("e:2379"));
-  EXPECT_EQ(config.session.etcd.key, "s");
+TEST(EtcdKeys, SessionInheritsWhatItLeavesOut) {
+  const Config config = good(
+      "Etcd: {Hosts: [\"e:2379\"], Key: gw, ID: 7, User: u, Pass: p, InsecureSkipVerify: true,\n"
+      "       CertFile: /dev/null, CertKeyFile: /dev/null, CACertFile: /dev/null}\n"
+      "Session: {Etcd: {Key: s}}\n");
+  EXPECT_THAT(config.etcd.hosts, ElementsAre("e:2379"));
+  EXPECT_EQ(config.etcd.key, "gw");
+  EXPECT_EQ(config.etcd.id, 7);
+  const Etcd& session = config.session.etcd;
+  EXPECT_THAT(session.hosts, ElementsAre("e:2379"));
+  EXPECT_EQ(session.key, "s");
+  EXPECT_EQ(session.id, 0);
+  EXPECT_EQ(session.user, "u");
+  EXPECT_EQ(session.password, "p");
+  EXPECT_EQ(session.cert_file, "/dev/null");
+  EXPECT_EQ(session.cert_key_file, "/dev/null");
+  EXPECT_EQ(session.ca_cert_file, "/dev/null");
+  EXPECT_TRUE(session.insecure_skip_verify);
+  EXPECT_TRUE(session.tls);
+  // What it has of its own counts.
+  const Config own = good(
+      "Etcd: {Hosts: [\"https://e:1\"], Key: gw, User: u, Pass: p}\n"
+      "Session: {Etcd: {Hosts: [\"f:2\", \"http://[::1]:3\"], Key: s/, User: v, Pass: q}}\n");
+  EXPECT_TRUE(own.etcd.tls);
+  EXPECT_THAT(own.etcd.hosts, ElementsAre("e:1"));
+  EXPECT_THAT(own.session.etcd.hosts, ElementsAre("f:2", "[::1]:3"));
+  EXPECT_FALSE(own.session.etcd.tls);
+  EXPECT_EQ(own.session.etcd.user, "v");
+  EXPECT_EQ(own.session.etcd.password, "q");
+  EXPECT_EQ(own.session.etcd.key, "s") << "the slash is ours";
+}
+
+TEST(EtcdKeys, OthersWinOverEtcd) {
+  const Config config =
+      good("Etcd: {Hosts: [\"e:1\"], Key: gw}\nSession: {Endpoints: [\"a:1\"], Etcd: {Key: s}}\n");
+  EXPECT_THAT(config.session.etcd.hosts, IsEmpty());
+  EXPECT_THAT(config.without_effect, ElementsAre("Session.Etcd (Endpoints or Target is there)"));
+  EXPECT_THAT(config.etcd.hosts, ElementsAre("e:1")) << "it registers all the same";
+}
+
+TEST(EtcdKeys, SayWhatIsMissingAndWhere) {
+  EXPECT_THAT(bad("Name: a\nEtcd: {Key: gw}\n"),
+              HasSubstr("f.yaml:2: Etcd.Hosts: expected a list of host:port"));
+  EXPECT_THAT(bad("Session:\n  Etcd: {Key: s}\n"), HasSubstr("f.yaml:2: Session.Etcd.Hosts"));
+  EXPECT_THAT(bad("Session:\n  Etcd: {Hosts: [\"e:1\"]}\n"),
+              HasSubstr("f.yaml:2: Session.Etcd.Key: expected the key of the session service"));
+  EXPECT_THAT(bad("Etcd:\n  Hosts: [\"nowhere\"]\n  Key: gw\n"),
+              HasSubstr("f.yaml:2: Etcd.Hosts: expected host:port, found \"nowhere\""));
+  EXPECT_THAT(bad("Etcd: {Hosts: [], Key: gw}\n"), HasSubstr("Etcd.Hosts: expected 1 to 64 hosts"));
+  // Only a file's own load looks for other files.
+  const std::string path = ::testing::TempDir() + "etcd_keys_test.yaml";
+  std::ofstream(path)
+      << "Etcd:\n  Hosts: [\"e:1\"]\n  Key: gw\n  CACertFile: /nonexistent/ca.pem\n";
+  EXPECT_THAT(load_file(path).errors,
+              ElementsAre(path + ":4: Etcd.CACertFile: cannot read /nonexistent/ca.pem: "
+                                 "No such file or directory"));
+  EXPECT_THAT(bad("Etcd: {Hosts: [\"e:1\"], Key: gw, CertFile: /dev/null}\n"),
+              HasSubstr("Etcd.CertKeyFile: expected it too"));
+  EXPECT_THAT(bad("Etcd: {Hosts: [\"e:1\"], Key: gw, ID: minus}\n"), HasSubstr("Etcd.ID"));
+  const auto warns = [](std::string_view text) {
+    const LoadOutcome outcome = load_text(text, "f.yaml");
+    EXPECT_THAT(outcome.errors, IsEmpty());
+    return outcome.warnings.empty() ? std::string() : outcome.warnings.front();
+  };
+  EXPECT_THAT(warns("Etcd: {Hosts: [\"e:1\"]}\n"), HasSubstr("does not register"));
+  EXPECT_THAT(warns("Etcd: {Hosts: [\"e:1\"], Key: g, User: u}\n"), HasSubstr("no log-in"));
+  EXPECT_THAT(warns("Etcd: {Hosts: [\"e:1\"], Key: g, InsecureSkipVerify: true}\n"),
+              HasSubstr("without TLS"));
 }
 
 TEST(Log, KnowsTheModesLevelsAndEncodings) {

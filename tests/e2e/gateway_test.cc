@@ -7,6 +7,7 @@
 #include "crypto/aes_ige.h"
 #include "crypto/random.h"
 #include "crypto/sha.h"
+#include "mtproto/bind.h"
 #include "mtproto/framing.h"
 #include "mtproto/message.h"
 #include "mtproto/tl.h"
@@ -27,26 +28,6 @@ Bytes encrypt(const SessionKey& key, ByteView msg_key, Bytes plaintext,
   out.bytes(msg_key);
   out.bytes(plaintext);
   return frame;
-}
-
-// The key derivation of MTProto 1.0, client to server.
-crypto::IgeKeyIv derive_v1(const AuthKeyBytes& key, ByteView msg_key) {
-  const ByteView k = key.view();
-  const auto a = crypto::sha1({msg_key, k.first(32)});
-  const auto b = crypto::sha1({k.subspan(32, 16), msg_key, k.subspan(48, 16)});
-  const auto c = crypto::sha1({k.subspan(64, 32), msg_key});
-  const auto d = crypto::sha1({msg_key, k.subspan(96, 32)});
-  crypto::IgeKeyIv out;
-  ByteWriter aes_key(out.key.span());
-  aes_key.bytes(ByteView(a).first(8));
-  aes_key.bytes(ByteView(b).subspan(8, 12));
-  aes_key.bytes(ByteView(c).subspan(4, 12));
-  ByteWriter aes_iv(out.iv.span());
-  aes_iv.bytes(ByteView(a).subspan(8, 12));
-  aes_iv.bytes(ByteView(b).first(8));
-  aes_iv.bytes(ByteView(c).subspan(16, 4));
-  aes_iv.bytes(ByteView(d).first(8));
-  return out;
 }
 
 }  // namespace
@@ -70,8 +51,12 @@ Bytes RawSession::plaintext(ByteView body, int64_t msg_id, int32_t seq_no, uint3
 }
 
 Sealed RawSession::seal(ByteView body, int32_t seq_no) {
+  return seal_as(next_msg_id(), body, seq_no);
+}
+
+Sealed RawSession::seal_as(int64_t msg_id, ByteView body, int32_t seq_no) {
   Sealed sealed;
-  sealed.msg_id = msg_ids_.next(read_clocks().unix_ns);
+  sealed.msg_id = msg_id;
   const Bytes plain = plaintext(body, sealed.msg_id, seq_no, static_cast<uint32_t>(body.size()));
   sealed.frame.resize(mtproto::sealed_bytes(plain.size()));
   std::copy(plain.begin(), plain.end(), sealed.frame.begin() + kMessageHeaderBytes);
@@ -106,10 +91,12 @@ Sealed RawSession::seal_v1(ByteView body) {
   sealed.msg_id = msg_ids_.next(read_clocks().unix_ns);
   Bytes plain = plaintext(body, sealed.msg_id, 0, static_cast<uint32_t>(body.size()));
   const auto hash = crypto::sha1({plain});
-  const ByteView msg_key = ByteView(hash).subspan(4, kMsgKeyBytes);
+  const auto msg_key = std::span(hash).subspan<4, kMsgKeyBytes>();
   const size_t blocks = (plain.size() + crypto::kAesBlockBytes - 1) / crypto::kAesBlockBytes;
   plain.resize(blocks * crypto::kAesBlockBytes, 0xee);
-  sealed.frame = encrypt(key_, msg_key, std::move(plain), derive_v1(key_.key, msg_key));
+  crypto::IgeKeyIv key_iv;
+  mtproto::derive_key_iv_v1(key_.key, msg_key, key_iv);
+  sealed.frame = encrypt(key_, msg_key, std::move(plain), key_iv);
   return sealed;
 }
 

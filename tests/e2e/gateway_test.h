@@ -42,6 +42,9 @@ class RawSession {
   explicit RawSession(const SessionKey& key);
 
   [[nodiscard]] Sealed seal(ByteView body, int32_t seq_no = 0);
+  // The same under a msg_id that was drawn before, for bodies that depend on it.
+  [[nodiscard]] Sealed seal_as(int64_t msg_id, ByteView body, int32_t seq_no = 0);
+  [[nodiscard]] int64_t next_msg_id() { return msg_ids_.next(read_clocks().unix_ns); }
   // With a given padding and, when set, a given message_data_length; msg_key is right. The
   // plaintext is cut or filled to whole cipher blocks as `padding_bytes` says: it must fit.
   [[nodiscard]] Sealed seal_odd(ByteView body, size_t padding_bytes,

@@ -88,11 +88,14 @@ void Stack::start_gateway() {
                   "  Server:\n"
                   "    - Proto: tcp\n"
                   "      Addresses: [\"127.0.0.1:{}\"]\n"
-                  "Session:\n"
-                  "  Endpoints: [\"127.0.0.1:{}\"]\n"
+                  "{}"
                   "Ringway:\n"
                   "  Workers: {{Count: {}, RingEntries: 1024, Buffers: 512}}\n{}",
-                  service_port_, port_, shard_port_, options_.workers, options_.ringway_yaml));
+                  service_port_, port_,
+                  options_.cluster_yaml.empty()
+                      ? fmt::format("Session:\n  Endpoints: [\"127.0.0.1:{}\"]\n", shard_port_)
+                      : options_.cluster_yaml,
+                  options_.workers, options_.ringway_yaml));
   gateway_ = std::make_unique<ChildProcess>(
       std::vector<std::string>{program("RINGWAY_BIN"), "-f", directory_.file("ringway.yaml"),
                                "--data", directory_.path()},

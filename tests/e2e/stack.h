@@ -17,6 +17,7 @@ struct StackOptions {
   std::string ringway_yaml;  // lines below "Ringway:", indented by two
   unsigned workers = 2;
   std::vector<std::string> shard_arguments;
+  std::string cluster_yaml;  // in place of a Session section that names the shard
 };
 
 class Stack {
@@ -30,6 +31,7 @@ class Stack {
   [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] uint16_t port() const { return port_; }
   [[nodiscard]] uint16_t service_port() const { return service_port_; }
+  [[nodiscard]] uint16_t shard_port() const { return shard_port_; }
   [[nodiscard]] ChildProcess& gateway() { return *gateway_; }
   [[nodiscard]] ChildProcess& shard() { return *shard_; }
   [[nodiscard]] const std::shared_ptr<const crypto::RsaKey>& key() const { return key_; }

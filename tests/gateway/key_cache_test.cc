@@ -113,6 +113,71 @@ TEST(KeyCache, AReinsertedKeyIsGoodAgainAtTheSameAddress) {
   cache.unpin(entry, connection(10));
 }
 
+cluster::AuthKeyRecord temporary(int64_t id, int64_t perm_auth_key_id) {
+  cluster::AuthKeyRecord made = record(id);
+  made.key_type = 1;
+  made.perm_auth_key_id = perm_auth_key_id;
+  return made;
+}
+
+TEST(KeyCache, AnUnboundKeyLeavesWithItsLastUser) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  KeyEntry& unbound = cache.insert(temporary(1, 0), 0, 0);
+  KeyEntry& bound = cache.insert(temporary(2, 9), 0, 0);
+  EXPECT_TRUE(unbound.unbound());
+  EXPECT_FALSE(bound.unbound());
+  EXPECT_NE(cache.find(1, 0), nullptr) << "fresh from its key exchange";
+  for (KeyEntry* entry : {&unbound, &bound}) {
+    cache.pin(*entry, connection(10));
+    cache.unpin(*entry, connection(10));
+  }
+  EXPECT_EQ(cache.find(1, 0), nullptr) << "it may have been bound by another gateway meanwhile";
+  EXPECT_NE(cache.find(2, 0), nullptr);
+}
+
+TEST(KeyCache, TimersFireOnceAndGoWithTheirKeys) {
+  CounterBlock counters;
+  KeyCache cache(1 << 20, counters);
+  EXPECT_EQ(cache.next_timer_ns(), net::kNoDeadline);
+  constexpr int64_t kSecond = 1'000'000'000;
+  for (int64_t id = 1; id <= 3; ++id) {
+    cache.set_timer(cache.insert(record(id), 0, 0), id * kSecond, 0);
+  }
+  EXPECT_LE(cache.next_timer_ns(), 2 * kSecond);
+  std::vector<int64_t> due;
+  const auto run = [&](int64_t now_ns) {
+    cache.run_timers(now_ns, [&](KeyEntry& entry) {
+      due.push_back(entry.record.auth_key_id);
+      if (entry.record.auth_key_id == 1) cache.revoke(1);
+    });
+  };
+  run(kSecond / 2);
+  EXPECT_TRUE(due.empty());
+  run(kSecond + kSecond / 2);
+  EXPECT_EQ(due, std::vector<int64_t>{1});
+  EXPECT_EQ(cache.at(1), nullptr);
+  cache.revoke(2);  // its timer goes along, and may be another key's
+  cache.set_timer(cache.insert(record(4), 0, 0), 3 * kSecond, 2 * kSecond);
+  cache.set_timer(*cache.at(3), net::kNoDeadline, 2 * kSecond);
+  run(10 * kSecond);
+  EXPECT_EQ(due, (std::vector<int64_t>{1, 4}));
+  EXPECT_EQ(cache.next_timer_ns(), net::kNoDeadline);
+}
+
+TEST(KeyCache, EvictedKeysTakeTheirTimersAlong) {
+  CounterBlock counters;
+  KeyCache cache(2 * KeyCache::kEntryBytes, counters);
+  for (int64_t id = 1; id <= 100; ++id) {
+    cache.set_timer(cache.insert(record(id), 0, 0), 1'000'000'000, 0);
+  }
+  size_t fired = 0;
+  for (int round = 0; round < 3; ++round) {
+    cache.run_timers(2'000'000'000, [&](KeyEntry&) { ++fired; });
+  }
+  EXPECT_EQ(fired, cache.size());
+}
+
 TEST(KeyCache, UnknownKeysAreRememberedForAWhile) {
   CounterBlock counters;
   KeyCache cache(1 << 20, counters);

@@ -8,6 +8,9 @@
 //   answered;
 //   - of a client that is reset, a prefix is delivered; what was quick-acked is part of it;
 //   - a push that the gateway called delivered reaches a client that stays;
+//   - under a temporary key nothing but its bind is delivered before the shard has confirmed it,
+//   and
+//     of a client that forges one nothing ever;
 //   - every announced session is closed at the shard, every descriptor is closed, nothing is used
 //     after it was given back.
 #include <gtest/gtest.h>
@@ -24,8 +27,11 @@
 
 #include "base/log.h"
 #include "gateway/worker.h"
+#include "mtproto/bind.h"
 #include "mtproto/client_transport.h"
 #include "mtproto/message.h"
+#include "mtproto/peek.h"
+#include "mtproto/tl.h"
 #include "support/memory_transport.h"
 #include "support/sim_ring.h"
 
@@ -42,11 +48,14 @@ using testing::SimRingOptions;
 constexpr const char* kShard = "10.1.1.1:20120";
 constexpr int64_t kUnixBaseNs = 1'700'000'000LL * kNsPerSecond;
 constexpr size_t kKeyCount = 6;
+constexpr size_t kTemporaryKeyCount = 3;
+constexpr size_t kForgersKey = 2;  // of the temporary ones: its binds are never confirmed
 constexpr uint32_t kBodyTag = 0x5eed5eed;
 
 struct TestKey {
   AuthKeyBytes bytes;
   int64_t id = 0;
+  int64_t claims = 0;  // of a temporary one: the permanent key that its clients name
 };
 
 // Made once: the seeds choose among them.
@@ -63,7 +72,50 @@ const std::vector<TestKey>& test_keys() {
   return keys;
 }
 
+const std::vector<TestKey>& temporary_keys() {
+  static const std::vector<TestKey> keys = [] {
+    std::vector<TestKey> made(kTemporaryKeyCount);
+    SimRandom random(4712);
+    for (size_t i = 0; i < made.size(); ++i) {
+      for (uint8_t& byte : made[i].bytes.span()) byte = static_cast<uint8_t>(random.next());
+      made[i].id = mtproto::auth_key_id(made[i].bytes);
+      made[i].claims = test_keys()[i].id;
+    }
+    return made;
+  }();
+  return keys;
+}
+
+const TestKey* temporary_key(int64_t id) {
+  for (const TestKey& key : temporary_keys()) {
+    if (key.id == id) return &key;
+  }
+  return nullptr;
+}
+
+cluster::AuthKeyRecord record_of(const TestKey& key, int64_t perm_auth_key_id) {
+  cluster::AuthKeyRecord record;
+  record.auth_key_id = key.id;
+  record.key_type = key.claims == 0 ? 0 : 1;
+  record.perm_auth_key_id = perm_auth_key_id;
+  record.key = key.bytes;
+  return record;
+}
+
 uint32_t read_u32(ByteView bytes, size_t at) { return load_le<uint32_t>(bytes.data() + at); }
+
+bool is_bind(const cluster::ShardMessage& message) {
+  return !message.close && message.payload.size() >= 20 &&
+         read_u32(message.payload, 16) == mtproto::constructor::kBindTempAuthKey;
+}
+
+// What a client of a temporary key begins with, as it is seen when the key is bound already.
+bool is_preamble(const cluster::ShardMessage& message) {
+  if (message.close || message.payload.size() < 20) return false;
+  const uint32_t number = read_u32(message.payload, 16);
+  return is_bind(message) || number == mtproto::constructor::kPing ||
+         number == mtproto::constructor::kMsgContainer;
+}
 
 class SimClient {
  public:
@@ -74,8 +126,52 @@ class SimClient {
         quick_acks_(transport != "full") {
     key_ = &test_keys()[random.between(0, kKeyCount - 1)];
     second_key_ = random.chance(30) ? &test_keys()[random.between(0, kKeyCount - 1)] : key_;
+    if (random.chance(10)) second_key_ = &temporary_keys()[random.between(0, kForgersKey - 1)];
+    if (random.chance(25)) key_ = &temporary_keys()[random.between(0, kTemporaryKeyCount - 1)];
+    forger_ = key_ == &temporary_keys()[kForgersKey];
+    if (forger_) second_key_ = key_;
     session_id_ = static_cast<int64_t>(random.next());
     outgoing_.insert(outgoing_.end(), transport_.opening().begin(), transport_.opening().end());
+    if (second_key_ != key_ && second_key_->claims != 0) add_bind(random, *second_key_);
+    if (key_->claims != 0) add_bind(random, *key_);
+  }
+
+  // What is inside is for the shard to judge; here it takes everybody's but the forgers'.
+  void add_bind(SimRandom& random, const TestKey& key) {
+    const Bytes proof(104, 0x77);
+    const Bytes call = mtproto::write_bind_call({.perm_auth_key_id = key.claims,
+                                                 .nonce = 1,
+                                                 .expires_at = 2'000'000'000,
+                                                 .encrypted_message = proof});
+    const int64_t msg_id = int64_t{1} << 40;
+    Bytes body = call;
+    if (random.chance(50)) {
+      body.clear();
+      ByteAppender out(body);
+      out.u32(mtproto::constructor::kMsgContainer);
+      out.u32(2);
+      Bytes ping;
+      ByteAppender inner(ping);
+      inner.u32(mtproto::constructor::kPing);
+      inner.i64(1);
+      out.bytes(mtproto::frame_message(msg_id, 1, call));
+      out.bytes(mtproto::frame_message(msg_id + 4, 0, ping));
+    }
+    Bytes plaintext;
+    ByteAppender out(plaintext);
+    out.i64(99);
+    out.i64(session_id_);
+    out.bytes(mtproto::frame_message(msg_id + 8, 0, body));
+    Bytes frame(mtproto::sealed_bytes(plaintext.size()));
+    std::copy(plaintext.begin(), plaintext.end(), frame.begin() + kMessageHeaderBytes);
+    mtproto::SealJob job;
+    job.key = &key.bytes;
+    job.auth_key_id = key.id;
+    job.out = frame;
+    job.plaintext_bytes = plaintext.size();
+    job.sender = mtproto::Sender::kClient;
+    mtproto::seal_many({&job, 1});
+    transport_.write_frame(frame, false, outgoing_);
   }
 
   void add_message(SimRandom& random) {
@@ -173,6 +269,7 @@ class SimClient {
   std::set<int64_t> pushes_;
   bool was_reset_ = false;
   bool finished_ = false;
+  bool forger_ = false;  // what it sends is never for the shard
 };
 
 class Simulation {
@@ -189,13 +286,11 @@ class Simulation {
       if (network_.random().chance(5)) return false;
       return workers_[worker]->post(std::move(message));
     };
-    for (const TestKey& key : test_keys()) {
-      cluster::AuthKeyRecord record;
-      record.auth_key_id = key.id;
-      record.perm_auth_key_id = key.id;
-      record.key = key.bytes;
-      shard().put_key(record);
-    }
+    for (const TestKey& key : test_keys()) shard().put_key(record_of(key, key.id));
+    for (const TestKey& key : temporary_keys()) shard().put_key(record_of(key, 0));
+    shard().on_message([this](cluster::MemoryShard&, const cluster::ShardMessage& message) {
+      if (is_bind(message)) judge_bind(message);
+    });
     const bool kind = random.chance(10);
     for (uint32_t i = 0; i < shared_.workers; ++i) {
       SimRingOptions ring;
@@ -229,6 +324,25 @@ class Simulation {
     const uint64_t steps = network_.random().between(0, 6);
     for (uint64_t i = 0; i < steps && shards_.step(); ++i) {
     }
+  }
+
+  // The answer may be lost on its way; then only the shard's word about the key tells.
+  void judge_bind(const cluster::ShardMessage& message) {
+    const TestKey& key = *temporary_key(message.auth_key_id);
+    const bool good = &key != &temporary_keys()[kForgersKey];
+    if (good) shard().put_key(record_of(key, key.claims));
+    if (!good && network_.random().chance(30)) return;
+    Bytes result;
+    ByteAppender out(result);
+    out.u32(mtproto::constructor::kRpcResult);
+    out.i64(load_le<int64_t>(message.payload.data()));
+    out.u32(good ? mtproto::constructor::kBoolTrue : mtproto::constructor::kRpcError);
+    Bytes payload;
+    ByteAppender whole(payload);
+    whole.i64(99);
+    whole.i64(message.session_id);
+    whole.bytes(mtproto::frame_message(++last_push_msg_id_ * 4 + 1, 1, result));
+    (void)shard().push(message.auth_key_id, message.session_id, std::move(payload));
   }
 
   void add_clients() {
@@ -315,7 +429,8 @@ class Simulation {
     for (const auto& worker : workers_) {
       for (const Counter counter :
            {Counter::kKeyQueriesFailed, Counter::kTimeoutKeyLookup, Counter::kTimeoutFirstByte,
-            Counter::kTimeoutHandshake, Counter::kTimeoutFrame, Counter::kTimeoutIdle}) {
+            Counter::kTimeoutHandshake, Counter::kTimeoutFrame, Counter::kTimeoutIdle,
+            Counter::kBindsTimedOut}) {
         refusals += worker->counters().read(counter);
       }
     }
@@ -333,7 +448,8 @@ class Simulation {
       if (worker->dispatcher().unacknowledged() != 0) return false;
     }
     for (const auto& client : clients_) {
-      if (!client->was_reset_ && client->acked_.size() < client->acks_wanted_.size()) return false;
+      if (client->was_reset_ || client->forger_) continue;
+      if (client->acked_.size() < client->acks_wanted_.size()) return false;
     }
     for (const auto& push : pushes_) {
       const auto result = shard().push_result(push.id);
@@ -348,7 +464,7 @@ class Simulation {
   size_t wanted_count() const {
     size_t wanted = 0;
     for (const auto& client : clients_) {
-      if (!client->was_reset_) wanted += client->sent_;
+      if (!client->was_reset_ && !client->forger_) wanted += client->sent_;
     }
     return wanted;
   }
@@ -356,11 +472,22 @@ class Simulation {
   size_t delivered_count() {
     std::set<std::pair<uint32_t, uint32_t>> seen;
     for (const auto& message : shard().received()) {
-      if (message.close) continue;
+      if (message.close || is_preamble(message)) continue;
       const uint32_t number = read_u32(message.payload, 20);
       if (!clients_[number]->was_reset_) seen.insert({number, read_u32(message.payload, 24)});
     }
     return seen.size();
+  }
+
+  // By session: the msg_ids that came with conn_type 1.
+  std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> announcements() {
+    std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> found;
+    for (const auto& message : shard().received()) {
+      if (message.close) continue;
+      auto& first = found[{message.auth_key_id, message.session_id}];
+      if (message.conn_type == 1) first.insert(load_le<int64_t>(message.payload.data()));
+    }
+    return found;
   }
 
   void check_delivery() {
@@ -368,7 +495,11 @@ class Simulation {
     std::map<std::pair<uint32_t, int64_t>, std::vector<uint32_t>> order;  // by client and key
     std::set<std::pair<uint32_t, uint32_t>> seen;
     for (const auto& message : shard().received()) {
-      if (message.close) continue;
+      const TestKey* temporary = temporary_key(message.auth_key_id);
+      EXPECT_TRUE(temporary == nullptr || message.perm_auth_key_id == temporary->claims);
+      if (message.close || is_bind(message)) continue;
+      EXPECT_NE(temporary, &temporary_keys()[kForgersKey]) << "a forged bind has let this through";
+      if (is_preamble(message)) continue;
       ASSERT_GE(message.payload.size(), 28U);
       ASSERT_EQ(read_u32(message.payload, 16), kBodyTag);
       const uint32_t number = read_u32(message.payload, 20);
@@ -378,11 +509,15 @@ class Simulation {
       first_deliveries[number].push_back(sequence);
       order[{number, message.auth_key_id}].push_back(sequence);
     }
+    for (const auto& [session, first] : announcements()) {
+      EXPECT_EQ(first.size(), 1U) << "a session is announced by one message, however often it goes";
+    }
     for (const auto& [lane, delivered] : order) {
       EXPECT_TRUE(std::is_sorted(delivered.begin(), delivered.end()))
           << "client " << lane.first << ": out of order";
     }
     for (const auto& client : clients_) {
+      if (client->forger_) continue;
       auto& delivered = first_deliveries[client->number_];
       // Two keys go by two links: between them there is no order, but nothing is missing.
       std::sort(delivered.begin(), delivered.end());
@@ -443,10 +578,12 @@ class Simulation {
     for (const std::string& violation : network_.violations()) ADD_FAILURE() << violation;
   }
 
-  // The last word about each session that the shard was told of is that it is closed.
+  // The last word about each session that the shard was told of is that it is closed. A bind alone
+  // tells of none: without a confirmation nobody may speak for its user, not even to close.
   void check_sessions_closed() {
     std::map<std::pair<int64_t, int64_t>, bool> open;
     for (const auto& message : shard().received()) {
+      if (is_bind(message)) continue;
       open[{message.auth_key_id, message.session_id}] = !message.close;
     }
     for (const auto& [key, is_open] : open) EXPECT_FALSE(is_open) << key.first << " " << key.second;

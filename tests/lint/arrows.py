@@ -29,7 +29,7 @@ LIBRARIES = {
     r"openssl/": {"crypto"},
     r"yaml-cpp/": {"config"},
     r"lmdb\.h": {"shard"},
-    r"zlib\.h": {"base", "mtproto", "client", "shard"},
+    r"zlib\.h": {"base", "mtproto"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
     r"spdlog/": {"base"},

@@ -96,6 +96,40 @@ TEST(KeyStore, EveryFieldSurvivesARestart) {
   EXPECT_TRUE(equal(found->auth_key.view(), record.auth_key.view()));
 }
 
+void expect_bindings(KeyStore& store) {
+  KeyRecord temporary = record_of(2, 0xcc);
+  temporary.auth_key_type = 1;
+  temporary.perm_auth_key_id = 0;
+  ASSERT_TRUE(insert(store, temporary));
+  for (const int64_t perm : {11, 12, 11, 13}) {
+    EXPECT_TRUE(store.bind(2, perm));
+    EXPECT_EQ(store.find(2, 0)->perm_auth_key_id, perm) << "shown at once";
+  }
+}
+
+TEST(KeyStore, BindingsShowAtOnceInMemory) {
+  const auto store = make_memory_key_store();
+  expect_bindings(*store);
+  EXPECT_FALSE(store->bind(3, 11)) << "no such key";
+}
+
+TEST(KeyStore, BindingsShowAtOnceAndSurviveARestart) {
+  const DataDir dir;
+  {
+    const OpenedKeyStore opened = open_lmdb_key_store(dir.path());
+    ASSERT_NE(opened.store, nullptr) << opened.failure;
+    expect_bindings(*opened.store);
+    EXPECT_TRUE(insert(*opened.store, record_of(5, 1))) << "and other writes go on";
+    EXPECT_EQ(opened.store->find(2, 0)->perm_auth_key_id, 13);
+    opened.store->stop();
+    EXPECT_FALSE(opened.store->bind(2, 14));
+  }
+  const OpenedKeyStore opened = open_lmdb_key_store(dir.path());
+  ASSERT_NE(opened.store, nullptr) << opened.failure;
+  EXPECT_EQ(opened.store->find(2, 0)->perm_auth_key_id, 13);
+  EXPECT_EQ(opened.store->find(2, 0)->auth_key_type, 1);
+}
+
 TEST(KeyStore, TheFileIsForItsOwnerAlone) {
   const DataDir dir;
   const OpenedKeyStore opened = open_lmdb_key_store(dir.path());

@@ -131,7 +131,7 @@ TEST(LinkWire, WhatALostLinkLeftOpenIsSentAgainAndRepeatsAreDropped) {
   EXPECT_EQ(again[0].msg_id, answer_id);
 }
 
-TEST(LinkWire, APushAfterTheLinkIsGoneGoesToTheGatewayItself) {
+TEST(LinkWire, APushAfterTheLinkIsGoneGoesToTheGatewayItselfWithWhatDidNotArrive) {
   WireBench bench;
   bench.make_key();
   const Bytes update = Tl(0xe317af7e);
@@ -146,8 +146,10 @@ TEST(LinkWire, APushAfterTheLinkIsGoneGoesToTheGatewayItself) {
   while (bench.shard.stats().pushes_failed < 2) std::this_thread::yield();
   EXPECT_TRUE(bench.shard.push(WireBench::kKey, WireBench::kSession, update));
   const Pushed pushed = bench.gateway.next();
-  ASSERT_EQ(pushed.answers.size(), 1u);
+  ASSERT_EQ(pushed.answers.size(), 2u);
   EXPECT_EQ(pushed.answers[0].constructor, 0xe317af7e);
+  EXPECT_EQ(pushed.answers[1].constructor, 0xe317af7e);
+  EXPECT_LT(pushed.answers[0].msg_id, pushed.answers[1].msg_id);
 }
 
 TEST(LinkWire, BatchesDownAreBounded) {

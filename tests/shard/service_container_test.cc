@@ -5,8 +5,8 @@
 #include <random>
 
 #include "base/limits.h"
+#include "mtproto/inflate.h"
 #include "service_bench.h"
-#include "shard/inflate.h"
 #include "shard/method_names.h"
 
 namespace ringway::shard {
@@ -179,13 +179,13 @@ TEST(Packed, NestedPackingAndPackedContainersAreNotServed) {
 TEST(Packed, InflateHoldsItsBoundExactly) {
   const Bytes plain(10'000, 3);
   const Bytes packed = gzip(plain);
-  EXPECT_EQ(*inflate_gzip(packed, plain.size()), plain);
-  EXPECT_EQ(inflate_gzip(packed, plain.size() - 1).error(), Error::kTooLarge);
-  EXPECT_EQ(inflate_gzip(ByteView(packed).first(packed.size() / 2), 20'000).error(),
+  EXPECT_EQ(*mtproto::inflate_gzip(packed, plain.size()), plain);
+  EXPECT_EQ(mtproto::inflate_gzip(packed, plain.size() - 1).error(), Error::kTooLarge);
+  EXPECT_EQ(mtproto::inflate_gzip(ByteView(packed).first(packed.size() / 2), 20'000).error(),
             Error::kMalformed);
-  EXPECT_EQ(inflate_gzip(Bytes{1, 2, 3, 4}, 100).error(), Error::kMalformed);
-  EXPECT_EQ(inflate_gzip({}, 100).error(), Error::kMalformed);
-  EXPECT_EQ(inflate_gzip(gzip({}), 0)->size(), 0u);
+  EXPECT_EQ(mtproto::inflate_gzip(Bytes{1, 2, 3, 4}, 100).error(), Error::kMalformed);
+  EXPECT_EQ(mtproto::inflate_gzip({}, 100).error(), Error::kMalformed);
+  EXPECT_EQ(mtproto::inflate_gzip(gzip({}), 0)->size(), 0u);
 }
 
 TEST(Wrappers, AllAreSeenThrough) {
@@ -250,7 +250,7 @@ TEST(Wrappers, DepthIsBounded) {
   ServiceBench bench;
   bench.settle();
   Bytes body = get_config();
-  for (size_t i = 0; i < kShardWrapperDepthMax; ++i)
+  for (size_t i = 0; i < kQueryWrapperDepthMax; ++i)
     body = Tl(constructor::kInvokeWithoutUpdates).raw(body);
   EXPECT_EQ(result_constructor(bench.query(body)[0]), constructor::kConfigLayer144);
   body = Tl(constructor::kInvokeWithoutUpdates).raw(body);

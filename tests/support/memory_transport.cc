@@ -629,6 +629,7 @@ std::pair<int32_t, std::string> MemoryTransport::take_message(MemoryShard& shard
     return {kKeyUnregistered, kKeyUnregisteredText};
   }
   if (shard.listener_) untold_.emplace_back(&shard, message);
+  message.order = ++last_message_;
   shard.received_.push_back(std::move(message));
   return {kStatusOk, {}};
 }

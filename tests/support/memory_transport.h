@@ -35,6 +35,7 @@ namespace ringway::cluster {
 
 // One message or session close as a shard has it.
 struct ShardMessage {
+  uint64_t order = 0;  // of its arrival, over all shards of the transport
   bool close = false;
   std::string wire;  // "batch", "stream" or "unary"
   std::string server_id;
@@ -225,6 +226,7 @@ class MemoryTransport final : public ShardTransport {
   bool stop_ = false;
   int64_t clock_ns_ = 0;
   uint64_t last_channel_ = 0;
+  uint64_t last_message_ = 0;
   std::map<std::string, std::unique_ptr<MemoryShard>> shards_;
   std::map<std::string, size_t> opened_;
   std::map<uint64_t, ChannelState> channels_;

@@ -44,7 +44,7 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments, const std:
     const int log = open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0 || dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0) _exit(126);
     if (chdir(directory.c_str()) != 0) _exit(126);
-    execv(argv[0], argv.data());
+    execvp(argv[0], argv.data());
     _exit(127);
   }
   if (pid_ < 0) ADD_FAILURE() << "fork: " << std::strerror(errno);

@@ -27,8 +27,8 @@ class TempDir {
 
 class ChildProcess {
  public:
-  // Runs `arguments` (the program first) in `directory`; standard output and error are appended to
-  // `log_path`. Fails the test when the program cannot be started.
+  // Runs `arguments` (the program first, found by PATH) in `directory`; standard output and error
+  // are appended to `log_path`. Fails the test when the program cannot be started.
   ChildProcess(const std::vector<std::string>& arguments, const std::string& directory,
                const std::string& log_path);
   ~ChildProcess();  // SIGKILL, and waits

@@ -1,22 +1,24 @@
-#include "shard/query.h"
+#include "mtproto/query.h"
 
 #include "base/limits.h"
 #include "mtproto/tl.h"
-#include "shard/constructors.h"
-#include "shard/inflate.h"
 
-namespace ringway::shard {
+namespace ringway::mtproto {
 namespace {
 
+constexpr uint32_t kInitConnectionHasProxy = 1;
+constexpr uint32_t kInitConnectionHasParams = 2;
+constexpr uint32_t kInitConnectionFlags = kInitConnectionHasProxy | kInitConnectionHasParams;
+
 Result<void> skip_strings(ByteReader& reader, int count) {
-  for (int i = 0; i < count; ++i) RW_TRY(mtproto::read_tl_string(reader));
+  for (int i = 0; i < count; ++i) RW_TRY(read_tl_string(reader));
   return {};
 }
 
 // The count of a boxed vector whose elements take at least `element_bytes` each.
 Result<uint32_t> vector_count(ByteReader& reader, size_t element_bytes) {
   RW_TRY_ASSIGN(const uint32_t number, reader.u32());
-  if (number != mtproto::constructor::kVector) return Error::kMalformed;
+  if (number != constructor::kVector) return Error::kMalformed;
   RW_TRY_ASSIGN(const uint32_t count, reader.u32());
   if (count > reader.remaining() / element_bytes) return Error::kTruncated;
   return count;
@@ -35,7 +37,7 @@ Result<void> skip_json_object(ByteReader& reader, size_t depth) {
   for (uint32_t i = 0; i < count; ++i) {
     RW_TRY_ASSIGN(const uint32_t number, reader.u32());
     if (number != constructor::kJsonObjectValue) return Error::kMalformed;
-    RW_TRY(mtproto::read_tl_string(reader));
+    RW_TRY(read_tl_string(reader));
     RW_TRY(skip_json(reader, depth));
   }
   return {};
@@ -67,16 +69,17 @@ Result<void> skip_init_connection(ByteReader& reader, uint32_t number) {
   if (number != constructor::kInitConnectionNoFlags) {
     RW_TRY_ASSIGN(flags, reader.u32());
   }
+  if ((flags & ~kInitConnectionFlags) != 0) return Error::kNotFound;
   RW_TRY(reader.skip(4));  // api_id
   RW_TRY(skip_strings(reader, 6));
-  if ((flags & 1) != 0) {
+  if ((flags & kInitConnectionHasProxy) != 0) {
     RW_TRY_ASSIGN(const uint32_t proxy, reader.u32());
     if (proxy != constructor::kInputClientProxy) return Error::kMalformed;
     RW_TRY(skip_strings(reader, 1));
     RW_TRY(reader.skip(4));
   }
-  if ((flags & 2) != 0 && number == constructor::kInitConnection) {
-    RW_TRY(skip_json(reader, kShardJsonDepthMax));
+  if ((flags & kInitConnectionHasParams) != 0 && number == constructor::kInitConnection) {
+    RW_TRY(skip_json(reader, kQueryJsonDepthMax));
   }
   return {};
 }
@@ -123,24 +126,20 @@ Result<void> skip_wrapper(ByteReader& reader, uint32_t number, int32_t& layer) {
   }
 }
 
-Result<Bytes> inflate_packed(ByteReader& reader, size_t& inflate_budget) {
-  RW_TRY_ASSIGN(const ByteView packed, mtproto::read_tl_string(reader));
-  auto inflated = inflate_gzip(packed, inflate_budget);
-  if (inflated.ok()) inflate_budget -= inflated->size();
-  return inflated;
-}
-
 }  // namespace
 
-Result<Query> unwrap_query(ByteView body, bool may_be_packed, size_t& inflate_budget) {
+Result<Query> unwrap_query(ByteView body, bool may_be_packed, InflateBudget& budget) {
   Query query;
   ByteReader reader(body);
-  for (size_t depth = 0; depth <= kShardWrapperDepthMax; ++depth) {
+  for (size_t depth = 0; depth <= kQueryWrapperDepthMax; ++depth) {
+    const size_t start = reader.position();
     RW_TRY_ASSIGN(query.constructor, reader.u32());
-    if (query.constructor == mtproto::constructor::kGzipPacked && may_be_packed) {
-      RW_TRY_ASSIGN(query.inflated, inflate_packed(reader, inflate_budget));
+    if (query.constructor == constructor::kGzipPacked && may_be_packed && !query.packed) {
+      RW_TRY_ASSIGN(const ByteView packed, read_tl_string(reader));
+      RW_TRY_ASSIGN(query.inflated, inflate_gzip(packed, budget));
+      query.packed = true;
+      query.outside = body.first(start);
       reader = ByteReader(query.inflated);
-      may_be_packed = false;
       continue;
     }
     const auto skipped = skip_wrapper(reader, query.constructor, query.layer);
@@ -149,8 +148,9 @@ Result<Query> unwrap_query(ByteView body, bool may_be_packed, size_t& inflate_bu
       return query;
     }
     RW_TRY(skipped);
+    query.wrapped = true;
   }
   return Error::kTooLarge;
 }
 
-}  // namespace ringway::shard
+}  // namespace ringway::mtproto

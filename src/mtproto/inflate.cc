@@ -1,10 +1,10 @@
-#include "shard/inflate.h"
+#include "mtproto/inflate.h"
 
 #include <zlib.h>
 
 #include <algorithm>
 
-namespace ringway::shard {
+namespace ringway::mtproto {
 namespace {
 
 constexpr size_t kFirstBytes = 4096;
@@ -33,6 +33,7 @@ class Inflater {
 Result<Bytes> inflate_gzip(ByteView packed, size_t bytes_max) {
   Inflater inflater;
   if (!inflater.ready()) return Error::kUnavailable;
+  if (packed.size() > UINT32_MAX) return Error::kTooLarge;
   z_stream& stream = inflater.stream();
   stream.next_in = const_cast<Bytef*>(packed.data());  // zlib does not write to its input
   stream.avail_in = static_cast<uInt>(packed.size());
@@ -56,4 +57,14 @@ Result<Bytes> inflate_gzip(ByteView packed, size_t bytes_max) {
   return out;
 }
 
-}  // namespace ringway::shard
+Result<Bytes> inflate_gzip(ByteView packed, InflateBudget& budget) {
+  if (packed.size() > budget.packed_bytes) return Error::kTooLarge;
+  auto inflated = inflate_gzip(packed, budget.inflated_bytes);
+  if (inflated.ok()) {
+    budget.packed_bytes -= packed.size();
+    budget.inflated_bytes -= inflated->size();
+  }
+  return inflated;
+}
+
+}  // namespace ringway::mtproto
