@@ -80,16 +80,25 @@ namespace ringway {
   X(kConnectionsPerKeyLimited, "connections_per_key_limited")  \
   X(kInputLimited, "input_limited")                            \
   X(kBackPressurePauses, "back_pressure_pauses")               \
+  X(kClosedWithoutShard, "closed_without_shard")               \
   X(kRemoteFrames, "remote_frames")                            \
   X(kLargeMessages, "large_messages")                          \
   X(kSessionsOpened, "sessions_opened")                        \
   X(kSessionsClosed, "sessions_closed")                        \
-  X(kSessionClosesLost, "session_closes_lost")                 \
+  X(kSessionClosesDelayed, "session_closes_delayed")           \
   X(kPushesDelivered, "pushes_delivered")                      \
   X(kPushesRefused, "pushes_refused")                          \
   X(kShardBatches, "shard_batches")                            \
   X(kShardMessages, "shard_messages")                          \
   X(kShardErrors, "shard_errors")                              \
+  X(kShardsTakenOut, "shards_taken_out")                       \
+  X(kShardsReadmitted, "shards_readmitted")                    \
+  X(kMessagesSetAside, "messages_set_aside")                   \
+  X(kRedirectsFollowed, "redirects_followed")                  \
+  X(kRedirectsRefused, "redirects_refused")                    \
+  X(kHttpCalls, "http_calls")                                  \
+  X(kHttpCallsLimited, "http_calls_limited")                   \
+  X(kHttpCallsFailed, "http_calls_failed")                     \
   X(kShardSetChanges, "shard_set_changes")                     \
   X(kEtcdLoads, "etcd_loads")                                  \
   X(kEtcdErrors, "etcd_errors")                                \

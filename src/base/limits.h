@@ -107,22 +107,37 @@ inline constexpr size_t kWindowChunkBytes = 64 * 1024;  // encoded messages shar
 inline constexpr size_t kWindowSpareChunks = 16;        // kept by an emptier window
 inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, keys spread over them
 inline constexpr size_t kBatchesPerWriteMax = 4;        // batches handed to a link at once
-inline constexpr size_t kClosesAsideMax = 4096;         // session closes that wait for the window
-inline constexpr size_t kKeyStoresInFlightMax = 4096;   // SetAuthKey calls, per worker
+inline constexpr size_t kHttpCallsInFlightMax = 4096;   // per worker
+inline constexpr int64_t kHttpCallTimeoutNs = 30LL * 1'000'000'000;
+inline constexpr size_t kKeyStoresInFlightMax = 4096;  // SetAuthKey calls, per worker
 inline constexpr size_t kLinkEventsMax = 256;  // received, not yet taken: then reading stops
 inline constexpr size_t kLinkEventBytesMax = 4 * 1024 * 1024;
 inline constexpr size_t kPushesPerStreamMax = 1024;  // unanswered, one GatewayDataStream
 // A message that was alone on its way each of so many times when the shard ended the stream with an
-// error is given up: others wait behind it.
+// error, or went away, is given up: others wait behind it. A shard goes away for many reasons, so
+// that counts for less.
 inline constexpr int kSuspectBreaksMax = 4;
+inline constexpr int kSuspectCrashesMax = 8;
+inline constexpr int kSuspectCrashesCareful = 3;  // from here on it travels alone
+static_assert(kSuspectCrashesCareful < kSuspectCrashesMax);
 inline constexpr int64_t kReconnectBackoffMinNs = 100LL * 1'000'000;
 inline constexpr int64_t kReconnectBackoffMaxNs = 5LL * 1'000'000'000;
-inline constexpr int64_t kWelcomeTimeoutNs = 5LL * 1'000'000'000;  // of a batched link's greeting
-inline constexpr int64_t kLinkStallNs = 15LL * 1'000'000'000;  // unacknowledged without progress
+inline constexpr int64_t kWelcomeTimeoutNs = 5LL * 1'000'000'000;   // of a batched link's greeting
+inline constexpr int64_t kLinkWriteStallNs = 15LL * 1'000'000'000;  // a write that does not end
+// A shard that fails so often in a row leaves the ring; what it was given goes to the keys' next
+// owners. It comes back when it answers, after a pause that doubles while it serves nothing
+// between.
+inline constexpr int kShardFailuresMax = 3;
+inline constexpr int64_t kShardFailuresForgottenNs = 60LL * 1'000'000'000;
+inline constexpr int64_t kShardReadmitPauseMinNs = 1LL * 1'000'000'000;
+inline constexpr int64_t kShardReadmitPauseMaxNs = 30LL * 1'000'000'000;
+static_assert(kShardReadmitPauseMinNs < kShardReadmitPauseMaxNs);
+// How long keys that change their owner wait for what is on its way to the old one; then it is sent
+// again to the new one.
+inline constexpr int64_t kHandoverNs = 200LL * 1'000'000;
+// While there is no shard, waiting connections are closed this often once NoShardTimeout is over.
+inline constexpr int64_t kNoShardSweepNs = 1LL * 1'000'000'000;
 static_assert(kStreamWindowMax <= kWindowMessagesMax);
-// Messages of shards that have gone are added to other shards' windows, beyond what fits there, up
-// to so many times the window's own limits. What is above that is lost, and counted.
-inline constexpr size_t kHandoverWindowsMax = 8;
 inline constexpr size_t kShardAddressBytesMax = 255;  // of an address that discovery finds
 
 // etcd: calls of discovery and registration, which have threads of their own.

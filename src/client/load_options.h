@@ -64,6 +64,7 @@ struct LoadOptions {
 
   bool verify =
       false;  // kQuickAck: the reference shard counts what arrives, nothing may be missing
+  std::string acked_path;  // kQuickAck: a file that gets a line per acknowledgement; empty: none
   int64_t warmup_ns = kNsPerSecond;
   int64_t duration_ns = 10 * kNsPerSecond;  // of each measurement
   int64_t drain_ns = 2 * kNsPerSecond;      // the longest wait for answers after it

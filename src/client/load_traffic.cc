@@ -163,6 +163,7 @@ void LoadWorker::on_event(Client& client, SessionEvent& event) {
       return;
     case SessionEvent::Kind::kQuickAck:
       ++client.acknowledged;
+      if (acked_) acked_->add(client.session->session_id(), event.msg_id);
       on_completed(client, event.started_ns);
       return;
     case SessionEvent::Kind::kPush:

@@ -88,6 +88,10 @@ std::string LoadWorker::prepare() {
   options.entries = kRingEntries;
   options.buffers = kRingBuffers;
   options.buffer_bytes = kRingBufferBytes;
+  if (!options_.acked_path.empty()) {
+    acked_ = AckedLog::open(options_.acked_path);
+    if (acked_ == nullptr) return fmt::format("cannot write '{}'", options_.acked_path);
+  }
   auto created = net::UringRing::create(options);
   ring_ = std::move(created.ring);
   return created.error;

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/counters.h"
+#include "client/acked_log.h"
 #include "client/load_mix.h"
 #include "client/load_pacer.h"
 #include "client/load_shared.h"
@@ -174,6 +175,7 @@ class LoadWorker final : public net::ConnectionHandler {
   LoadMix size_mix_;
   std::vector<Bytes> messages_;  // one for each size
   uint32_t window_ = 1;
+  std::unique_ptr<AckedLog> acked_;
   bool running_ = false;    // a stage has begun
   bool verifying_ = false;  // begin_verify() has been called
   uint32_t verify_left_ = 0;

@@ -81,6 +81,7 @@ struct SessionEvent {
   Kind kind = Kind::kPush;
   RequestId request = 0;   // 0: none of ours
   int64_t started_ns = 0;  // mono time of send(), when there is a request
+  int64_t msg_id = 0;      // of kQuickAck: the message that was acknowledged
   Error error = Error::kNone;
   int32_t bad_msg_code = 0;
   ByteView body;  // in the frame given to on_opened(), or in `storage`

@@ -326,6 +326,7 @@ bool Session::on_quick_ack(uint32_t token, std::vector<SessionEvent>& events) {
   event.kind = SessionEvent::Kind::kQuickAck;
   event.request = found->request;
   event.started_ns = found->started_ns;
+  event.msg_id = found->msg_id;
   events.push_back(std::move(event));
   if (!found->options.expect_reply) {
     recycle(*found);

@@ -72,6 +72,7 @@ class BatchWire final : public Wire {
     if (now.mono_ns >= stall_ns()) {
       link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded,
                         open_ ? "no acknowledgement" : "no greeting", now);
+      leave_behind(kStatusDeadlineExceeded);
       return WireState::kStuck;
     }
     if (!open_ || writing_ || !(may_send() || answers_are_due(now))) return WireState::kGoing;
@@ -87,6 +88,16 @@ class BatchWire final : public Wire {
     return WireState::kGoing;
   }
 
+  bool quiet() const noexcept override { return acknowledged_ == sent_; }
+  void rewind() override { unsent_ = link_.window.first(); }
+
+  bool withdraw(uint32_t entry) override {
+    const SendWindow& window = link_.window;
+    if (unsent_ == kNoEntry || window.serial(entry) < window.serial(unsent_)) return false;
+    if (entry == unsent_) unsent_ = window.next(entry);
+    return true;
+  }
+
   bool has_work() const noexcept override {
     const bool new_answers = answers_due_ns_ == INT64_MAX && answers_->has_answers();
     return open_ && !writing_ && (may_send() || new_answers);
@@ -98,13 +109,16 @@ class BatchWire final : public Wire {
 
  private:
   bool may_send() const noexcept {
-    return unsent_ != kNoEntry && (acknowledged_ == sent_ || !travels_alone(unsent_));
+    if (unsent_ == kNoEntry || link_.held) return false;
+    if (acknowledged_ == sent_) return true;
+    return !alone_ && !travels_alone(unsent_) && sent_ - acknowledged_ < keys_.size();
   }
 
   int64_t stall_ns() const noexcept {
     if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
+    if (acknowledged_ != sent_) return progress_ns_ + link_.options.call_timeout_ns;
     // A write that does not end is a stall as well: nothing can be sent behind it.
-    return acknowledged_ == sent_ && !writing_ ? INT64_MAX : progress_ns_ + kLinkStallNs;
+    return writing_ ? progress_ns_ + kLinkWriteStallNs : INT64_MAX;
   }
 
   // Answers alone are no reason for a batch: they wait a moment for messages to travel with.
@@ -133,7 +147,8 @@ class BatchWire final : public Wire {
       ++count;
       ++sent_;
       keys_[sent_ & (keys_.size() - 1)] = link_.window.auth_key_id(unsent_);
-      sent_serial_ = link_.window.serial(unsent_);
+      alone_ = travels_alone(unsent_);
+      mark_sent(unsent_);
       unsent_ = link_.window.next(unsent_);
     }
     if (count > 0) link_.count_batch(count);
@@ -173,11 +188,11 @@ class BatchWire final : public Wire {
     }
     if (down_.acknowledged > sent_) return malformed("acknowledges what was not sent", now);
     for (const LinkDown::Refusal& refusal : down_.refusals) on_refusal(refusal, now);
-    if (down_.acknowledged > acknowledged_) progress_ns_ = now.mono_ns;
-    while (acknowledged_ < down_.acknowledged) {
-      link_.window.release(link_.window.first());
-      ++acknowledged_;
+    if (down_.acknowledged > acknowledged_) {
+      progress_ns_ = now.mono_ns;
+      link_.health.served();
     }
+    while (acknowledged_ < down_.acknowledged) acknowledge_oldest();
     for (const LinkDown::Push& push : down_.pushes) {
       Bytes payload = take_spare_bytes(push.payload.size());  // the flow gives it back
       payload.assign(push.payload.begin(), push.payload.end());
@@ -185,6 +200,18 @@ class BatchWire final : public Wire {
                                      std::make_unique<LinkPushReply>(answers_, push.push_id)});
     }
     return WireState::kGoing;
+  }
+
+  void acknowledge_oldest() {
+    ++acknowledged_;
+    const auto aside = std::find_if(asides_.begin(), asides_.end(),
+                                    [this](const Aside& a) { return a.sequence == acknowledged_; });
+    if (aside == asides_.end()) {
+      link_.window.release(link_.window.first());
+      return;
+    }
+    set_aside(link_.window.first(), aside->code, aside->text);
+    asides_.erase(aside);
   }
 
   // A refusal may come after the acknowledgement that covered its item, so the keys of recent items
@@ -197,17 +224,31 @@ class BatchWire final : public Wire {
       link_.errors.note(Trouble::kMalformed, refusal.code, "refuses an unknown item", now);
       return;
     }
+    const Verdict verdict = verdict_of(refusal.code, refusal.message);
+    const bool final = verdict == Verdict::kRefused || verdict == Verdict::kUnregistered;
+    // What is not over goes on when the acknowledgement takes it out of the window; after that it
+    // is too late for it.
+    if (!final && verdict != Verdict::kServed && refusal.sequence > acknowledged_) {
+      asides_.push_back({refusal.sequence, refusal.code, std::string(refusal.message)});
+      return;
+    }
     refused(keys_[refusal.sequence & (keys_.size() - 1)], refusal.code, refusal.message, now);
   }
 
   WireState on_ended(const LinkEvent& event, Now now) {
     ended_ = true;
     if (event.status == kStatusUnimplemented && !open_) return WireState::kUnsupported;
-    if (acknowledged_ < sent_) {
-      link_.last_break = {event.status, link_.window.first(), sent_serial_};
-    }
+    leave_behind(event.status);
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
+  }
+
+  void leave_behind(int32_t status) {
+    link_.last_break = {status, open_, {}};
+    uint32_t entry = link_.window.first();
+    for (uint64_t i = acknowledged_; i < sent_; ++i, entry = link_.window.next(entry)) {
+      link_.last_break.sent.push_back(entry);
+    }
   }
 
   WireState malformed(std::string_view what, Now now) {
@@ -223,13 +264,19 @@ class BatchWire final : public Wire {
   size_t items_max_;
   uint64_t sent_ = 0;
   uint64_t acknowledged_ = 0;
-  uint64_t sent_serial_ = 0;  // in the window, of the item sent last
+  bool alone_ = false;   // the item sent last travels alone
   int64_t progress_ns_;  // the greeting, then the last acknowledgement or the first write after it
   uint32_t unsent_ = kNoEntry;
   std::vector<int64_t> keys_;
   std::vector<WireMessage> batches_;  // empty ones between writes
   ChunkRef heads_;
   size_t heads_used_ = 0;
+  struct Aside {
+    uint64_t sequence = 0;
+    int32_t code = 0;
+    std::string text;
+  };
+  std::vector<Aside> asides_;  // refused for now, not acknowledged; a few at most
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
   int64_t answers_due_ns_ = INT64_MAX;  // when they go without messages

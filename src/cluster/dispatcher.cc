@@ -2,38 +2,76 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "base/assert.h"
 #include "base/limits.h"
 #include "cluster/hash_ring.h"
+#include "cluster/key_lines.h"
+#include "cluster/session_codec.h"
 #include "cluster/shard_link.h"
 
 namespace ringway::cluster {
 
-struct Dispatcher::Impl {
+struct Dispatcher::Impl final : KeyLines::Nodes {
   Impl(DispatcherOptions o, ShardTransport& t, DispatcherEvents& e, Waker& w, CounterBlock& c)
       : options(std::move(o)), transport(t), events(e), waker(w), counters(c) {}
+
+  // Nodes and the links that serve them.
+  struct Routes {
+    HashRing ring;
+    std::vector<uint32_t> links;  // by ring node
+
+    [[nodiscard]] uint32_t pick(int64_t key) const noexcept {
+      const uint32_t node = ring.pick(key);
+      return node == kNoNode ? kAnyShard : links[node];
+    }
+    [[nodiscard]] bool empty() const noexcept { return links.empty(); }
+  };
+
+  // --- KeyLines::Nodes
+  ShardLink* owner_of(int64_t key) noexcept override { return link_of(key); }
+  ShardLink* node_named(std::string_view address) noexcept override {
+    for (const uint32_t link : known.links) {
+      if (links[link]->address() == address) return links[link].get();
+    }
+    return nullptr;
+  }
+  ShardLink* link_at(uint32_t link) noexcept override { return links[link].get(); }
 
   ShardLink* link_of(int64_t key) noexcept {
     const uint32_t shard = shard_of(key);
     return shard == kAnyShard ? nullptr : links[shard].get();
   }
   uint32_t shard_of(int64_t key) noexcept {
-    Owner& known = owners[static_cast<uint64_t>(key) % owners.size()];
-    if (known.shard != kAnyShard && known.key == key) return known.shard;
-    const uint32_t node = ring.pick(key);
-    known = {key, node == kNoNode ? kAnyShard : node_links[node]};
-    return known.shard;
+    Owner& remembered = owners[static_cast<uint64_t>(key) % owners.size()];
+    if (remembered.shard == kAnyShard || remembered.key != key) {
+      remembered = {key, routes.pick(key)};
+    }
+    return remembered.shard;
+  }
+  // Of calls about a key itself. While no shard is trusted, its owner is asked all the same.
+  ShardLink* link_to_ask(int64_t key) noexcept {
+    const uint32_t shard = routes.empty() ? known.pick(key) : shard_of(key);
+    return shard == kAnyShard ? nullptr : links[shard].get();
   }
   uint32_t find_or_make_link(const std::string& address);
-  void deliver();
+  Routes healthy_routes() const;
+  void change_routes();
+  bool wants_handover(uint32_t link) const;
+  void finish_handover(Now now);
+  void switch_routes();
+  void settle_departed(Departing& departing);
+  void close(const SessionClose& session);
+  void look_after_routes(Now now);
+  void look_after_no_shard(Now now);
+  void look_for_crowd();
+  void take_asides(Now now);
+  void deliver(Now now);
+  void deliver_keys(Now now);
+  void deliver_http(Now now);
   void report_open_windows();
-  void drop_finished_links();
-  void hand_over(Now now);
-  void hold_changing_keys();
-  void release_changing_keys();
+  void drop_idle_links();
 
   const DispatcherOptions options;
   ShardTransport& transport;
@@ -42,8 +80,11 @@ struct Dispatcher::Impl {
   CounterBlock& counters;
   LinkOutput output;  // what links have to say; given out at the end of poll()
   LinkOutput delivering;
-  HashRing ring;
-  std::vector<uint32_t> node_links;  // ring node -> links
+  Routes known;   // the node set
+  Routes routes;  // of those, the nodes that own keys now
+  Routes next;    // while `changing`: what `routes` becomes
+  bool changing = false;
+  int64_t handover_end_ns = 0;  // of `changing`
   // What the ring has said lately, by the key's low bits: a key comes again with each message.
   struct Owner {
     int64_t key = 0;
@@ -51,18 +92,15 @@ struct Dispatcher::Impl {
   };
   std::array<Owner, kOwnersRemembered> owners;
   std::vector<std::unique_ptr<ShardLink>> links;  // null where one is gone
+  std::vector<OwnedClose> homeless_closes;        // of a time without shards
+  KeyLines lines{options, *this, counters, output};
   std::unordered_set<int64_t> key_queries;
   size_t key_stores = 0;
-  bool nodes_changed = false;
-
-  // A link that stays and has messages of keys that are no longer its own, up to a serial.
-  struct Leftover {
-    uint32_t link = 0;
-    uint64_t until_serial = 0;
-  };
-  std::vector<Leftover> leftovers;
-  std::unordered_map<int64_t, uint32_t>
-      changing_keys;  // perm_auth_key_id -> the link they wait for
+  size_t http_calls = 0;
+  bool routes_changed = false;
+  bool crowded = false;  // moved messages fill more than the windows of all nodes: nothing new
+  int64_t no_shard_at_ns = INT64_MAX;  // when on_no_shard() is due
+  Now now;                             // of the last poll() or set_shards()
 };
 
 uint32_t Dispatcher::Impl::find_or_make_link(const std::string& address) {
@@ -76,81 +114,236 @@ uint32_t Dispatcher::Impl::find_or_make_link(const std::string& address) {
   }
   if (free_slot == links.size()) links.emplace_back();
   links[free_slot] =
-      std::make_unique<ShardLink>(address, options, transport, waker, counters, output);
+      std::make_unique<ShardLink>(free_slot, address, options, transport, waker, counters, output);
   return free_slot;
 }
 
+// --- the routes
+
+Dispatcher::Impl::Routes Dispatcher::Impl::healthy_routes() const {
+  std::vector<std::string> nodes;
+  Routes healthy;
+  for (size_t i = 0; i < known.links.size(); ++i) {
+    if (links[known.links[i]]->health().out()) continue;
+    nodes.push_back(known.ring.nodes()[i]);
+    healthy.links.push_back(known.links[i]);
+  }
+  healthy.ring.assign(nodes);
+  return healthy;
+}
+
+// The node set or a node's health has changed. A message of a key may be on its way to one shard
+// only, so the shards that give keys away get a moment to acknowledge what they have been sent;
+// everything else that waits moves then, and new messages of the keys go behind it.
+void Dispatcher::Impl::change_routes() {
+  Routes target = healthy_routes();
+  if (!changing && target.ring.nodes() == routes.ring.nodes()) return;
+  next = std::move(target);
+  // Further changes do not prolong it.
+  if (!changing) handover_end_ns = now.mono_ns + kHandoverNs;
+  changing = true;
+  bool waits = false;
+  for (uint32_t i = 0; i < links.size(); ++i) {
+    if (links[i] == nullptr) continue;
+    const bool wants = wants_handover(i);
+    links[i]->hold(wants);
+    waits |= wants;
+  }
+  if (!waits) switch_routes();
+}
+
+bool Dispatcher::Impl::wants_handover(uint32_t link) const {
+  if (next.empty()) return false;
+  return links[link]->wants_handover([&](int64_t key) { return next.pick(key) != link; });
+}
+
+void Dispatcher::Impl::finish_handover(Now at) {
+  const bool quiet = std::all_of(links.begin(), links.end(), [](const auto& link) {
+    return link == nullptr || !link->holding() || link->quiet() || link->health().out();
+  });
+  if (quiet || at.mono_ns >= handover_end_ns) switch_routes();
+}
+
+// Without any owner everything stays where it is. An item's key has all its items in one link, so
+// appending what departs link by link keeps the order of each key; closes were behind the items.
+void Dispatcher::Impl::switch_routes() {
+  changing = false;
+  routes_changed = true;
+  routes = std::move(next);
+  next = {};
+  owners.fill({});
+  std::vector<bool> serves(links.size(), false);
+  for (const uint32_t link : routes.links) serves[link] = true;
+  lines.forget_redirects();
+  Departing departing;
+  for (uint32_t i = 0; i < links.size(); ++i) {
+    if (links[i] == nullptr) continue;
+    links[i]->hold(false);
+    links[i]->serve(serves[i]);
+    if (routes.empty()) continue;
+    const size_t before = departing.items.size();
+    links[i]->depart([&](int64_t key) { return routes.pick(key) != i; }, departing, now);
+    departing.from.resize(departing.items.size(), i);
+    counters.add(Counter::kMessagesHandedOver, departing.items.size() - before);
+  }
+  if (!routes.empty()) settle_departed(departing);
+}
+
+void Dispatcher::Impl::settle_departed(Departing& departing) {
+  for (size_t i = 0; i < departing.items.size(); ++i) {
+    WindowItem& item = departing.items[i];
+    const int64_t key = item.perm_auth_key_id;
+    if (lines.has(key)) {
+      lines.arrive(std::move(item), departing.from[i]);
+    } else {
+      link_of(key)->adopt(std::move(item));
+    }
+  }
+  for (const OwnedClose& owned : departing.closes) close(owned.view());
+  for (const OwnedClose& owned : std::exchange(homeless_closes, {})) close(owned.view());
+}
+
+void Dispatcher::Impl::close(const SessionClose& session) {
+  if (lines.has(session.perm_auth_key_id)) {
+    lines.close_session(session);
+  } else if (ShardLink* link = link_of(session.perm_auth_key_id)) {
+    link->close_session(session);
+  } else {
+    counters.add(Counter::kSessionClosesDelayed);
+    homeless_closes.emplace_back(session);
+  }
+}
+
+void Dispatcher::Impl::look_after_routes(Now at) {
+  size_t in = 0;
+  for (const uint32_t link : known.links) in += links[link]->health().out() ? 0 : 1;
+  // Each node that went out or came back is in one of the two and not in the other.
+  const Routes& current = changing ? next : routes;
+  bool stale = in != current.links.size();
+  for (const uint32_t link : current.links) stale |= links[link]->health().out();
+  if (stale) change_routes();
+  if (changing) finish_handover(at);
+}
+
+void Dispatcher::Impl::look_after_no_shard(Now at) {
+  if (!routes.empty()) {
+    no_shard_at_ns = INT64_MAX;
+  } else if (no_shard_at_ns == INT64_MAX) {
+    if (options.no_shard_timeout_ns != INT64_MAX) {
+      no_shard_at_ns = at.mono_ns + options.no_shard_timeout_ns;
+    }
+  } else if (at.mono_ns >= no_shard_at_ns) {
+    no_shard_at_ns = at.mono_ns + kNoShardSweepNs;
+    events.on_no_shard();
+  }
+}
+
+// What moves goes over the limit of its new window. Nodes that take turns at failing must not pile
+// windows upon windows: all together hold no more than the windows of all nodes.
+void Dispatcher::Impl::look_for_crowd() {
+  size_t messages = 0;
+  size_t bytes = 0;
+  const size_t nodes = std::max<size_t>(known.links.size(), 1);
+  for (const auto& link : links) {
+    if (link == nullptr) continue;
+    messages += link->window().messages();
+    bytes += link->window().chunk_bytes();
+  }
+  messages += lines.messages();
+  bytes += lines.chunk_bytes();
+  crowded =
+      messages > nodes * options.window_messages_max || bytes > nodes * options.window_bytes_max;
+}
+
+// --- what goes up
+
+// What was answered with "elsewhere" or "later" goes on one by one. Before the routes may change:
+// what stands behind it in its window must not go to another one first.
+void Dispatcher::Impl::take_asides(Now at) {
+  for (LinkOutput::Aside& aside : std::exchange(output.asides, {})) {
+    lines.set_aside(std::move(aside), at);
+  }
+  for (const LinkOutput::CallReply& reply : std::exchange(output.call_replies, {})) {
+    lines.on_reply(reply, at);
+  }
+}
+
 // The events may call back into the dispatcher, so everything is moved out of reach first.
-void Dispatcher::Impl::deliver() {
+void Dispatcher::Impl::deliver(Now at) {
   if (output.empty()) return;
   std::swap(output, delivering);
   for (const LinkOutput::Store& store : delivering.stores) {
     --key_stores;
     events.on_store_answer(store.cookie, store.answer);
   }
-  for (const LinkOutput::Key& key : delivering.keys) {
-    key_queries.erase(key.auth_key_id);
-    events.on_key_answer(key.auth_key_id, key.answer,
-                         key.answer == KeyAnswer::kFound ? &key.record : nullptr);
-  }
+  deliver_keys(at);
+  deliver_http(at);
   for (const int64_t key : delivering.unregistered) events.on_key_unregistered(key);
   for (PushRequest& push : delivering.pushes) events.on_push(std::move(push));
   delivering.stores.clear();
   delivering.keys.clear();
+  delivering.http.clear();
   delivering.unregistered.clear();
   delivering.pushes.clear();
 }
 
-void Dispatcher::Impl::report_open_windows() {
-  if (nodes_changed) {
-    nodes_changed = false;
-    if (!ring.nodes().empty()) events.on_window_open(kAnyShard);
+void Dispatcher::Impl::deliver_keys(Now at) {
+  for (const LinkOutput::Key& key : delivering.keys) {
+    ShardLink* other = key.ask_again ? link_to_ask(key.auth_key_id) : nullptr;
+    if (other != nullptr) {
+      other->query_auth_key(key.auth_key_id, /*again=*/true, at);
+      continue;
+    }
+    key_queries.erase(key.auth_key_id);
+    events.on_key_answer(key.auth_key_id, key.answer,
+                         key.answer == KeyAnswer::kFound ? &key.record : nullptr);
   }
-  for (uint32_t i = 0; i < links.size(); ++i) {
+}
+
+void Dispatcher::Impl::deliver_http(Now at) {
+  for (LinkOutput::Http& http : delivering.http) {
+    ShardLink* other = http.ask_again.size() == 0 ? nullptr : link_of(http.perm_auth_key_id);
+    if (other != nullptr) {
+      other->call_http(std::move(http.ask_again), http.perm_auth_key_id, /*again=*/true,
+                       http.cookie, at);
+      continue;
+    }
+    --http_calls;
+    ByteView payload;
+    if (http.answer == HttpAnswer::kAnswered) {
+      const Result<ByteView> decoded = decode_http_session_data(http.reply);
+      if (decoded.ok()) {
+        payload = *decoded;
+      } else {
+        http.answer = HttpAnswer::kRefused;
+      }
+    }
+    if (http.answer != HttpAnswer::kAnswered) counters.add(Counter::kHttpCallsFailed);
+    events.on_http_answer(http.cookie, http.answer, payload);
+  }
+}
+
+void Dispatcher::Impl::report_open_windows() {
+  if (std::exchange(routes_changed, false)) events.on_window_open(kAnyShard);
+  if (!crowded && lines.window_opened()) events.on_window_open(kAnyShard);
+  for (uint32_t i = 0; i < links.size() && !crowded; ++i) {
     if (links[i] != nullptr && links[i]->window_opened()) events.on_window_open(i);
   }
 }
 
-void Dispatcher::Impl::drop_finished_links() {
-  for (auto& link : links) {
-    if (link != nullptr && link->finished()) link = nullptr;
-  }
-}
-
-void Dispatcher::Impl::hand_over(Now now) {
-  const auto owner_of = [this](int64_t key) -> ShardLink& { return *links[shard_of(key)]; };
-  for (const auto& link : links) {
-    if (link != nullptr && link->retired()) link->hand_over(owner_of, now);
-  }
-}
-
-// A key's unacknowledged messages always lie in one window: what a link that goes had was handed
-// over as a whole, and a key that changes its owner takes no new ones before the old are through.
-void Dispatcher::Impl::hold_changing_keys() {
-  changing_keys.clear();
-  leftovers.clear();
+// A node that left stays until its calls are over, and while nobody else can have its window.
+void Dispatcher::Impl::drop_idle_links() {
+  if (changing) return;
   for (uint32_t i = 0; i < links.size(); ++i) {
-    if (links[i] == nullptr || links[i]->retired()) continue;
-    const SendWindow& window = links[i]->window();
-    const size_t before = changing_keys.size();
-    for (uint32_t e = window.first(); e != kNoEntry; e = window.next(e)) {
-      const int64_t key = window.perm_auth_key_id(e);
-      if (shard_of(key) != i) changing_keys.emplace(key, i);
+    if (links[i] == nullptr || !links[i]->idle()) continue;
+    if (std::find(known.links.begin(), known.links.end(), i) == known.links.end()) {
+      links[i] = nullptr;
     }
-    if (changing_keys.size() > before) leftovers.push_back({i, links[i]->newest_serial()});
   }
 }
 
-void Dispatcher::Impl::release_changing_keys() {
-  const size_t before = leftovers.size();
-  std::erase_if(leftovers, [this](const Leftover& leftover) {
-    if (!links[leftover.link]->acknowledged_up_to(leftover.until_serial)) return false;
-    std::erase_if(changing_keys,
-                  [&](const auto& changing) { return changing.second == leftover.link; });
-    return true;
-  });
-  if (leftovers.size() < before) nodes_changed = true;  // wakes who waits for a key
-}
+void DispatcherEvents::on_http_answer(uint64_t /*cookie*/, HttpAnswer /*answer*/,
+                                      ByteView /*payload*/) {}
 
 Dispatcher::Dispatcher(DispatcherOptions options, ShardTransport& transport,
                        DispatcherEvents& events, Waker& waker, CounterBlock& counters)
@@ -160,21 +353,13 @@ Dispatcher::~Dispatcher() = default;
 
 void Dispatcher::set_shards(const std::vector<std::string>& addresses, Now now) {
   Impl& d = *impl_;
-  d.ring.assign(addresses);
-  d.owners.fill({});
-  d.node_links.clear();
-  d.nodes_changed = true;
-  if (addresses.empty()) return;
-  for (const auto& link : d.links) {
-    if (link != nullptr) link->retire(true);
+  d.now = now;
+  d.known.ring.assign(addresses);
+  d.known.links.clear();
+  for (const std::string& node : d.known.ring.nodes()) {
+    d.known.links.push_back(d.find_or_make_link(node));
   }
-  for (const std::string& node : d.ring.nodes()) {
-    const uint32_t slot = d.find_or_make_link(node);
-    d.links[slot]->retire(false);
-    d.node_links.push_back(slot);
-  }
-  d.hand_over(now);
-  d.hold_changing_keys();
+  d.change_routes();
 }
 
 uint32_t Dispatcher::shard_of(int64_t perm_auth_key_id) const noexcept {
@@ -182,20 +367,29 @@ uint32_t Dispatcher::shard_of(int64_t perm_auth_key_id) const noexcept {
 }
 
 Submit Dispatcher::send(const ClientMessage& message) {
-  if (!impl_->changing_keys.empty() && impl_->changing_keys.contains(message.perm_auth_key_id)) {
-    return Submit::kNoShard;
-  }
-  ShardLink* link = impl_->link_of(message.perm_auth_key_id);
+  Impl& d = *impl_;
+  ShardLink* link = d.link_of(message.perm_auth_key_id);
   if (link == nullptr) return Submit::kNoShard;
-  return link->send(message) ? Submit::kAccepted : Submit::kWindowFull;
+  const bool taken = !d.lines.empty() && d.lines.has(message.perm_auth_key_id)
+                         ? d.lines.send(message, !d.crowded)
+                         : link->send(message, !d.crowded);
+  return taken ? Submit::kAccepted : Submit::kWindowFull;
 }
 
-bool Dispatcher::close_session(const SessionClose& close) {
-  ShardLink* link = impl_->link_of(close.perm_auth_key_id);
-  // Behind the session's messages, also while these are still with the key's old owner.
-  const auto changing = impl_->changing_keys.find(close.perm_auth_key_id);
-  if (changing != impl_->changing_keys.end()) link = impl_->links[changing->second].get();
-  return link != nullptr && link->close_session(close);
+void Dispatcher::close_session(const SessionClose& close) { impl_->close(close); }
+
+bool Dispatcher::send_http(const ClientMessage& message, uint64_t cookie, Now now) {
+  Impl& d = *impl_;
+  ShardLink* link = d.link_of(message.perm_auth_key_id);
+  if (link == nullptr || d.http_calls >= kHttpCallsInFlightMax) {
+    d.counters.add(Counter::kHttpCallsLimited);
+    return false;
+  }
+  ++d.http_calls;
+  d.counters.add(Counter::kHttpCalls);
+  link->call_http(encode_send_http(message, d.options.server_id), message.perm_auth_key_id,
+                  /*again=*/false, cookie, now);
+  return true;
 }
 
 bool Dispatcher::query_auth_key(int64_t auth_key_id, Now now) {
@@ -203,8 +397,8 @@ bool Dispatcher::query_auth_key(int64_t auth_key_id, Now now) {
   if (d.key_queries.contains(auth_key_id)) return true;
   if (d.key_queries.size() >= kKeyQueriesInFlightMax) return false;
   d.key_queries.insert(auth_key_id);
-  if (ShardLink* link = d.link_of(auth_key_id)) {
-    link->query_auth_key(auth_key_id, now);
+  if (ShardLink* link = d.link_to_ask(auth_key_id)) {
+    link->query_auth_key(auth_key_id, /*again=*/d.routes.empty(), now);
   } else {
     d.counters.add(Counter::kKeyQueriesFailed);
     d.output.keys.push_back({.auth_key_id = auth_key_id});
@@ -217,7 +411,7 @@ bool Dispatcher::set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t
   Impl& d = *impl_;
   if (d.key_stores >= kKeyStoresInFlightMax) return false;
   ++d.key_stores;
-  if (ShardLink* link = d.link_of(record.auth_key_id)) {
+  if (ShardLink* link = d.link_to_ask(record.auth_key_id)) {
     link->set_auth_key(record, salt, expires_in, cookie, now);
   } else {
     d.counters.add(Counter::kShardErrors);
@@ -228,12 +422,17 @@ bool Dispatcher::set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t
 
 void Dispatcher::poll(Now now) {
   Impl& d = *impl_;
+  d.now = now;
   for (const auto& link : d.links) {
     if (link != nullptr) link->poll(now);
   }
-  d.release_changing_keys();
-  d.drop_finished_links();
-  d.deliver();
+  d.take_asides(now);
+  d.look_after_routes(now);
+  if (!d.lines.empty()) d.lines.run(now);
+  d.drop_idle_links();
+  d.deliver(now);
+  d.look_after_no_shard(now);
+  d.look_for_crowd();
   d.report_open_windows();
 }
 
@@ -245,13 +444,14 @@ void Dispatcher::flush(Now now) {
 
 bool Dispatcher::has_work() const noexcept {
   const Impl& d = *impl_;
-  if (!d.output.empty() || d.nodes_changed) return true;
+  if (!d.output.empty() || d.routes_changed) return true;
   return std::any_of(d.links.begin(), d.links.end(),
                      [](const auto& link) { return link != nullptr && link->has_work(); });
 }
 
 int64_t Dispatcher::next_deadline_ns() const noexcept {
-  int64_t deadline = INT64_MAX;
+  int64_t deadline = std::min(impl_->no_shard_at_ns, impl_->lines.deadline_ns());
+  if (impl_->changing) deadline = std::min(deadline, impl_->handover_end_ns);
   for (const auto& link : impl_->links) {
     if (link != nullptr) deadline = std::min(deadline, link->deadline_ns());
   }
@@ -259,7 +459,7 @@ int64_t Dispatcher::next_deadline_ns() const noexcept {
 }
 
 size_t Dispatcher::unacknowledged() const noexcept {
-  size_t count = 0;
+  size_t count = impl_->homeless_closes.size() + impl_->lines.messages();
   for (const auto& link : impl_->links) {
     if (link != nullptr) count += link->unacknowledged();
   }

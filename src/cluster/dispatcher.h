@@ -57,8 +57,7 @@ struct AuthKeyRecord {
 enum class Submit : uint8_t {
   kAccepted,    // in the window: may be quick-acked
   kWindowFull,  // stop reading; on_window_open(shard) tells when to try again
-  kNoShard,     // nobody owns the key now, or it is changing its owner; stop reading,
-                // on_window_open(kAnyShard) follows
+  kNoShard,     // nobody owns the key now; stop reading, on_window_open(kAnyShard) follows
 };
 
 enum class KeyAnswer : uint8_t {
@@ -68,6 +67,13 @@ enum class KeyAnswer : uint8_t {
 };
 
 enum class StoreAnswer : uint8_t { kStored, kRefused };
+
+enum class HttpAnswer : uint8_t {
+  kAnswered,      // with what the client is to be sent; it may be empty
+  kUnregistered,  // the shard does not know the key: answer -404
+  kRefused,       // the shard's last word
+  kUnavailable,   // no answer
+};
 
 inline constexpr uint32_t kAnyShard = UINT32_MAX;
 
@@ -82,16 +88,26 @@ class DispatcherEvents {
   virtual void on_key_answer(int64_t auth_key_id, KeyAnswer answer,
                              const AuthKeyRecord* record) = 0;
   virtual void on_store_answer(uint64_t cookie, StoreAnswer answer) = 0;
+  // What became of a send_http(); `payload` lives for the call. For whoever uses that.
+  virtual void on_http_answer(uint64_t cookie, HttpAnswer answer, ByteView payload);
   // A shard no longer knows the key of a message it was sent (AUTH_KEY_UNREGISTERED).
   virtual void on_key_unregistered(int64_t auth_key_id) = 0;
+  // There has been no shard for DispatcherOptions::no_shard_timeout_ns: connections that wait for
+  // one are to be closed. Comes again for those that wait later.
+  virtual void on_no_shard() = 0;
   // A push that came back on a link of this worker; `push.reply` must be called exactly once.
   virtual void on_push(PushRequest push) = 0;
 };
+
+// The wires that may be used. kAuto takes the best one that the shard knows.
+enum class WireChoice : uint8_t { kAuto, kBatch, kStream, kUnary };
 
 struct DispatcherOptions {
   uint32_t worker = 0;
   std::string server_id;  // the gateway's registered host:port
   int64_t call_timeout_ns = 2 * kNsPerSecond;
+  int64_t no_shard_timeout_ns = INT64_MAX;
+  WireChoice wire = WireChoice::kAuto;
   size_t window_messages_max = kWindowMessagesMax;  // unacknowledged, per shard
   size_t window_bytes_max = kWindowBytesMax;
   size_t batch_messages_max = kBatchMessagesMax;  // a shard may ask for fewer
@@ -103,7 +119,7 @@ struct DispatcherOptions {
 struct LinkTally {
   uint64_t batches = 0;   // writes with messages; unary: calls
   uint64_t messages = 0;  // messages and session closes, as often as they were sent
-  uint64_t replays = 0;   // of them, those that a break left without an answer, to be sent again
+  uint64_t replays = 0;   // of them, those that had been sent before, here or elsewhere
   uint64_t breaks = 0;    // times that a link which was up had to connect again
 };
 
@@ -113,6 +129,7 @@ struct ShardStatus {
   std::string wire;      // "batch", "stream", "unary" or "connecting"
   bool up = false;       // the shard has answered on this wire
   bool reached = false;  // or, before there was a message for it, has said which wires it lacks
+  bool in_ring = false;  // owns keys: in the node set, and not taken out for its failures
   size_t window_messages = 0;
   size_t window_bytes = 0;
   LinkTally tally;
@@ -130,26 +147,33 @@ class Dispatcher {
   Dispatcher& operator=(const Dispatcher&) = delete;
 
   // The node set, from static endpoints or discovery. Links of nodes that stay are kept. What a
-  // node that goes has not acknowledged moves to the new owners of the keys, in order and at once;
-  // the node may have taken some of it already. Where a key changes its owner and the old one
-  // stays, send() takes nothing of that key (kNoShard) until the old one has acknowledged what it
-  // has: so a client's messages never overtake each other. An empty set leaves the links with what
-  // they hold, for the next set to decide.
+  // node that goes has not acknowledged moves, the same bytes in the same order, to the keys' new
+  // owners.
+  // Where a key moves between nodes that are alive, a moment is given to what is on its way, so
+  // that nothing is sent twice. An empty set leaves the links with what they hold, for the next
+  // one.
   void set_shards(const std::vector<std::string>& addresses, Now now);
 
   // The window that would take a message of this key; kAnyShard when there is no shard. Stable
-  // until the next set_shards().
+  // until on_window_open(kAnyShard).
   [[nodiscard]] uint32_t shard_of(int64_t perm_auth_key_id) const noexcept;
 
   [[nodiscard]] Submit send(const ClientMessage& message);
-  // Goes through the same window, behind the session's messages. A close that finds the window full
-  // is kept aside in a bounded list and sent when there is room; false only when that is full too,
-  // or when there is no shard.
-  [[nodiscard]] bool close_session(const SessionClose& close);
+  // Goes through the same window, behind the session's messages. A close that finds the window
+  // full, or no shard, waits aside and is never dropped; while one waits for a window no message
+  // goes into it, so there are never more of them than sessions that were announced.
+  void close_session(const SessionClose& close);
 
-  // Asks the shard that the ring gives for the key itself. One query per key is in flight: a
-  // further one joins it. False when kKeyQueriesInFlightMax are under way. on_key_answer follows
-  // otherwise.
+  // Teamgram's HTTP call: a message (of conn_type 2) that is answered on its own call, which a
+  // shard may hold open until it has something to say. Always unary, outside of the windows:
+  // nothing of it is acknowledged before on_http_answer(cookie), which comes within
+  // kHttpCallTimeoutNs or twice that when a shard was unavailable and the key's owner is asked once
+  // more. False when kHttpCallsInFlightMax are under way or nobody owns the key.
+  [[nodiscard]] bool send_http(const ClientMessage& message, uint64_t cookie, Now now);
+
+  // Asks the shard that the ring gives for the key itself, and once more whoever owns it then when
+  // that shard is unavailable. One query per key is in flight: a further one joins it. False when
+  // kKeyQueriesInFlightMax are under way. on_key_answer follows otherwise.
   [[nodiscard]] bool query_auth_key(int64_t auth_key_id, Now now);
   // Stores a key; on_store_answer(cookie) follows. False when too many are under way.
   [[nodiscard]] bool set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t expires_in,

@@ -23,7 +23,7 @@ using Buffer = grpc::ByteBuffer;
 
 // Servers of several languages take pings that come more often than every five minutes for an
 // attack and hang up. A connection that has sent something is watched by TCP_USER_TIMEOUT (which
-// gRPC sets to the keep-alive timeout), and unanswered messages by kLinkStallNs, so this is for
+// gRPC sets to the keep-alive timeout), and unanswered messages by Session.Timeout, so this is for
 // idle ones only.
 constexpr int kKeepAliveMs = 310'000;
 constexpr int kKeepAliveTimeoutMs = 10'000;

@@ -240,6 +240,7 @@ void Http2Channel::on_end(Http2Stream& stream, Http2End end) {
     end = {.status = kStatusInternal, .text = "no answer in the reply"};
   }
   finish(rpc, end.status, std::move(end.text));
+  events_.back().cut = end.cut;
 }
 
 void Http2Channel::on_going_away(Http2Session& session) {

@@ -392,7 +392,8 @@ void Http2Session::die(std::string_view why) {
   pipe_.reset();
   written_.clear();
   while (!streams_.empty()) {
-    end(*streams_.back(), {.status = kStatusUnavailable, .text = reason, .untouched = !reached_});
+    end(*streams_.back(),
+        {.status = kStatusUnavailable, .text = reason, .untouched = !reached_, .cut = reached_});
   }
   events_.on_dead(*this, reached_, reason);
 }

@@ -65,6 +65,7 @@ struct Http2End {
   std::string text;
   bool untouched = false;  // the shard has not looked at it: it may be tried again
   bool refused = false;    // and said so
+  bool cut = false;        // the connection went while the shard may have been at work on it
 };
 
 class Http2Session final : private LinkPipeEvents {

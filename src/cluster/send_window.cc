@@ -1,7 +1,6 @@
 #include "cluster/send_window.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -20,61 +19,92 @@ SendWindow::SendWindow(std::string server_id, size_t messages_max, size_t bytes_
 
 uint32_t SendWindow::append(const ClientMessage& message) {
   return append_item(ItemKind::kData, client_data_size(message, server_id_), message.auth_key_id,
-                     message.perm_auth_key_id,
+                     message.perm_auth_key_id, /*beyond=*/false,
                      [&](ProtoWriter& out) { write_client_data(out, message, server_id_); });
 }
 
-uint32_t SendWindow::append(const SessionClose& close) {
+uint32_t SendWindow::append(const SessionClose& close) { return append_close(close, false); }
+
+uint32_t SendWindow::append_beyond(const SessionClose& close) { return append_close(close, true); }
+
+uint32_t SendWindow::append_close(const SessionClose& close, bool beyond) {
   return append_item(ItemKind::kClose, client_event_size(close, server_id_), close.auth_key_id,
-                     close.perm_auth_key_id,
+                     close.perm_auth_key_id, beyond,
                      [&](ProtoWriter& out) { write_client_event(out, close, server_id_); });
 }
 
 template <typename Write>
 uint32_t SendWindow::append_item(ItemKind kind, size_t body_size, int64_t auth_key_id,
-                                 int64_t perm_auth_key_id, Write&& write) {
-  if (messages_ >= messages_max_) return kNoEntry;
+                                 int64_t perm_auth_key_id, bool beyond, Write&& write) {
+  if (messages_ >= messages_max_ && !beyond) return kNoEntry;
   const ItemSizes sizes = item_sizes(kind, body_size);
-  const Place place = reserve(sizes.total, bytes_max_);
+  const Place place = reserve(sizes.total, beyond);
   if (place.data == nullptr) return kNoEntry;
 
   ProtoWriter out({place.data, sizes.total});
   write_item_head(out, kind, body_size);
   write(out);
   RW_ASSERT(out.position() == sizes.total);
-  return add_entry(place, sizes.total, sizes.head, kind, auth_key_id, perm_auth_key_id);
+
+  return link_entry({.block = place.block,
+                     .data = place.data,
+                     .size = static_cast<uint32_t>(sizes.total),
+                     .head = static_cast<uint32_t>(sizes.head),
+                     .kind = kind,
+                     .auth_key_id = auth_key_id,
+                     .perm_auth_key_id = perm_auth_key_id});
 }
 
-uint32_t SendWindow::append_copy(const SendWindow& from, uint32_t entry) {
-  if (messages_ >= messages_max_ * kHandoverWindowsMax) return kNoEntry;
-  const Entry& source = from.entries_[entry];
-  const Place place = reserve(source.size, bytes_max_ * kHandoverWindowsMax);
-  if (place.data == nullptr) return kNoEntry;
-  std::memcpy(place.data, source.data, source.size);
-  return add_entry(place, source.size, source.head, source.kind, source.auth_key_id,
-                   source.perm_auth_key_id);
-}
-
-uint32_t SendWindow::add_entry(Place place, size_t size, size_t head, ItemKind kind,
-                               int64_t auth_key_id, int64_t perm_auth_key_id) {
+uint32_t SendWindow::link_entry(Entry entry) {
   const uint32_t number = take_entry();
-  Entry& entry = entries_[number];
-  entry = {.previous = last_,
-           .next = kNoEntry,
-           .block = place.block,
-           .data = place.data,
-           .size = static_cast<uint32_t>(size),
-           .head = static_cast<uint32_t>(head),
-           .kind = kind,
-           .auth_key_id = auth_key_id,
-           .perm_auth_key_id = perm_auth_key_id,
-           .serial = ++appended_};
+  entry.previous = last_;
+  entry.next = kNoEntry;
+  entry.serial = ++appended_;
   (last_ == kNoEntry ? first_ : entries_[last_].next) = number;
   last_ = number;
-  ++place.block->live;
+  ++entry.block->live;
   ++messages_;
-  item_bytes_ += size;
+  item_bytes_ += entry.size;
+  entries_[number] = entry;
   return number;
+}
+
+WindowItem SendWindow::take(uint32_t number) {
+  const Entry& entry = entries_[number];
+  WindowItem item{.chunk = entry.block->chunk,
+                  .data = entry.data,
+                  .size = entry.size,
+                  .head = entry.head,
+                  .kind = entry.kind,
+                  .auth_key_id = entry.auth_key_id,
+                  .perm_auth_key_id = entry.perm_auth_key_id,
+                  .marks = entry.marks,
+                  .serial = entry.serial};
+  release(number);
+  return item;
+}
+
+uint32_t SendWindow::adopt(WindowItem item) {
+  return link_entry({.block = adopted_block(std::move(item.chunk)),
+                     .data = item.data,
+                     .size = item.size,
+                     .head = item.head,
+                     .kind = item.kind,
+                     .marks = item.marks,
+                     .auth_key_id = item.auth_key_id,
+                     .perm_auth_key_id = item.perm_auth_key_id});
+}
+
+// Items come in the order of the window they leave, so those of one chunk come together.
+SendWindow::Block* SendWindow::adopted_block(ChunkRef chunk) {
+  if (adopted_ != nullptr && adopted_->chunk == chunk) return adopted_;
+  auto block = std::make_unique<Block>();
+  chunk_bytes_ += chunk->capacity();
+  block->used = chunk->capacity();  // others may still write behind these items
+  block->chunk = std::move(chunk);
+  blocks_.push_back(std::move(block));
+  adopted_ = blocks_.back().get();
+  return adopted_;
 }
 
 void SendWindow::release(uint32_t number) {
@@ -104,17 +134,17 @@ bool SendWindow::has_ample_room() const noexcept {
   return memory_free && messages_ <= messages_max_ - (messages_max_ + 3) / 4;
 }
 
-bool SendWindow::may_allocate(size_t capacity, size_t bytes_max) const noexcept {
-  return messages_ == 0 || chunk_bytes_ + capacity <= bytes_max;
+bool SendWindow::may_allocate(size_t capacity) const noexcept {
+  return messages_ == 0 || chunk_bytes_ + capacity <= bytes_max_;
 }
 
-SendWindow::Place SendWindow::reserve(size_t size, size_t bytes_max) {
+SendWindow::Place SendWindow::reserve(size_t size, bool beyond) {
   Block* block = current_;
   if (size > kSharedItemMax) {
-    if (!may_allocate(size, bytes_max)) return {};
+    if (!beyond && !may_allocate(size)) return {};
     block = make_block(size);
   } else if (block == nullptr || block->used + size > kWindowChunkBytes) {
-    if (!may_allocate(kWindowChunkBytes, bytes_max)) return {};
+    if (!beyond && !may_allocate(kWindowChunkBytes)) return {};
     block = make_block(kWindowChunkBytes);
     Block* full = std::exchange(current_, block);
     if (full != nullptr && full->live == 0) release_block(full);
@@ -143,6 +173,7 @@ void SendWindow::release_block(Block* block) {
     if (block->chunk->sole()) block->used = 0;
     return;
   }
+  if (block == adopted_) adopted_ = nullptr;
   chunk_bytes_ -= block->chunk->capacity();
   const bool reusable = block->chunk->capacity() == kWindowChunkBytes && block->chunk->sole() &&
                         spares_.size() < kWindowSpareChunks;

@@ -22,6 +22,28 @@ namespace ringway::cluster {
 
 inline constexpr uint32_t kNoEntry = UINT32_MAX;
 
+// What is remembered of an entry's deliveries, wherever it moves.
+struct EntryMarks {
+  bool sent = false;       // has been on its way at least once
+  bool careful = false;    // travels alone: a stream ended while it was on its way
+  uint8_t objections = 0;  // streams that ended with an error while it was alone on its way
+  uint8_t redirects = 0;   // answers that named another node
+  uint8_t crashes = 0;     // shards that went away or hung while it was on its way
+};
+
+// An entry between two windows: the same bytes, still in the memory they were encoded into.
+struct WindowItem {
+  ChunkRef chunk;
+  const uint8_t* data = nullptr;
+  uint32_t size = 0;
+  uint32_t head = 0;
+  ItemKind kind = ItemKind::kData;
+  int64_t auth_key_id = 0;
+  int64_t perm_auth_key_id = 0;
+  EntryMarks marks;
+  uint64_t serial = 0;  // in the window that it left
+};
+
 class SendWindow {
  public:
   SendWindow(std::string server_id, size_t messages_max, size_t bytes_max);
@@ -29,18 +51,25 @@ class SendWindow {
   // The new entry, or kNoEntry when the window has no room. An empty window takes any message.
   [[nodiscard]] uint32_t append(const ClientMessage& message);
   [[nodiscard]] uint32_t append(const SessionClose& close);
-  // An entry of another window, with its bytes as they are. What another window had taken over must
-  // find room: kNoEntry only above kHandoverWindowsMax times the limits.
-  [[nodiscard]] uint32_t append_copy(const SendWindow& from, uint32_t entry);
+  // Takes the close whatever the limits: there are never more of them than sessions.
+  uint32_t append_beyond(const SessionClose& close);
   void release(uint32_t entry);
+
+  // Releases an entry and hands out what it was; adopt() makes it the last entry of a window. What
+  // moves was taken over before, so adopt() never fails: a window that holds more than its limits
+  // takes nothing new until it is below them again.
+  [[nodiscard]] WindowItem take(uint32_t entry);
+  uint32_t adopt(WindowItem item);
 
   // In the order of appending; kNoEntry at the end.
   [[nodiscard]] uint32_t first() const noexcept { return first_; }
   [[nodiscard]] uint32_t next(uint32_t entry) const noexcept { return entries_[entry].next; }
+  // The entry of this number is still the one that had this serial.
+  [[nodiscard]] bool holds(uint32_t entry, uint64_t serial) const noexcept {
+    return entries_[entry].block != nullptr && entries_[entry].serial == serial;
+  }
   // Counts entries for ever, while their numbers are used again.
   [[nodiscard]] uint64_t serial(uint32_t entry) const noexcept { return entries_[entry].serial; }
-  // Of the entry that was appended last; 0 when none ever was.
-  [[nodiscard]] uint64_t newest_serial() const noexcept { return appended_; }
 
   [[nodiscard]] ItemKind kind(uint32_t entry) const noexcept { return entries_[entry].kind; }
   [[nodiscard]] int64_t auth_key_id(uint32_t entry) const noexcept {
@@ -48,6 +77,10 @@ class SendWindow {
   }
   [[nodiscard]] int64_t perm_auth_key_id(uint32_t entry) const noexcept {
     return entries_[entry].perm_auth_key_id;
+  }
+  [[nodiscard]] EntryMarks& marks(uint32_t entry) noexcept { return entries_[entry].marks; }
+  [[nodiscard]] const EntryMarks& marks(uint32_t entry) const noexcept {
+    return entries_[entry].marks;
   }
   // The entry as an item of a LinkUp, and as the bare SessionClientData or SessionClientEvent.
   [[nodiscard]] size_t item_size(uint32_t entry) const noexcept { return entries_[entry].size; }
@@ -80,6 +113,7 @@ class SendWindow {
     uint32_t size = 0;
     uint32_t head = 0;  // the item's bytes before its body
     ItemKind kind = ItemKind::kData;
+    EntryMarks marks;
     int64_t auth_key_id = 0;
     int64_t perm_auth_key_id = 0;
     uint64_t serial = 0;
@@ -91,12 +125,13 @@ class SendWindow {
 
   template <typename Write>
   uint32_t append_item(ItemKind kind, size_t body_size, int64_t auth_key_id,
-                       int64_t perm_auth_key_id, Write&& write);
-  uint32_t add_entry(Place place, size_t size, size_t head, ItemKind kind, int64_t auth_key_id,
-                     int64_t perm_auth_key_id);
-  Place reserve(size_t size, size_t bytes_max);
-  bool may_allocate(size_t capacity, size_t bytes_max) const noexcept;
+                       int64_t perm_auth_key_id, bool beyond, Write&& write);
+  uint32_t append_close(const SessionClose& close, bool beyond);
+  Place reserve(size_t size, bool beyond);
+  bool may_allocate(size_t capacity) const noexcept;
   Block* make_block(size_t capacity);
+  Block* adopted_block(ChunkRef chunk);
+  uint32_t link_entry(Entry entry);
   void release_block(Block* block);
   uint32_t take_entry();
 
@@ -112,6 +147,7 @@ class SendWindow {
   size_t item_bytes_ = 0;
   size_t chunk_bytes_ = 0;
   Block* current_ = nullptr;                    // where small items go
+  Block* adopted_ = nullptr;                    // of the item that was adopted last
   std::vector<std::unique_ptr<Block>> blocks_;  // every block that is alive
   std::vector<std::unique_ptr<Block>> spares_;  // free blocks of the common size, for the next ones
 };

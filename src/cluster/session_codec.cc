@@ -6,8 +6,7 @@ namespace ringway::cluster {
 namespace {
 
 constexpr int64_t kFirstSaltSeconds = 1800;
-constexpr int32_t kStatusKeyUnregistered = 401;
-constexpr std::string_view kKeyUnregistered = "AUTH_KEY_UNREGISTERED";
+constexpr uint32_t kHttpRequestClient = 3;
 
 // SessionClientData and SessionClientEvent share fields 3 to 9.
 size_t client_fields_size(int32_t conn_type, int64_t auth_key_id, int32_t key_type,
@@ -92,6 +91,16 @@ void write_client_event(ProtoWriter& out, const SessionClose& c,
                       c.client_ip, server_id);
 }
 
+WireMessage encode_send_http(const ClientMessage& message, std::string_view server_id) {
+  const size_t body = client_data_size(message, server_id);
+  Bytes bytes(message_field_size(kHttpRequestClient, body));
+  ProtoWriter out(bytes);
+  out.message_header(kHttpRequestClient, body);
+  write_client_data(out, message, server_id);
+  RW_ASSERT(out.position() == bytes.size());
+  return make_wire_message(bytes);
+}
+
 WireMessage encode_query_auth_key(int64_t auth_key_id) {
   Bytes bytes(int_field_size(3, auth_key_id));
   ProtoWriter out(bytes);
@@ -171,8 +180,14 @@ Result<StreamResponse> decode_stream_response(ByteView bytes) {
   return response;
 }
 
-bool is_key_unregistered(int32_t code, std::string_view text) noexcept {
-  return code == kStatusKeyUnregistered || text.find(kKeyUnregistered) != std::string_view::npos;
+Result<ByteView> decode_http_session_data(ByteView bytes) {
+  ByteView payload;
+  ProtoReader in(bytes);
+  while (!in.done()) {
+    RW_TRY_ASSIGN(const ProtoField field, in.next());
+    if (field.is_bytes(3)) payload = field.bytes;
+  }
+  return payload;
 }
 
 }  // namespace ringway::cluster

@@ -31,6 +31,10 @@ void write_client_data(ProtoWriter& out, const ClientMessage& message,
 void write_client_event(ProtoWriter& out, const SessionClose& close,
                         std::string_view server_id) noexcept;
 
+// session.TL_session_sendHttpDataToSession, which wraps the same message.
+[[nodiscard]] WireMessage encode_send_http(const ClientMessage& message,
+                                           std::string_view server_id);
+
 // session.TL_session_queryAuthKey.
 [[nodiscard]] WireMessage encode_query_auth_key(int64_t auth_key_id);
 // session.TL_session_setAuthKey: the key, its id also in the field of its type, and the first salt,
@@ -54,7 +58,7 @@ struct StreamResponse {
 // session.SessionStreamResponse, of the arms that data and closes are answered with.
 [[nodiscard]] Result<StreamResponse> decode_stream_response(ByteView bytes);
 
-// What Teamgram answers for a key it does not know: status 401, or its text inside a wrapped error.
-[[nodiscard]] bool is_key_unregistered(int32_t code, std::string_view text) noexcept;
+// The payload of a session.HttpSessionData; it borrows from `bytes`.
+[[nodiscard]] Result<ByteView> decode_http_session_data(ByteView bytes);
 
 }  // namespace ringway::cluster

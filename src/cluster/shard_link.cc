@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
-#include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "cluster/hash_ring.h"
@@ -18,12 +18,28 @@ using MakeWire = std::unique_ptr<Wire> (*)(LinkContext&, Now);
 // Best first.
 constexpr std::array<MakeWire, 3> kWires = {make_batch_wire, make_stream_wire, make_unary_wire};
 
-// The transport ends calls at their deadline; one that it forgets is given up this much later.
-constexpr int64_t kKeyCallGraceNs = 500 * kNsPerMs;
+// First and last of kWires that a choice allows.
+struct WireRange {
+  size_t first = 0;
+  size_t last = 0;
+};
+constexpr WireRange wire_range(WireChoice choice) noexcept {
+  switch (choice) {
+    case WireChoice::kBatch:
+      return {0, 0};
+    case WireChoice::kStream:
+      return {1, 1};
+    case WireChoice::kUnary:
+      return {2, 2};
+    case WireChoice::kAuto:
+      break;
+  }
+  return {0, kWires.size() - 1};
+}
 
 }  // namespace
 
-ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
+ShardLink::ShardLink(uint32_t number, std::string address, const DispatcherOptions& options,
                      ShardTransport& transport, Waker& waker, CounterBlock& counters,
                      LinkOutput& output)
     : address_(std::move(address)),
@@ -31,15 +47,17 @@ ShardLink::ShardLink(std::string address, const DispatcherOptions& options,
       errors_(address_),
       window_(options.server_id, options.window_messages_max, options.window_bytes_max),
       channel_(transport.open(address_, waker)),
-      context_{options, window_, waker, counters, errors_, output, {}, channel_.get()},
+      context_{options, window_, waker, counters, errors_,
+               output,  health_, {},    number,   channel_.get()},
+      wire_choice_(wire_range(options.wire).first),
       backoff_(kReconnectBackoffMinNs, kReconnectBackoffMaxNs,
                ring_hash(address_) + options.worker) {}
 
 ShardLink::~ShardLink() = default;
 
-bool ShardLink::send(const ClientMessage& message) {
+bool ShardLink::send(const ClientMessage& message, bool may_enter) {
   append_aside();
-  const uint32_t entry = aside_.empty() ? window_.append(message) : kNoEntry;
+  const uint32_t entry = may_enter && aside_.empty() ? window_.append(message) : kNoEntry;
   if (entry == kNoEntry) {
     full_seen_ = true;
     return false;
@@ -48,50 +66,24 @@ bool ShardLink::send(const ClientMessage& message) {
   return true;
 }
 
-bool ShardLink::close_session(const SessionClose& close) {
+void ShardLink::close_session(const SessionClose& close) {
   append_aside();
   const uint32_t entry = aside_.empty() ? window_.append(close) : kNoEntry;
-  if (entry != kNoEntry) {
-    if (wire_ != nullptr) wire_->added(entry);
-    return true;
+  if (entry == kNoEntry) {
+    context_.counters.add(Counter::kSessionClosesDelayed);
+    aside_.emplace_back(close);
+  } else if (wire_ != nullptr) {
+    wire_->added(entry);
   }
-  if (aside_.size() >= kClosesAsideMax) return false;
-  aside_.push_back({close, std::string(close.client_ip)});
-  return true;
 }
 
 void ShardLink::append_aside() {
   while (!aside_.empty()) {
-    OwnedClose& owned = aside_.front();
-    owned.close.client_ip = owned.client_ip;
-    const uint32_t entry = window_.append(owned.close);
+    const uint32_t entry = window_.append(aside_.front().view());
     if (entry == kNoEntry) return;
     if (wire_ != nullptr) wire_->added(entry);
     aside_.pop_front();
   }
-}
-
-uint64_t ShardLink::new_key_call(KeyCall call, Now now) {
-  const uint64_t id = context_.new_id();
-  call.deadline_ns = now.mono_ns + context_.options.call_timeout_ns + kKeyCallGraceNs;
-  key_calls_.emplace(id, call);
-  key_calls_by_age_.push_back(id);
-  return id;
-}
-
-void ShardLink::query_auth_key(int64_t auth_key_id, Now now) {
-  const uint64_t id = new_key_call({.store = false, .auth_key_id = auth_key_id}, now);
-  context_.counters.add(Counter::kKeyQueries);
-  channel_->call(id, CallMethod::kQueryAuthKey, encode_query_auth_key(auth_key_id),
-                 context_.options.call_timeout_ns, true);
-}
-
-void ShardLink::set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t expires_in,
-                             uint64_t cookie, Now now) {
-  const uint64_t id =
-      new_key_call({.store = true, .auth_key_id = record.auth_key_id, .cookie = cookie}, now);
-  channel_->call(id, CallMethod::kSetAuthKey, encode_set_auth_key(record, salt, expires_in, now),
-                 context_.options.call_timeout_ns, true);
 }
 
 void ShardLink::poll(Now now) {
@@ -104,19 +96,47 @@ void ShardLink::poll(Now now) {
   const size_t pushes_max = context_.output.pushes.size() + kPushesPerLinkMax;
   while (events_done_ < events_.size() && context_.output.pushes.size() < pushes_max) {
     LinkEvent& event = events_[events_done_++];
-    if (event.kind == LinkEvent::Kind::kReply && on_key_reply(event, now)) continue;
+    if (event.kind == LinkEvent::Kind::kReply && on_reply(event, now)) continue;
     if (wire_ != nullptr) on_state(wire_->on_event(event, now), now);
   }
   fail_late_calls(now);
   append_aside();
-  if (wire_ == nullptr && !retired_ && now.mono_ns >= retry_at_ns_) start_wire(now);
+  look_at_health(now);
+  if (wire_ == nullptr && !probing_ && now.mono_ns >= retry_at_ns_) start_wire(now);
 }
 
 void ShardLink::flush(Now now) {
   if (wire_ != nullptr) on_state(wire_->flush(now), now);
+  if (wire_ == nullptr || reached_ || now.mono_ns < silent_ns_) return;
+  // Nothing was heard for as long as a call may take; the attempt itself has more time.
+  health_.link_failed(now);
+  silent_ns_ = now.mono_ns + context_.options.call_timeout_ns;
+}
+
+// A shard that was taken out has to say something after that; then, and when its pause is over, it
+// comes back.
+void ShardLink::look_at_health(Now now) {
+  if (health_.out() && !out_seen_) {
+    out_seen_ = true;
+    context_.counters.add(Counter::kShardsTakenOut);
+    log_warning("cluster", "worker {}: shard {} is out of the ring: {} failures in a row",
+                context_.options.worker, address_, kShardFailuresMax);
+    hand_back_calls();
+    if (wire_ != nullptr) reconnect_later(WireState::kBroken, now);
+  }
+  if (!out_seen_ || !reached_ || now.mono_ns < health_.readmit_ns()) return;
+  out_seen_ = false;
+  health_.readmit();
+  context_.counters.add(Counter::kShardsReadmitted);
+  log_info("cluster", "worker {}: shard {} answers again", context_.options.worker, address_);
 }
 
 void ShardLink::start_wire(Now now) {
+  if (wire_choice_ != 0 && !reached_) {
+    start_probe(now);
+    return;
+  }
+  silent_ns_ = now.mono_ns + context_.options.call_timeout_ns;
   oldest_at_start_ = window_.first() == kNoEntry ? 0 : window_.serial(window_.first());
   wire_ = kWires[wire_choice_](context_, now);
 }
@@ -124,6 +144,7 @@ void ShardLink::start_wire(Now now) {
 void ShardLink::on_state(WireState state, Now now) {
   if (state == WireState::kGoing) {
     if (!wire_->established()) return;
+    reached_ = true;
     const bool nothing_waits = window_.first() == kNoEntry;
     if (nothing_waits || window_.serial(window_.first()) != oldest_at_start_) backoff_.reset();
     if (!up_) {
@@ -133,7 +154,8 @@ void ShardLink::on_state(WireState state, Now now) {
     }
     return;
   }
-  if (state == WireState::kUnsupported && wire_choice_ + 1 < kWires.size()) {
+  if (state == WireState::kUnsupported) reached_ = true;
+  if (state == WireState::kUnsupported && wire_choice_ < wire_range(context_.options.wire).last) {
     wire_ = nullptr;
     ++wire_choice_;
     start_wire(now);
@@ -147,122 +169,67 @@ void ShardLink::on_state(WireState state, Now now) {
 // names the message; when one is named kSuspectBreaksMax times in a row, it is given up.
 void ShardLink::look_for_suspect(Now now) {
   const LinkContext::Break broken = std::exchange(context_.last_break, {});
-  if (broken.oldest == kNoEntry || !is_objection(broken.status, SIZE_MAX)) return;
-  context_.careful_until = std::max(context_.careful_until, broken.newest_serial);
-  const uint64_t serial = window_.serial(broken.oldest);
-  const bool alone = serial == broken.newest_serial;
-  if (!alone || !is_objection(broken.status, window_.item_size(broken.oldest))) return;
-  suspect_breaks_ = serial == suspect_ ? suspect_breaks_ + 1 : 1;
-  suspect_ = serial;
-  if (suspect_breaks_ < kSuspectBreaksMax) return;
+  const bool objection = is_objection(broken.status, SIZE_MAX);
+  if (!objection && !broken.touched) return;
+  bool given_up = false;
+  for (const uint32_t entry : broken.sent) {
+    EntryMarks& marks = window_.marks(entry);
+    if (objection) {
+      marks.careful = true;
+    } else {
+      given_up = blame_crash(marks);
+    }
+  }
+  if (broken.sent.size() != 1) return;
+  const uint32_t entry = broken.sent.front();
+  if (objection && is_objection(broken.status, window_.item_size(entry))) {
+    given_up = ++window_.marks(entry).objections >= kSuspectBreaksMax;
+  }
+  if (!given_up) return;
   context_.counters.add(Counter::kMessagesLost);
   errors_.note(Trouble::kLost, broken.status, "the shard cannot digest a message", now);
-  window_.release(broken.oldest);
+  window_.release(entry);
 }
 
 void ShardLink::reconnect_later(WireState state, Now now) {
-  if (up_) {
-    ++context_.tally.breaks;
-    context_.tally.replays += window_.messages();
-    context_.counters.add(Counter::kShardReplays, window_.messages());
-  }
+  health_.link_failed(now);
+  if (up_) ++context_.tally.breaks;
   wire_ = nullptr;
-  wire_choice_ = 0;
+  wire_choice_ = wire_range(context_.options.wire).first;
   up_ = false;
+  reached_ = false;
   look_for_suspect(now);
   retry_at_ns_ = now.mono_ns + backoff_.next();
-  if (state != WireState::kStuck) return;
-  // The connection may be dead without knowing it: only a new one finds out. What else was under
-  // way on the old one is over.
-  for (const auto& [id, call] : key_calls_) fail(call);
-  key_calls_.clear();
-  key_calls_by_age_.clear();
+  if (state == WireState::kStuck) open_channel();
+}
+
+// The connection may be dead without knowing it: only a new one finds out. What else was under way
+// on the old one is over.
+void ShardLink::open_channel() {
+  hand_back_calls();
+  fail_calls();
+  probing_ = false;
   events_.clear();
   events_done_ = 0;
   channel_ = transport_.open(address_, context_.waker);
   context_.channel = channel_.get();
 }
 
-bool ShardLink::on_key_reply(LinkEvent& event, Now now) {
-  const auto found = key_calls_.find(event.id);
-  if (found == key_calls_.end()) return false;
-  const KeyCall call = found->second;
-  key_calls_.erase(found);
-  if (call.store) {
-    answer_store(call, event, now);
-  } else {
-    answer_query(call, event, now);
-  }
-  return true;
-}
-
-void ShardLink::answer_query(const KeyCall& call, LinkEvent& event, Now now) {
-  LinkOutput::Key key{.auth_key_id = call.auth_key_id};
-  if (event.status == kStatusOk) {
-    Result<AuthKeyRecord> record = decode_auth_key_info(event.bytes);
-    cleanse(event.bytes.data(), event.bytes.size());
-    if (record.ok() && record->auth_key_id == call.auth_key_id) {
-      key.answer = KeyAnswer::kFound;
-      key.record = *record;
-    } else {
-      errors_.note(Trouble::kKeyQuery, kStatusOk, "not a key record of this id", now);
-    }
-  } else if (is_key_unregistered(event.status, event.text)) {
-    key.answer = KeyAnswer::kUnregistered;
-    context_.counters.add(Counter::kKeyQueriesUnknown);
-  } else {
-    errors_.note(Trouble::kKeyQuery, event.status, event.text, now);
-  }
-  if (key.answer == KeyAnswer::kFailed) context_.counters.add(Counter::kKeyQueriesFailed);
-  context_.output.keys.push_back(std::move(key));
-}
-
-void ShardLink::answer_store(const KeyCall& call, const LinkEvent& event, Now now) {
-  const Result<bool> truth =
-      event.status == kStatusOk ? decode_bool(event.bytes) : Result<bool>(Error::kUnavailable);
-  const bool stored = truth.ok() && *truth;
-  if (!stored) {
-    context_.counters.add(Counter::kShardErrors);
-    errors_.note(Trouble::kKeyStore, event.status, event.text, now);
-  }
-  context_.output.stores.push_back(
-      {call.cookie, stored ? StoreAnswer::kStored : StoreAnswer::kRefused});
-}
-
-void ShardLink::fail(const KeyCall& call) {
-  if (call.store) {
-    context_.counters.add(Counter::kShardErrors);
-    context_.output.stores.push_back({call.cookie, StoreAnswer::kRefused});
-  } else {
-    context_.counters.add(Counter::kKeyQueriesFailed);
-    context_.output.keys.push_back({.auth_key_id = call.auth_key_id});
-  }
-}
-
-void ShardLink::fail_late_calls(Now now) {
-  while (!key_calls_by_age_.empty()) {
-    const auto found = key_calls_.find(key_calls_by_age_.front());
-    if (found != key_calls_.end()) {
-      if (found->second.deadline_ns > now.mono_ns) return;
-      fail(found->second);
-      key_calls_.erase(found);
-    }
-    key_calls_by_age_.pop_front();
-  }
-}
-
 bool ShardLink::has_work() const noexcept {
-  return events_done_ < events_.size() || channel_->has_events() ||
+  return events_done_ < events_.size() || channel_->has_events() || health_.out() != out_seen_ ||
          (wire_ != nullptr && wire_->has_work());
 }
 
 int64_t ShardLink::deadline_ns() const noexcept {
-  int64_t deadline = retired_ ? INT64_MAX : retry_at_ns_;
-  if (wire_ != nullptr) deadline = wire_->deadline_ns();
-  if (!key_calls_by_age_.empty()) {
-    const auto oldest = key_calls_.find(key_calls_by_age_.front());
-    if (oldest != key_calls_.end()) deadline = std::min(deadline, oldest->second.deadline_ns);
+  int64_t deadline = INT64_MAX;
+  if (wire_ != nullptr) {
+    deadline = wire_->deadline_ns();
+    if (!reached_) deadline = std::min(deadline, silent_ns_);
+  } else if (!probing_) {
+    deadline = retry_at_ns_;
   }
+  if (health_.out() && reached_) deadline = std::min(deadline, health_.readmit_ns());
+  if (!call_deadlines_.empty()) deadline = std::min(deadline, call_deadlines_.begin()->first);
   return deadline;
 }
 
@@ -272,54 +239,81 @@ bool ShardLink::window_opened() {
   return true;
 }
 
-bool ShardLink::finished() const noexcept {
-  return retired_ && unacknowledged() == 0 && key_calls_.empty();
+// --- changes of the ring
+
+void ShardLink::serve(bool serving) noexcept {
+  serving_ = serving;
+  context_.held = holding_ || !serving_;
 }
 
-void ShardLink::hand_over(const std::function<ShardLink&(int64_t)>& owner_of, Now now) {
-  RW_ASSERT(retired_);
-  wire_ = nullptr;  // first, because wires count on entries leaving the window by their own doing
-  wire_choice_ = 0;
-  up_ = false;
-  retry_at_ns_ = 0;  // at once, should the shard come back
-  if (unacknowledged() > 0) {
-    log_info("cluster", "worker {}: shard {} has left; {} unacknowledged messages go to others",
-             context_.options.worker, address_, unacknowledged());
+void ShardLink::hold(bool holding) noexcept {
+  holding_ = holding;
+  context_.held = holding_ || !serving_;
+}
+
+bool ShardLink::wants_handover(const Leaves& leaves) const {
+  if (quiet() || health_.out()) return false;
+  for (uint32_t e = window_.first(); e != kNoEntry; e = window_.next(e)) {
+    if (leaves(window_.perm_auth_key_id(e))) return true;
   }
-  uint32_t entry = window_.first();
-  while (entry != kNoEntry) {
-    owner_of(window_.perm_auth_key_id(entry)).take_over(window_, entry, now);
-    window_.release(entry);
-    entry = window_.first();
+  return false;
+}
+
+void ShardLink::depart(const Leaves& leaves, Departing& out, Now now) {
+  std::vector<uint32_t> leaving;
+  for (uint32_t e = window_.first(); e != kNoEntry; e = window_.next(e)) {
+    if (leaves(window_.perm_auth_key_id(e))) leaving.push_back(e);
   }
-  for (OwnedClose& owned : aside_) {
-    owned.close.client_ip = owned.client_ip;
-    if (!owner_of(owned.close.perm_auth_key_id).close_session(owned.close)) {
-      context_.counters.add(Counter::kSessionClosesLost);
+  for (const OwnedClose& owned : aside_) {
+    if (leaves(owned.close.perm_auth_key_id)) out.closes.push_back(owned);
+  }
+  std::erase_if(aside_, [&](const OwnedClose& o) { return leaves(o.close.perm_auth_key_id); });
+  if (leaving.empty()) return;
+  const bool begin_again = !quiet();
+  if (begin_again) {
+    wire_ = nullptr;
+    up_ = false;
+  }
+  for (const uint32_t entry : leaving) out.items.push_back(window_.take(entry));
+  if (begin_again) {
+    start_wire(now);
+  } else if (wire_ != nullptr) {
+    wire_->rewind();
+  }
+}
+
+void ShardLink::adopt(WindowItem item) {
+  const uint32_t entry = window_.adopt(std::move(item));
+  if (wire_ != nullptr) wire_->added(entry);
+}
+
+std::vector<ShardLink::Withdrawn> ShardLink::withdraw(int64_t perm_auth_key_id,
+                                                      std::vector<OwnedClose>& closes) {
+  std::vector<Withdrawn> all;
+  for (uint32_t entry = window_.first(); entry != kNoEntry;) {
+    const uint32_t next = window_.next(entry);
+    if (window_.perm_auth_key_id(entry) == perm_auth_key_id) {
+      Withdrawn one{.entry = entry, .serial = window_.serial(entry)};
+      one.on_its_way = wire_ != nullptr && !wire_->withdraw(entry);
+      if (!one.on_its_way) one.item = window_.take(entry);
+      all.push_back(std::move(one));
     }
+    entry = next;
   }
-  aside_.clear();
-  full_seen_ = false;  // who waited for room here is told that the node set has changed
-}
-
-void ShardLink::take_over(const SendWindow& from, uint32_t entry, Now now) {
-  const uint32_t taken = window_.append_copy(from, entry);
-  if (taken == kNoEntry) {
-    context_.counters.add(Counter::kMessagesLost);
-    errors_.note(Trouble::kLost, kStatusResourceExhausted, "no room for what others left", now);
-    return;
-  }
-  context_.counters.add(Counter::kMessagesHandedOver);
-  if (wire_ != nullptr) wire_->added(taken);
+  const auto is_of_key = [perm_auth_key_id](const OwnedClose& owned) {
+    return owned.close.perm_auth_key_id == perm_auth_key_id;
+  };
+  std::copy_if(aside_.begin(), aside_.end(), std::back_inserter(closes), is_of_key);
+  std::erase_if(aside_, is_of_key);
+  return all;
 }
 
 void ShardLink::status(ShardStatus& out) const {
   out.address = address_;
   out.wire = up_ ? wire_->name() : "connecting";
   out.up = up_;
-  // Only an answer of the shard leads beyond the first wire; the others say nothing before there is
-  // a message for them.
-  out.reached = up_ || (wire_ != nullptr && wire_choice_ > 0);
+  out.reached = reached_;
+  out.in_ring = serving_;
   out.window_messages = window_.messages();
   out.window_bytes = window_.chunk_bytes();
   out.tally = context_.tally;

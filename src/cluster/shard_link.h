@@ -1,16 +1,21 @@
 // cluster/shard_link: everything one worker has to do with one shard.
 //
-// The link keeps the shard's window, a channel to it, and the wire over which the window travels:
+// The link keeps the shard's window, a channel to it, its health, and the wire over which the
+// window travels:
 //
-//                       unsupported: the next wire
-//                             +------+
-//                             v      |
-//     waiting --retry time--> running --broken, stuck--> waiting
+//                                 unsupported: the next wire
+//                                       +------+
+//                                       v      |
+//     waiting --retry time--> [probing] running --broken, stuck--> waiting
 //
 // It starts with the best wire at each (re)connection, so a shard that learned a better one in a
 // restart is found out. The pause doubles from kReconnectBackoffMinNs to kReconnectBackoffMaxNs and
 // is back at the least once the shard has taken something. Key look-ups and stores are calls of
 // their own beside the wire and need none.
+//
+// A shard that is out of the ring is sent no messages; that it answers again shows in the greeting
+// of the batched stream, or in its not knowing that stream. Where the configuration begins with
+// another wire, a question for a key that nobody has (probing) is what it has to answer first.
 //
 // One worker owns a link; nothing here blocks or calls back, LinkOutput carries what goes up.
 #pragma once
@@ -18,35 +23,64 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cluster/backoff.h"
 #include "cluster/dispatcher.h"
 #include "cluster/error_log.h"
 #include "cluster/send_window.h"
+#include "cluster/shard_health.h"
 #include "cluster/shard_transport.h"
 #include "cluster/wire.h"
 
 namespace ringway::cluster {
 
+// A close with bytes of its own.
+struct OwnedClose {
+  explicit OwnedClose(const SessionClose& from) : close(from), client_ip(from.client_ip) {}
+  [[nodiscard]] SessionClose view() const {
+    SessionClose borrowed = close;
+    borrowed.client_ip = client_ip;
+    return borrowed;
+  }
+
+  SessionClose close;
+  std::string client_ip;
+};
+
+// What leaves a link for others: entries first, closes behind them.
+struct Departing {
+  std::vector<WindowItem> items;
+  std::vector<uint32_t> from;  // the links that the items leave
+  std::vector<OwnedClose> closes;
+};
+
 class ShardLink {
  public:
-  // Everything given outlives the link.
-  ShardLink(std::string address, const DispatcherOptions& options, ShardTransport& transport,
-            Waker& waker, CounterBlock& counters, LinkOutput& output);
+  // Everything given outlives the link. `number` is what its output is marked with.
+  ShardLink(uint32_t number, std::string address, const DispatcherOptions& options,
+            ShardTransport& transport, Waker& waker, CounterBlock& counters, LinkOutput& output);
   ~ShardLink();
 
   [[nodiscard]] const std::string& address() const noexcept { return address_; }
+  [[nodiscard]] const ShardHealth& health() const noexcept { return health_; }
 
-  // False when the window is full; window_opened() will tell of room.
-  [[nodiscard]] bool send(const ClientMessage& message);
-  // False when neither the window nor the list beside it has room.
-  [[nodiscard]] bool close_session(const SessionClose& close);
-  void query_auth_key(int64_t auth_key_id, Now now);
+  // False when the window is full, or nothing new `may_enter`; window_opened() will tell of room.
+  [[nodiscard]] bool send(const ClientMessage& message, bool may_enter);
+  void close_session(const SessionClose& close);
+  // With `again` an unavailable shard fails the query instead of handing it back for another owner.
+  void query_auth_key(int64_t auth_key_id, bool again, Now now);
   void set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t expires_in, uint64_t cookie,
                     Now now);
+  // One message or close of `window`, by itself; LinkOutput::CallReply follows.
+  void call_message(const SendWindow& window, uint32_t entry, uint64_t cookie, Now now);
+  // LinkOutput::Http follows. With `again` an unavailable shard is the end of it.
+  void call_http(WireMessage request, int64_t perm_auth_key_id, bool again, uint64_t cookie,
+                 Now now);
 
   void poll(Now now);
   void flush(Now now);
@@ -55,79 +89,99 @@ class ShardLink {
   // True once after a full window has room again.
   [[nodiscard]] bool window_opened();
 
-  // The shard has left the node set, or is in it again. A retired link sends nothing more; it is
-  // finished once its key look-ups and stores are answered or late, and all else was handed over.
-  void retire(bool retired) noexcept { retired_ = retired; }
-  [[nodiscard]] bool retired() const noexcept { return retired_; }
-  [[nodiscard]] bool finished() const noexcept;
+  // --- changes of the ring. Messages are sent only by a link that serves and is not held.
+  using Leaves = std::function<bool(int64_t perm_auth_key_id)>;
+  void serve(bool serving) noexcept;
+  void hold(bool holding) noexcept;
+  [[nodiscard]] bool holding() const noexcept { return holding_; }
+  // Something is on its way whose key leaves: a hold would let it be acknowledged first.
+  [[nodiscard]] bool wants_handover(const Leaves& leaves) const;
+  [[nodiscard]] bool quiet() const noexcept { return wire_ == nullptr || wire_->quiet(); }
+  // Takes out what leaves, in order. What is on its way then is sent again, by whoever has it.
+  void depart(const Leaves& leaves, Departing& out, Now now);
+  void adopt(WindowItem item);
+  // All that waits here for this key, in order: taken out where it is not on its way.
+  struct Withdrawn {
+    bool on_its_way = false;
+    uint32_t entry = kNoEntry;  // of what is on its way
+    uint64_t serial = 0;
+    WindowItem item;
+  };
+  [[nodiscard]] std::vector<Withdrawn> withdraw(int64_t perm_auth_key_id,
+                                                std::vector<OwnedClose>& closes);
 
-  // Of a retired link: gives everything unacknowledged to the links of the keys' owners, in order.
-  // The shard may have taken some of it already. `owner_of` takes a perm_auth_key_id.
-  void hand_over(const std::function<ShardLink&(int64_t)>& owner_of, Now now);
-
-  // For a worker that waits until everything of now is acknowledged: the number of the newest
-  // message, and whether all up to a number have left the window.
-  [[nodiscard]] uint64_t newest_serial() const noexcept { return window_.newest_serial(); }
-  [[nodiscard]] bool acknowledged_up_to(uint64_t serial) const noexcept {
-    return window_.first() == kNoEntry || window_.serial(window_.first()) > serial;
-  }
-  [[nodiscard]] const SendWindow& window() const noexcept { return window_; }
+  // Nothing is left that needs this link.
+  [[nodiscard]] bool idle() const noexcept { return unacknowledged() == 0 && calls_.empty(); }
 
   [[nodiscard]] size_t unacknowledged() const noexcept {
     return window_.messages() + aside_.size();
   }
+  [[nodiscard]] const SendWindow& window() const noexcept { return window_; }
   void status(ShardStatus& out) const;
 
  private:
-  struct KeyCall {
-    bool store = false;
-    int64_t auth_key_id = 0;
-    uint64_t cookie = 0;
+  enum class CallKind : uint8_t { kQuery, kStore, kProbe, kMessage, kHttp };
+  // A call beside the wire.
+  struct Call {
+    CallKind kind = CallKind::kQuery;
+    bool again = false;   // of kQuery and kHttp
+    int64_t key = 0;      // auth_key_id, perm_auth_key_id of kHttp
+    uint64_t cookie = 0;  // of all but kQuery
+    WireMessage request;  // of kHttp, until it is asked again
     int64_t deadline_ns = 0;
-  };
-  struct OwnedClose {
-    SessionClose close;
-    std::string client_ip;
   };
 
   void start_wire(Now now);
+  void start_probe(Now now);
   void on_state(WireState state, Now now);
   void reconnect_later(WireState state, Now now);
+  void open_channel();
+  void look_at_health(Now now);
   void append_aside();
-  void take_over(const SendWindow& from, uint32_t entry, Now now);
   void look_for_suspect(Now now);
-  bool on_key_reply(LinkEvent& event, Now now);
-  void answer_query(const KeyCall& call, LinkEvent& event, Now now);
-  void answer_store(const KeyCall& call, const LinkEvent& event, Now now);
-  void fail(const KeyCall& call);
+  // shard_link_calls.cc
+  uint64_t new_call(Call call, int64_t timeout_ns, Now now);
+  bool on_reply(LinkEvent& event, Now now);
+  void on_probe_reply(int32_t status, Now now);
+  void answer_query(const Call& call, LinkEvent& event, Now now);
+  void answer_store(const Call& call, const LinkEvent& event, Now now);
+  void answer_message(const Call& call, const LinkEvent& event);
+  void answer_http(Call& call, LinkEvent& event, Now now);
+  void fail(Call& call);
+  void hand_back(Call& call);
+  void hand_back_calls();
+  void fail_calls();
   void fail_late_calls(Now now);
-  uint64_t new_key_call(KeyCall call, Now now);
 
   const std::string address_;
   ShardTransport& transport_;
   ErrorLog errors_;
   SendWindow window_;
+  ShardHealth health_;
   std::unique_ptr<ShardChannel> channel_;
   LinkContext context_;
 
-  std::unique_ptr<Wire> wire_;  // null while waiting
-  size_t wire_choice_ = 0;      // 0 batch, 1 stream, 2 unary
+  std::unique_ptr<Wire> wire_;  // null while waiting or probing
+  size_t wire_choice_;          // 0 batch, 1 stream, 2 unary
   bool up_ = false;             // the shard has answered on wire_
+  bool reached_ = false;        // the shard has answered since the last break
+  bool probing_ = false;
+  bool out_seen_ = false;  // health_.out() as of the last poll
+  bool serving_ = false;
+  bool holding_ = false;
   int64_t retry_at_ns_ = 0;
+  int64_t silent_ns_ = 0;  // a greeting that is not here by then is a failure
   Backoff backoff_;
 
   uint64_t oldest_at_start_ = 0;  // the window's first serial when wire_ started
-  uint64_t suspect_ = 0;          // the entry that was alone on its way at the last break
-  int suspect_breaks_ = 0;        // how often in a row it was that one
 
   bool full_seen_ = false;
   std::deque<OwnedClose> aside_;
-  std::unordered_map<uint64_t, KeyCall> key_calls_;
-  std::deque<uint64_t> key_calls_by_age_;
+  std::unordered_map<uint64_t, Call> calls_;
+  std::set<std::pair<int64_t, uint64_t>> call_deadlines_;  // when, which
 
   std::vector<LinkEvent> events_;
   size_t events_done_ = 0;
-  bool retired_ = false;
 };
 
 }  // namespace ringway::cluster

@@ -22,6 +22,8 @@ std::string_view method_path(CallMethod method) noexcept {
       return "/session.RPCSession/session_sendDataToSession";
     case CallMethod::kCloseSession:
       return "/session.RPCSession/session_closeSession";
+    case CallMethod::kSendHttpData:
+      return "/session.RPCSession/session_sendHttpDataToSession";
   }
   return {};
 }

@@ -24,26 +24,9 @@
 #include "base/secret.h"
 #include "base/waker.h"
 #include "cluster/chunk.h"
+#include "cluster/verdict.h"
 
 namespace ringway::cluster {
-
-// gRPC's status codes that the dispatcher tells apart. Others, Teamgram's 401 and 700 among them,
-// are carried as they are.
-inline constexpr int32_t kStatusOk = 0;
-inline constexpr int32_t kStatusCancelled = 1;
-inline constexpr int32_t kStatusUnknown = 2;
-inline constexpr int32_t kStatusDeadlineExceeded = 4;
-inline constexpr int32_t kStatusResourceExhausted = 8;
-inline constexpr int32_t kStatusUnimplemented = 12;
-inline constexpr int32_t kStatusInternal = 13;
-inline constexpr int32_t kStatusUnavailable = 14;
-
-// The shard may take it at another time.
-[[nodiscard]] constexpr bool is_retryable(int32_t status) noexcept {
-  return status == kStatusCancelled || status == kStatusDeadlineExceeded ||
-         status == kStatusResourceExhausted || status == kStatusInternal ||
-         status == kStatusUnavailable;
-}
 
 enum class StreamMethod : uint8_t {
   kAttach,       // /ringway.link.v1.ShardLink/Attach
@@ -54,6 +37,7 @@ enum class CallMethod : uint8_t {
   kSetAuthKey,
   kSendData,
   kCloseSession,
+  kSendHttpData,
 };
 [[nodiscard]] std::string_view method_path(StreamMethod method) noexcept;
 [[nodiscard]] std::string_view method_path(CallMethod method) noexcept;
@@ -68,6 +52,9 @@ struct LinkEvent {
   Kind kind = Kind::kMessage;
   uint64_t id = 0;
   int32_t status = kStatusOk;
+  // Of kEnded and kReply: the connection went while the shard may have been at work on this. False
+  // where the transport cannot tell.
+  bool cut = false;
   std::string text;
   Bytes bytes;
 

@@ -42,9 +42,7 @@ class StreamWire final : public Wire {
       lane.stream = link.new_id();
       link.channel->start_stream(lane.stream, StreamMethod::kSessionData);
     }
-    for (uint32_t entry = link.window.first(); entry != kNoEntry; entry = link.window.next(entry)) {
-      added(entry);
-    }
+    StreamWire::rewind();
   }
 
   ~StreamWire() override {
@@ -57,10 +55,7 @@ class StreamWire final : public Wire {
   std::string_view name() const noexcept override { return "stream"; }
   bool established() const noexcept override { return established_; }
 
-  void added(uint32_t entry) override {
-    const auto key = static_cast<uint64_t>(link_.window.perm_auth_key_id(entry));
-    lanes_[mix(key) % lanes_.size()].waiting.push_back(entry);
-  }
+  void added(uint32_t entry) override { lane_of(entry).waiting.push_back(entry); }
 
   WireState on_event(LinkEvent& event, Now now) override {
     const auto lane = std::find_if(lanes_.begin(), lanes_.end(),
@@ -86,12 +81,27 @@ class StreamWire final : public Wire {
       if (now.mono_ns >= lane_deadline_ns(lane)) {
         link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded, "no answer on the stream",
                           now);
+        leave_behind(lane, kStatusDeadlineExceeded, established_);
         return WireState::kStuck;
       }
       if (may_write(lane)) write(lane, now);
     }
     return WireState::kGoing;
   }
+
+  bool quiet() const noexcept override {
+    return std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& l) { return l.sent.empty(); });
+  }
+
+  void rewind() override {
+    for (Lane& lane : lanes_) lane.waiting.clear();
+    for (uint32_t entry = link_.window.first(); entry != kNoEntry;
+         entry = link_.window.next(entry)) {
+      StreamWire::added(entry);
+    }
+  }
+
+  bool withdraw(uint32_t entry) override { return std::erase(lane_of(entry).waiting, entry) > 0; }
 
   bool has_work() const noexcept override {
     return std::any_of(lanes_.begin(), lanes_.end(),
@@ -118,6 +128,11 @@ class StreamWire final : public Wire {
     int64_t progress_ns = 0;
   };
 
+  Lane& lane_of(uint32_t entry) {
+    const auto key = static_cast<uint64_t>(link_.window.perm_auth_key_id(entry));
+    return lanes_[mix(key) % lanes_.size()];
+  }
+
   // A shard answers each request for itself, and nobody waits for an answer but the window. While
   // many are due, enough of them for one look are left to gather in the socket, so that each does
   // not wake the worker; when they come late, and before the last ones, the worker hears of all.
@@ -135,21 +150,23 @@ class StreamWire final : public Wire {
 
   // How many requests the lane may have unanswered.
   size_t sent_max(const Lane& lane) const noexcept {
-    return established_ && !travels_alone(lane.waiting.front()) ? kStreamWindowMax : 1;
+    const bool alone = travels_alone(lane.waiting.front()) ||
+                       (!lane.sent.empty() && travels_alone(lane.sent.back().entry));
+    return established_ && !alone ? kStreamWindowMax : 1;
   }
 
   // A lane whose window is full goes on in steps, not with each answer: what the shard has in hand
   // keeps it busy meanwhile, and the steps share what a write costs.
   bool may_write(const Lane& lane) const noexcept {
-    if (lane.writing || lane.ended || lane.waiting.empty()) return false;
+    if (link_.held || lane.writing || lane.ended || lane.waiting.empty()) return false;
     const size_t most = sent_max(lane);
     if (lane.sent.size() >= most) return false;
     return lane.sent.empty() ||
            most - lane.sent.size() >= std::min(lane.waiting.size(), kStreamStepMin);
   }
 
-  static int64_t lane_deadline_ns(const Lane& lane) noexcept {
-    return lane.sent.empty() ? INT64_MAX : lane.progress_ns + kLinkStallNs;
+  int64_t lane_deadline_ns(const Lane& lane) const noexcept {
+    return lane.sent.empty() ? INT64_MAX : lane.progress_ns + link_.options.call_timeout_ns;
   }
 
   void write(Lane& lane, Now now) {
@@ -161,9 +178,10 @@ class StreamWire final : public Wire {
     size_t used = 0;
     std::vector<WireMessage> messages;
     messages.reserve(count);
-    for (size_t i = 0; i < count; ++i) {
+    while (messages.size() < count && lane.sent.size() < sent_max(lane)) {
       const uint32_t entry = lane.waiting.front();
       lane.waiting.pop_front();
+      mark_sent(entry);
       const uint64_t request = ++last_request_;
       uint8_t* at = wrappers->data() + used;
       const size_t size = write_wrapper({at, kWrapperBytesMax}, entry, request);
@@ -173,8 +191,9 @@ class StreamWire final : public Wire {
       message.push_back(link_.window.body(entry));
       messages.push_back(std::move(message));
       lane.sent.push_back({request, entry});
+      if (lane.waiting.empty()) break;
     }
-    link_.count_batch(count);
+    link_.count_batch(messages.size());
     link_.channel->write(lane.stream, messages);
     lane.writing = true;
   }
@@ -223,12 +242,14 @@ class StreamWire final : public Wire {
   WireState on_ended(Lane& lane, const LinkEvent& event, Now now) {
     lane.ended = true;
     if (event.status == kStatusUnimplemented && !established_) return WireState::kUnsupported;
-    if (!lane.sent.empty()) {
-      link_.last_break = {event.status, lane.sent.front().entry,
-                          link_.window.serial(lane.sent.back().entry)};
-    }
+    leave_behind(lane, event.status, established_ || event.cut);
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
+  }
+
+  void leave_behind(const Lane& lane, int32_t status, bool touched) {
+    link_.last_break = {status, touched, {}};
+    for (const Sent& sent : lane.sent) link_.last_break.sent.push_back(sent.entry);
   }
 
   WireState malformed(std::string_view what, Now now) {

@@ -11,21 +11,16 @@
 #include <unordered_map>
 
 #include "base/limits.h"
+#include "cluster/message_call.h"
 #include "cluster/session_codec.h"
 #include "cluster/wire.h"
 
 namespace ringway::cluster {
 namespace {
 
-constexpr uint32_t kRequestBody = 3;  // `data` of a send, `client` of a close
-
 class UnaryWire final : public Wire {
  public:
-  UnaryWire(LinkContext& link, Now) : Wire(link) {
-    for (uint32_t entry = link.window.first(); entry != kNoEntry; entry = link.window.next(entry)) {
-      added(entry);
-    }
-  }
+  UnaryWire(LinkContext& link, Now) : Wire(link) { UnaryWire::rewind(); }
 
   ~UnaryWire() override {
     for (const auto& [id, key] : calls_) link_.channel->cancel_call(id);
@@ -46,6 +41,11 @@ class UnaryWire final : public Wire {
     const auto call = calls_.find(event.id);
     if (call == calls_.end()) return WireState::kGoing;
     const int64_t key = call->second;
+    if (event.status == kStatusUnavailable) {
+      leave_behind(event);
+      link_.errors.note(Trouble::kBroken, event.status, event.text, now);
+      return WireState::kBroken;
+    }
     calls_.erase(call);
     return on_reply(key, event, now);
   }
@@ -63,8 +63,36 @@ class UnaryWire final : public Wire {
     return WireState::kGoing;
   }
 
+  bool quiet() const noexcept override { return calls_.empty(); }
+
+  void rewind() override {
+    lines_.clear();
+    ready_.clear();
+    paused_.clear();
+    for (uint32_t entry = link_.window.first(); entry != kNoEntry;
+         entry = link_.window.next(entry)) {
+      UnaryWire::added(entry);
+    }
+  }
+
+  bool withdraw(uint32_t entry) override {
+    const int64_t key = link_.window.perm_auth_key_id(entry);
+    Line& line = lines_.at(key);
+    const bool called = std::any_of(calls_.begin(), calls_.end(),
+                                    [key](const auto& call) { return call.second == key; });
+    if (called && line.waiting.front() == entry) return false;
+    std::erase(line.waiting, entry);
+    if (line.waiting.empty()) {
+      lines_.erase(key);
+      std::erase(ready_, key);
+      std::erase_if(paused_, [key](const auto& paused) { return paused.second == key; });
+    }
+    return true;
+  }
+
   bool has_work() const noexcept override {
-    return !ready_.empty() && calls_.size() < kUnaryInFlightMax;
+    if (link_.held || ready_.empty() || calls_.size() >= kUnaryInFlightMax) return false;
+    return calls_.empty() || (!alone_ && !travels_alone(front(ready_.front())));
   }
 
   int64_t deadline_ns() const noexcept override {
@@ -77,58 +105,64 @@ class UnaryWire final : public Wire {
   struct Line {
     std::deque<uint32_t> waiting;  // the front one is the call's
     int64_t pause_ns = 0;
-    int objections = 0;  // to the front one
   };
 
+  uint32_t front(int64_t key) const { return lines_.at(key).waiting.front(); }
+
   void start_call(int64_t key) {
-    const uint32_t entry = lines_.at(key).waiting.front();
-    const size_t body = link_.window.body_size(entry);
-    Bytes head(message_field_size(kRequestBody, body) - body);
-    ProtoWriter out(head);
-    out.message_header(kRequestBody, body);
-    WireMessage request = make_wire_message(head);
-    request.push_back(link_.window.body(entry));
-    const bool data = link_.window.kind(entry) == ItemKind::kData;
+    const uint32_t entry = front(key);
     const uint64_t id = link_.new_id();
     calls_.emplace(id, key);
+    alone_ = travels_alone(entry);
+    mark_sent(entry);
     link_.count_batch(1);
-    link_.channel->call(id, data ? CallMethod::kSendData : CallMethod::kCloseSession,
-                        std::move(request), link_.options.call_timeout_ns, false);
+    MessageCall call = make_message_call(link_.window, entry);
+    link_.channel->call(id, call.method, std::move(call.request), link_.options.call_timeout_ns,
+                        false);
   }
 
   WireState on_reply(int64_t key, const LinkEvent& event, Now now) {
-    if (event.status == kStatusUnavailable) {
-      link_.errors.note(Trouble::kBroken, event.status, event.text, now);
-      return WireState::kBroken;
-    }
     const auto found = lines_.find(key);
     Line& line = found->second;
-    const bool retryable =
-        is_retryable(event.status) && !is_key_unregistered(event.status, event.text);
-    const bool indigestible =
-        retryable && is_objection(event.status, link_.window.body_size(line.waiting.front())) &&
-        ++line.objections >= kSuspectBreaksMax;
-    if (indigestible) {
-      link_.counters.add(Counter::kMessagesLost);
-      link_.errors.note(Trouble::kLost, event.status, event.text, now);
+    const Verdict verdict = verdict_of(event.status, event.text);
+    const bool retryable = verdict == Verdict::kRetry || verdict == Verdict::kRetryFew;
+    if (retryable && is_indigestible(line.waiting.front(), event.status, now)) {
+      give_up(event.status, event.text, now);
+      link_.window.release(line.waiting.front());
     } else if (retryable) {
       link_.counters.add(Counter::kShardErrors);
       link_.errors.note(Trouble::kRefused, event.status, event.text, now);
       line.pause_ns = std::clamp(line.pause_ns * 2, kReconnectBackoffMinNs, kReconnectBackoffMaxNs);
       paused_.emplace(now.mono_ns + line.pause_ns, key);
       return WireState::kGoing;
+    } else {
+      established_ = true;
+      settle_front(line, event, now);
     }
-    established_ = true;
-    settle_front(line, event, now);
     line.waiting.pop_front();
     line.pause_ns = 0;
-    line.objections = 0;
     if (line.waiting.empty()) {
       lines_.erase(found);
     } else {
       ready_.push_back(key);
     }
     return WireState::kGoing;
+  }
+
+  // The shard had its chances with this entry, whose call ended with `status` once more.
+  bool is_indigestible(uint32_t entry, int32_t status, Now now) {
+    EntryMarks& marks = link_.window.marks(entry);
+    if (is_objection(status, link_.window.body_size(entry))) {
+      return ++marks.objections >= kSuspectBreaksMax;
+    }
+    // A slow shard is no reason to give a message up, and this one holds up its own key alone.
+    if (status == kStatusDeadlineExceeded) link_.health.link_failed(now);
+    return false;
+  }
+
+  void leave_behind(const LinkEvent& event) {
+    link_.last_break = {event.status, event.cut, {}};
+    for (const auto& [id, key] : calls_) link_.last_break.sent.push_back(front(key));
   }
 
   void settle_front(const Line& line, const LinkEvent& event, Now now) {
@@ -143,6 +177,7 @@ class UnaryWire final : public Wire {
   }
 
   bool established_ = false;
+  bool alone_ = false;                           // the call that was started last travels alone
   std::unordered_map<int64_t, Line> lines_;      // by perm_auth_key_id
   std::deque<int64_t> ready_;                    // lines that may call
   std::multimap<int64_t, int64_t> paused_;       // when -> line

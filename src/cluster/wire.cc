@@ -1,18 +1,44 @@
 #include "cluster/wire.h"
 
-#include "cluster/session_codec.h"
+#include "cluster/verdict.h"
 
 namespace ringway::cluster {
 
 void Wire::settle(uint32_t entry, int32_t code, std::string_view text, Now now) {
-  if (code != kStatusOk) refused(link_.window.auth_key_id(entry), code, text, now);
+  const Verdict verdict = verdict_of(code, text);
+  if (verdict == Verdict::kRetry) {
+    link_.health.link_failed(now);
+  } else {
+    link_.health.served();
+  }
+  switch (verdict) {
+    case Verdict::kServed:
+      break;
+    case Verdict::kRefused:
+    case Verdict::kUnregistered:
+      refused(link_.window.auth_key_id(entry), code, text, now);
+      break;
+    case Verdict::kRedirected:
+    case Verdict::kRetry:
+    case Verdict::kRetryFew:
+      set_aside(entry, code, text);
+      return;
+  }
   link_.window.release(entry);
 }
 
-// A redirect (status 700, REDIRECT_TO_host:port) belongs here too: the entry would move to that
-// node's window instead of being given up. Until windows can move it is an error like others.
+void Wire::set_aside(uint32_t entry, int32_t code, std::string_view text) {
+  link_.counters.add(Counter::kMessagesSetAside);
+  link_.output.asides.push_back({link_.window.take(entry), link_.number, code, std::string(text)});
+}
+
+void Wire::give_up(int32_t code, std::string_view text, Now now) {
+  link_.counters.add(Counter::kMessagesLost);
+  link_.errors.note(Trouble::kLost, code, text, now);
+}
+
 void Wire::refused(int64_t auth_key_id, int32_t code, std::string_view text, Now now) {
-  if (is_key_unregistered(code, text)) {
+  if (verdict_of(code, text) == Verdict::kUnregistered) {
     link_.output.unregistered.push_back(auth_key_id);
     return;
   }

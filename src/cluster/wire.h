@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "cluster/dispatcher.h"
 #include "cluster/error_log.h"
 #include "cluster/send_window.h"
+#include "cluster/shard_health.h"
 #include "cluster/shard_transport.h"
 
 namespace ringway::cluster {
@@ -28,20 +30,47 @@ struct LinkOutput {
   struct Key {
     int64_t auth_key_id = 0;
     KeyAnswer answer = KeyAnswer::kFailed;
-    AuthKeyRecord record;  // of kFound
+    AuthKeyRecord record;    // of kFound
+    bool ask_again = false;  // no answer: whoever owns the key by now is to be asked
   };
   struct Store {
     uint64_t cookie = 0;
     StoreAnswer answer = StoreAnswer::kRefused;
   };
 
+  // A message whose answer was not its end: it is to go on in a line of its key (key_lines.h).
+  struct Aside {
+    WindowItem item;
+    uint32_t link = 0;  // where it was answered
+    int32_t code = 0;
+    std::string text;
+  };
+  // The end of a ShardLink::call_message().
+  struct CallReply {
+    uint64_t cookie = 0;
+    int32_t code = 0;
+    std::string text;
+  };
+  // The end of a ShardLink::call_http().
+  struct Http {
+    uint64_t cookie = 0;
+    HttpAnswer answer = HttpAnswer::kUnavailable;
+    Bytes reply;            // of kAnswered, as it came
+    WireMessage ask_again;  // unless empty: whoever owns the key by now is to be asked
+    int64_t perm_auth_key_id = 0;
+  };
+
   std::vector<Key> keys;
   std::vector<Store> stores;
   std::vector<int64_t> unregistered;
   std::vector<PushRequest> pushes;
+  std::vector<Http> http;
+  // These two are for the dispatcher itself.
+  std::vector<Aside> asides;
+  std::vector<CallReply> call_replies;
 
   [[nodiscard]] bool empty() const noexcept {
-    return keys.empty() && stores.empty() && unregistered.empty() && pushes.empty();
+    return keys.empty() && stores.empty() && unregistered.empty() && pushes.empty() && http.empty();
   }
 };
 
@@ -53,21 +82,27 @@ struct LinkContext {
   CounterBlock& counters;
   ErrorLog& errors;
   LinkOutput& output;
+  ShardHealth& health;
   LinkTally tally;
+  uint32_t number = 0;              // of the link
   ShardChannel* channel = nullptr;  // replaced when the link opens a new one
   uint64_t last_id = 0;             // of streams and calls on the link
-  // What the stream that ended last leaves behind: its status, and the entries that had no answer.
+  bool held = false;                // nothing new may be sent
+  // What a stream or wire that ended leaves behind: its status, and the entries that were on their
+  // way.
   struct Break {
     int32_t status = kStatusOk;
-    uint32_t oldest = kNoEntry;
-    uint64_t newest_serial = 0;
+    bool touched = false;  // the shard had them: it may be their fault
+    std::vector<uint32_t> sent;
   };
   Break last_break;
-  // Entries up to this serial travel alone, each answered before the next one goes: one of them
-  // has made the shard end a stream, and this finds out which.
-  uint64_t careful_until = 0;
 
   [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
+  // A message goes out that has been sent before.
+  void count_replay() noexcept {
+    ++tally.replays;
+    counters.add(Counter::kShardReplays);
+  }
   // A batch of so many messages goes out.
   void count_batch(size_t messages) noexcept {
     ++tally.batches;
@@ -78,12 +113,12 @@ struct LinkContext {
   }
 };
 
-// The shard itself objects to a message of `size` bytes, again at each attempt perhaps. A shard
-// that goes away, hangs or has too much to do says nothing about a message.
-[[nodiscard]] constexpr bool is_objection(int32_t status, size_t size) noexcept {
-  if (status == kStatusResourceExhausted) return size > kBatchBytesMax;
-  return status != kStatusOk && status != kStatusUnavailable && status != kStatusCancelled &&
-         status != kStatusDeadlineExceeded;
+// The shard went away or hung while the entry was on its way. True when that has happened so often
+// that the entry is to be given up, provided it was alone.
+inline bool blame_crash(EntryMarks& marks) noexcept {
+  if (marks.crashes < kSuspectCrashesMax) ++marks.crashes;
+  if (marks.crashes >= kSuspectCrashesCareful) marks.careful = true;
+  return marks.crashes >= kSuspectCrashesMax;
 }
 
 enum class WireState : uint8_t {
@@ -109,17 +144,32 @@ class Wire {
   [[nodiscard]] virtual WireState on_event(LinkEvent& event, Now now) = 0;
   // Sends what may be sent, and notices what took too long.
   [[nodiscard]] virtual WireState flush(Now now) = 0;
+  // Nothing that was sent waits for its answer.
+  [[nodiscard]] virtual bool quiet() const noexcept = 0;
+  // The window has changed other than by added(); only while quiet.
+  virtual void rewind() = 0;
+  // Forgets an entry that has not been sent; false when it is on its way.
+  [[nodiscard]] virtual bool withdraw(uint32_t entry) = 0;
   // A flush would send something now.
   [[nodiscard]] virtual bool has_work() const noexcept = 0;
   // When flush() is to be called even if nothing happens; INT64_MAX when never.
   [[nodiscard]] virtual int64_t deadline_ns() const noexcept = 0;
 
  protected:
-  // The shard's last word on an entry: served, or refused with `code`.
+  // The shard's answer to an entry, which leaves the window: served, refused, or set aside.
   void settle(uint32_t entry, int32_t code, std::string_view text, Now now);
   [[nodiscard]] bool travels_alone(uint32_t entry) const noexcept {
-    return link_.window.serial(entry) <= link_.careful_until;
+    return link_.window.marks(entry).careful;
   }
+  // An entry goes on its way.
+  void mark_sent(uint32_t entry) noexcept {
+    EntryMarks& marks = link_.window.marks(entry);
+    if (marks.sent) link_.count_replay();
+    marks.sent = true;
+  }
+  // Counts and logs an entry that is given up; the caller releases it.
+  void give_up(int32_t code, std::string_view text, Now now);
+  void set_aside(uint32_t entry, int32_t code, std::string_view text);
   void refused(int64_t auth_key_id, int32_t code, std::string_view text, Now now);
 
   LinkContext& link_;

@@ -43,6 +43,7 @@ struct RsaKey {
 
 // What carries streams and calls to the shards.
 enum class LinkKind : uint8_t { kRing, kGrpc };
+enum class WireKind : uint8_t { kAuto, kBatch, kStream, kUnary };
 
 enum class Protocol : uint8_t { kTcp, kWebsocket, kHttp };
 [[nodiscard]] std::string_view to_string(Protocol protocol) noexcept;
@@ -77,7 +78,9 @@ struct Session {
   std::string target;                                     // a gRPC target; one shard per address
   Etcd etcd;                  // what it leaves out comes from the top; no hosts when others win
   int64_t timeout_ms = 2000;  // one call to a shard
-  LinkKind link = LinkKind::kRing;  // Ringway.Session.Link
+  LinkKind link = LinkKind::kRing;                  // Ringway.Session.Link
+  WireKind wire = WireKind::kAuto;                  // Ringway.Session.Wire
+  int64_t no_shard_timeout_ns = 30 * kNsPerSecond;  // Ringway.Session.NoShardTimeout
 
   friend bool operator==(const Session&, const Session&) = default;
 };

@@ -149,6 +149,12 @@ constexpr std::array kNotes = {
         "Ringway.Session.Link", "",
         "ring is HTTP/2 on each worker's ring; grpc is the gRPC library with its threads, which "
         "costs a multiple and is there for comparison."},
+    KeyNote{"Ringway.Session.Wire", "",
+            "auto takes the best way that a shard knows; a name allows that one alone. "
+            "UseStreamSession forbids nothing."},
+    KeyNote{"Ringway.Session.NoShardTimeout", "",
+            "How long connections wait while there is no shard at all; then they are closed. What "
+            "was acknowledged to them stays."},
 
     KeyNote{"Ringway.Limits.FrameBytes", "bytes",
             "A client's largest frame. Shards with gRPC's default limits take up to 4 MiB."},

@@ -116,6 +116,12 @@ void read_link(Section& ringway, Session& session) {
   Section section = ringway.child("Session");
   read_word<LinkKind>(section, "Link", session.link,
                       {{"ring", LinkKind::kRing}, {"grpc", LinkKind::kGrpc}});
+  read_word<WireKind>(section, "Wire", session.wire,
+                      {{"auto", WireKind::kAuto},
+                       {"batch", WireKind::kBatch},
+                       {"stream", WireKind::kStream},
+                       {"unary", WireKind::kUnary}});
+  read_timeout(section, "NoShardTimeout", session.no_shard_timeout_ns);
   section.close();
 }
 

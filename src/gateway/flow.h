@@ -122,6 +122,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
                      const cluster::AuthKeyRecord* record) override;
   void on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) override;
   void on_key_unregistered(int64_t auth_key_id) override;
+  void on_no_shard() override;
   void on_push(cluster::PushRequest push) override;
 
  private:

@@ -102,7 +102,7 @@ void Flow::close_at_shard(const SessionKey& key, const Session& session, const I
   close.session_id = key.session_id;
   const net::IpText client_ip = inlet.peer.ip_text();
   close.client_ip = client_ip.view();
-  if (!dispatcher_->close_session(close)) counters_.add(Counter::kSessionClosesLost);
+  dispatcher_->close_session(close);
 }
 
 void Flow::wait_for_window(Inlet& inlet, uint32_t shard) {
@@ -121,6 +121,20 @@ void Flow::on_window_open(uint32_t shard) {
   for (const auto& [waited_for, waiting] : waiting_for_window_) {
     if (shard == cluster::kAnyShard || waited_for == shard) open_windows_.insert(waited_for);
   }
+}
+
+// Nobody has owned any key for too long: whoever waits may find another gateway. What was
+// acknowledged to them stays in the windows.
+void Flow::on_no_shard() {
+  const auto found = waiting_for_window_.find(cluster::kAnyShard);
+  if (found == waiting_for_window_.end()) return;
+  for (const ConnectionRef& ref : found->second) {
+    Inlet* inlet = inlet_of(ref);
+    if (inlet == nullptr || inlet->failed) continue;
+    counters_.add(Counter::kClosedWithoutShard);
+    fail(*inlet, 0);
+  }
+  waiting_for_window_.erase(found);
 }
 
 // A few at a time, in the order in which they came, until the window is full again.

@@ -213,6 +213,20 @@ void GatewayImpl::set_connection_limits() {
   }
 }
 
+cluster::WireChoice wire_choice(config::WireKind wire) noexcept {
+  switch (wire) {
+    case config::WireKind::kBatch:
+      return cluster::WireChoice::kBatch;
+    case config::WireKind::kStream:
+      return cluster::WireChoice::kStream;
+    case config::WireKind::kUnary:
+      return cluster::WireChoice::kUnary;
+    case config::WireKind::kAuto:
+      break;
+  }
+  return cluster::WireChoice::kAuto;
+}
+
 std::string GatewayImpl::make_workers() {
   const config::Config& config = options_.config;
   for (uint32_t i = 0; i < shared_.workers; ++i) {
@@ -239,6 +253,8 @@ std::string GatewayImpl::make_workers() {
     options.dispatcher.worker = i;
     options.dispatcher.server_id = server_id_;
     options.dispatcher.call_timeout_ns = config.session.timeout_ms * kNsPerMs;
+    options.dispatcher.no_shard_timeout_ns = config.session.no_shard_timeout_ns;
+    options.dispatcher.wire = wire_choice(config.session.wire);
     options.dispatcher.window_messages_max = settings.window_messages;
     options.dispatcher.window_bytes_max = settings.window_bytes;
     options.dispatcher.batch_messages_max = settings.batch_messages;

@@ -118,6 +118,14 @@ void declare_traffic(CLI::App& app, LoadArguments& arguments) {
       ->group("Traffic");
 }
 
+void declare_logs(CLI::App& app, LoadArguments& arguments) {
+  app.add_option(
+         "--acked", arguments.load.acked_path,
+         "quick-ack mode: append \"session_id msg_id\" for each acknowledgement to this file, "
+         "to be compared with what shards recorded")
+      ->group("Output");
+}
+
 void declare_times(CLI::App& app, LoadArguments& arguments) {
   const auto duration = [&app](const char* name, std::string& text, const char* what) {
     app.add_option(name, text, what)->capture_default_str()->group("Time");
@@ -206,6 +214,7 @@ void declare(CLI::App& app, LoadArguments& arguments) {
   declare_traffic(app, arguments);
   declare_times(app, arguments);
   declare_output(app, arguments);
+  declare_logs(app, arguments);
 }
 
 std::string complete(LoadArguments& arguments) {

@@ -6,6 +6,7 @@
 #include "base/hex.h"
 #include "cluster/link_codec.h"
 #include "cluster/session_codec.h"
+#include "cluster/verdict.h"
 #include "gateway.pb.h"
 #include "ringway_link.pb.h"
 #include "session.pb.h"
@@ -211,9 +212,32 @@ TEST(SessionCodec, ReadsStreamResponses) {
   ASSERT_TRUE(read);
   EXPECT_TRUE(read->error);
   EXPECT_EQ(read->code, 500);
-  EXPECT_TRUE(is_key_unregistered(read->code, read->message));
-  EXPECT_FALSE(is_key_unregistered(500, "something else"));
-  EXPECT_TRUE(is_key_unregistered(401, ""));
+  EXPECT_EQ(verdict_of(read->code, read->message), Verdict::kUnregistered);
+}
+
+TEST(SessionCodec, HttpCallsAreWrittenAndRead) {
+  ClientMessage m;
+  m.conn_type = 2;
+  m.auth_key_id = 9;
+  m.perm_auth_key_id = -9;
+  m.key_type = 1;
+  const Bytes payload(40, 7);
+  m.payload = payload;
+  session::TL_session_sendHttpDataToSession request;
+  const Bytes bytes = flatten(encode_send_http(m, "g:1"));
+  ASSERT_TRUE(request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  EXPECT_EQ(request.client().conn_type(), 2);
+  EXPECT_EQ(request.client().perm_auth_key_id(), -9);
+  EXPECT_EQ(request.client().key_type(), 1);
+  EXPECT_EQ(request.client().server_id(), "g:1");
+  EXPECT_EQ(to_bytes(request.client().payload()), payload);
+
+  session::HttpSessionData reply;
+  EXPECT_TRUE(decode_http_session_data({})->empty());
+  reply.set_payload("answer");
+  const std::string answer = reply.SerializeAsString();
+  EXPECT_EQ(as_text(*decode_http_session_data(as_bytes(answer))), "answer");
+  EXPECT_FALSE(decode_http_session_data(as_bytes(answer).first(answer.size() - 1)));
 }
 
 TEST(LinkCodec, ItemsAndHeadAreOneLinkUp) {

@@ -17,6 +17,7 @@ using DataStream =
     grpc::ServerReaderWriter<session::SessionStreamResponse, session::SessionStreamRequest>;
 
 constexpr int kUnregistered = 401;
+constexpr int kRedirect = 700;
 constexpr const char* kUnregisteredText = "AUTH_KEY_UNREGISTERED";
 
 // Teamgram uses codes that gRPC has no name for.
@@ -43,6 +44,12 @@ struct GrpcShard::Impl {
     }
     return true;
   }
+  // The node that messages of this key are sent on to; empty: none.
+  std::string redirect_of(int64_t perm_auth_key_id) {
+    const std::lock_guard lock(mutex);
+    const auto found = redirects.find(perm_auth_key_id);
+    return found == redirects.end() ? "" : "REDIRECT_TO_" + found->second;
+  }
   // False when the key is checked and unknown.
   template <typename Client>
   bool take(const Client& client, bool close, const char* wire, const std::string& payload) {
@@ -66,6 +73,7 @@ struct GrpcShard::Impl {
   bool stopping = false;
   bool checks = false;
   std::map<int64_t, mtproto::AuthKeyInfo> keys;
+  std::map<int64_t, std::string> redirects;
   std::vector<Message> received;
   std::map<uint64_t, bool> results;
   int queries = 0;
@@ -126,6 +134,15 @@ struct GrpcShard::Impl::Batch final : ringway::link::v1::ShardLink::Service {
     }
     LinkDown down;
     for (const auto& item : up.items()) {
+      const int64_t key =
+          item.has_data() ? item.data().perm_auth_key_id() : item.close().perm_auth_key_id();
+      if (const std::string to = impl.redirect_of(key); !to.empty()) {
+        auto* refusal = down.add_refusals();
+        refusal->set_sequence(next++);
+        refusal->set_code(kRedirect);
+        refusal->set_message(to);
+        continue;
+      }
       const bool taken =
           item.has_data() ? impl.take(item.data(), "batch") : impl.take(item.close(), "batch");
       if (!taken) {
@@ -158,10 +175,17 @@ struct GrpcShard::Impl::Stream final : session::RPCSessionStream::Service {
     while (stream->Read(&request)) {
       session::SessionStreamResponse response;
       response.set_request_id(request.request_id());
-      const bool taken = request.has_send_data()
-                             ? impl.take(request.send_data().data(), "stream")
-                             : impl.take(request.close_session().client(), "stream");
-      if (taken) {
+      const std::string to = impl.redirect_of(
+          request.has_send_data() ? request.send_data().data().perm_auth_key_id()
+                                  : request.close_session().client().perm_auth_key_id());
+      const bool taken =
+          to.empty() &&
+          (request.has_send_data() ? impl.take(request.send_data().data(), "stream")
+                                   : impl.take(request.close_session().client(), "stream"));
+      if (!to.empty()) {
+        response.mutable_error()->set_code(kRedirect);
+        response.mutable_error()->set_message(to);
+      } else if (taken) {
         response.mutable_ack()->set_success(true);
       } else {
         response.mutable_error()->set_code(500);
@@ -207,6 +231,9 @@ struct GrpcShard::Impl::Unary final : session::RPCSession::Service {
   template <typename Client>
   grpc::Status take(grpc::ServerContext* context, const Client& client, mtproto::Bool* response) {
     if (!impl.wires.unary) return {grpc::StatusCode::UNIMPLEMENTED, "keys only"};
+    if (const std::string to = impl.redirect_of(client.perm_auth_key_id()); !to.empty()) {
+      return make_status(kRedirect, to);
+    }
     if (!impl.take(client, "unary")) return unregistered();
     if (!impl.wait_until_released(context)) return {grpc::StatusCode::UNAVAILABLE, "stopping"};
     response->set_predicate_name("boolTrue");
@@ -216,6 +243,14 @@ struct GrpcShard::Impl::Unary final : session::RPCSession::Service {
                                          const session::TL_session_sendDataToSession* request,
                                          mtproto::Bool* response) override {
     return take(context, request->data(), response);
+  }
+  grpc::Status session_sendHttpDataToSession(
+      grpc::ServerContext* context, const session::TL_session_sendHttpDataToSession* request,
+      session::HttpSessionData* response) override {
+    if (!impl.take(request->client(), "http")) return unregistered();
+    if (!impl.wait_until_released(context)) return {grpc::StatusCode::UNAVAILABLE, "stopping"};
+    response->set_payload("to " + request->client().payload());
+    return grpc::Status::OK;
   }
   grpc::Status session_closeSession(grpc::ServerContext* context,
                                     const session::TL_session_closeSession* request,
@@ -278,6 +313,11 @@ void GrpcShard::hold(bool held) {
 void GrpcShard::check_keys(bool check) {
   const std::lock_guard lock(impl_->mutex);
   impl_->checks = check;
+}
+
+void GrpcShard::redirect_key(int64_t perm_auth_key_id, const std::string& address) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->redirects[perm_auth_key_id] = address;
 }
 
 void GrpcShard::put_key(const mtproto::AuthKeyInfo& key) {

@@ -44,6 +44,8 @@ class GrpcShard {
   // While held, messages are taken and answered only after the release (or never, when stopped).
   void hold(bool held);
   void check_keys(bool check);
+  // Messages of this key are answered with a redirect.
+  void redirect_key(int64_t perm_auth_key_id, const std::string& address);
   void put_key(const mtproto::AuthKeyInfo& key);
   [[nodiscard]] std::string stored_key(int64_t id) const;  // empty when there is none
   // Down the batched stream; answers are in push_results().

@@ -70,11 +70,23 @@ class GrpcTest : public ::testing::Test {
   }
   std::string wire() { return status().at(0).wire; }
 
+  // A second shard beside the first, both in the ring, and a key of the first.
+  int64_t add_shard(GrpcShardWires wires) {
+    other_ = std::make_unique<GrpcShard>(wires);
+    EXPECT_TRUE(other_->start());
+    dispatcher_->set_shards({shard_->address(), other_->address()}, read_clocks());
+    EXPECT_TRUE(run_until([this] { return dispatcher_->shard_of(1) != kAnyShard; }));
+    int64_t key = 1;
+    while (status().at(dispatcher_->shard_of(key)).address != shard_->address()) ++key;
+    return key;
+  }
+
   // What came from a key, in order and without repetitions.
-  std::vector<uint32_t> numbers(int64_t key) {
+  std::vector<uint32_t> numbers(int64_t key) { return numbers(key, *shard_); }
+  static std::vector<uint32_t> numbers(int64_t key, const GrpcShard& shard) {
     std::vector<uint32_t> all;
     std::set<uint32_t> seen;
-    for (const GrpcShard::Message& m : shard_->received()) {
+    for (const GrpcShard::Message& m : shard.received()) {
       if (m.auth_key_id != key || m.close) continue;
       const uint32_t n = number_of(as_bytes(m.payload));
       if (seen.insert(n).second) all.push_back(n);
@@ -91,6 +103,7 @@ class GrpcTest : public ::testing::Test {
   Recorder events_;
   int64_t longest_turn_ns_ = 0;
   std::unique_ptr<GrpcShard> shard_;
+  std::unique_ptr<GrpcShard> other_;
   std::unique_ptr<LinkHarness> harness_ = make_link_harness();
   std::unique_ptr<Dispatcher> dispatcher_;
 };
@@ -110,7 +123,7 @@ TEST_P(GrpcWireTest, IsFoundAndKeepsOrder) {
     for (int64_t key = 1; key <= 4; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
     if (i % 50 == 0) turn();
   }
-  EXPECT_TRUE(dispatcher_->close_session({1, 0, 1, 10, "192.0.2.1"}));
+  dispatcher_->close_session({1, 0, 1, 10, "192.0.2.1"});
   ASSERT_TRUE(drained());
   EXPECT_EQ(wire(), GetParam().name);
   for (int64_t key = 1; key <= 4; ++key) EXPECT_EQ(numbers(key), counting(count));
@@ -140,9 +153,10 @@ TEST_P(GrpcWireTest, UnacknowledgedMessagesSurviveARestartOfTheShard) {
   }
   ASSERT_TRUE(run_until([this] { return shard_->received_count() > 11; }));
   shard_->stop();
-  run_for(300 * kNsPerMs);
   EXPECT_EQ(dispatcher_->unacknowledged(), 120U);
-  ASSERT_EQ(send(1, 50), Submit::kAccepted) << "the window takes on while the shard is away";
+  ASSERT_EQ(send(1, 50), Submit::kAccepted) << "the window takes on when the shard goes";
+  ASSERT_TRUE(run_until([this] { return dispatcher_->shard_of(1) == kAnyShard; }))
+      << "and nothing more once it counts as gone";
   shard_->hold(false);
   ASSERT_TRUE(shard_->start());
   ASSERT_TRUE(drained());
@@ -152,6 +166,45 @@ TEST_P(GrpcWireTest, UnacknowledgedMessagesSurviveARestartOfTheShard) {
   EXPECT_EQ(numbers(2), expected);
   EXPECT_EQ(wire(), GetParam().name);
   EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+}
+
+TEST_P(GrpcWireTest, ADeadShardsMessagesGoToAnother) {
+  open(GetParam().wires);
+  const int64_t key = add_shard(GetParam().wires);
+  ASSERT_EQ(send(key, 0), Submit::kAccepted);
+  ASSERT_TRUE(drained());
+  shard_->hold(true);
+  for (uint32_t i = 1; i < 60; ++i) ASSERT_EQ(send(key, i), Submit::kAccepted);
+  ASSERT_TRUE(run_until([this] { return shard_->received_count() > 1; }));
+  shard_->stop();
+  ASSERT_TRUE(drained());
+  std::vector<uint32_t> expected = counting(60);
+  expected.erase(expected.begin());
+  EXPECT_EQ(numbers(key, *other_), expected);
+  EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+  // It comes back by itself, and its keys with it.
+  shard_->hold(false);
+  ASSERT_TRUE(shard_->start());
+  ASSERT_TRUE(run_until(
+      [&] { return status().at(dispatcher_->shard_of(key)).address == shard_->address(); }));
+  ASSERT_EQ(send(key, 60), Submit::kAccepted);
+  ASSERT_TRUE(drained());
+  EXPECT_EQ(numbers(key).back(), 60U);
+}
+
+TEST_P(GrpcWireTest, ARedirectIsFollowedInOrder) {
+  open(GetParam().wires);
+  const int64_t key = add_shard(GetParam().wires);
+  shard_->redirect_key(key, other_->address());
+  for (uint32_t i = 0; i < 40; ++i) {
+    ASSERT_EQ(send(key, i), Submit::kAccepted);
+    if (i % 9 == 0) turn();
+  }
+  dispatcher_->close_session({key, 0, key, 10, "192.0.2.1"});
+  ASSERT_TRUE(drained());
+  EXPECT_EQ(numbers(key, *other_), counting(40));
+  EXPECT_TRUE(other_->received().back().close);
+  EXPECT_EQ(shard_->received_count(), 0U);
 }
 
 TEST_P(GrpcWireTest, UnregisteredKeyIsTold) {
@@ -244,6 +297,27 @@ TEST_F(GrpcTest, KeysAreLookedUpAndStored) {
   ASSERT_TRUE(dispatcher_->set_auth_key(make_key(7), -1, 0, 2, read_clocks()));
   ASSERT_TRUE(run_until([this] { return events_.stores.size() == 2; }));
   EXPECT_EQ(events_.stores[2], StoreAnswer::kRefused);
+}
+
+TEST_F(GrpcTest, HttpCallsAreAnsweredOrHeldOpen) {
+  open({});
+  const NumberedMessage m(1, 0x41414141, 8);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 7, read_clocks()));
+  ASSERT_TRUE(run_until([this] { return events_.http.contains(7); }));
+  EXPECT_EQ(events_.http.at(7).first, HttpAnswer::kAnswered);
+  EXPECT_EQ(events_.http.at(7).second.substr(0, 7), "to AAAA");
+  EXPECT_EQ(shard_->received().at(0).wire, "http");
+  shard_->hold(true);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 8, read_clocks()));
+  run_for(200 * kNsPerMs);
+  EXPECT_FALSE(events_.http.contains(8));
+  shard_->hold(false);
+  ASSERT_TRUE(run_until([this] { return events_.http.contains(8); }));
+  EXPECT_EQ(events_.http.at(8).first, HttpAnswer::kAnswered);
+  shard_->check_keys(true);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 9, read_clocks()));
+  ASSERT_TRUE(run_until([this] { return events_.http.contains(9); }));
+  EXPECT_EQ(events_.http.at(9).first, HttpAnswer::kUnregistered);
 }
 
 TEST_F(GrpcTest, AKeyQueryToAHangingShardEndsAtItsDeadline) {

@@ -34,6 +34,10 @@ class Recorder final : public DispatcherEvents {
   }
   void on_store_answer(uint64_t cookie, StoreAnswer answer) override { stores[cookie] = answer; }
   void on_key_unregistered(int64_t id) override { unregistered.push_back(id); }
+  void on_http_answer(uint64_t cookie, HttpAnswer answer, ByteView payload) override {
+    http[cookie] = {answer, std::string(as_text(payload))};
+  }
+  void on_no_shard() override { ++no_shards; }
   void on_push(PushRequest push) override {
     pushes.push_back(std::move(push));
     if (deliver_pushes) {
@@ -44,6 +48,8 @@ class Recorder final : public DispatcherEvents {
 
   std::optional<bool> deliver_pushes;  // answered at once, or kept
   std::vector<uint32_t> opened;
+  int no_shards = 0;
+  std::map<uint64_t, std::pair<HttpAnswer, std::string>> http;
   std::vector<KeyResult> keys;
   std::map<uint64_t, StoreAnswer> stores;
   std::vector<int64_t> unregistered;

@@ -108,7 +108,9 @@ class StreamWireTest : public ::testing::Test {
   ErrorLog errors_{"shard:1"};
   LinkOutput output_;
   NotingChannel channel_;
-  LinkContext context_{options_, window_, waker_, counters_, errors_, output_, &channel_};
+  ShardHealth health_;
+  LinkContext context_{options_, window_, waker_, counters_, errors_,
+                       output_,  health_, {},     0,         &channel_};
   std::unique_ptr<Wire> wire_;
   uint64_t lane_ = 0;
 };

@@ -74,6 +74,7 @@ class WorkerThread final : public DispatcherEvents {
     stored += answer == StoreAnswer::kStored ? 1 : 0;
   }
   void on_key_unregistered(int64_t) override {}
+  void on_no_shard() override {}
   void on_push(PushRequest push) override {
     ++pushed;
     answerer_.take(std::move(push));

@@ -202,6 +202,17 @@ TEST(Session, HasTheShapesOfGoZero) {
   EXPECT_THAT(bad("Session: {Timeout: 0}\n"), HasSubstr("a number from 1 to 600000"));
 }
 
+TEST(Session, KnowsTheWiresAndHowLongToWaitForAShard) {
+  const Config config = good("Ringway: {Session: {Wire: stream, NoShardTimeout: 2m}}\n");
+  EXPECT_EQ(config.session.wire, WireKind::kStream);
+  EXPECT_EQ(config.session.no_shard_timeout_ns, 120 * kNsPerSecond);
+  EXPECT_EQ(good("UseStreamSession: false\n").session.wire, WireKind::kAuto);
+  EXPECT_EQ(good("Ringway: {Session: {NoShardTimeout: 0}}\n").session.no_shard_timeout_ns,
+            kNoTimeoutNs);
+  EXPECT_THAT(bad("Ringway: {Session: {Wire: http}}\n"),
+              HasSubstr("Ringway.Session.Wire: expected one of auto batch stream unary"));
+}
+
 TEST(EtcdKeys, SessionInheritsWhatItLeavesOut) {
   const Config config = good(
       "Etcd: {Hosts: [\"e:2379\"], Key: gw, ID: 7, User: u, Pass: p, InsecureSkipVerify: true,\n"

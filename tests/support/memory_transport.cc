@@ -3,135 +3,32 @@
 #include <algorithm>
 #include <chrono>
 
-#include "cluster/proto_wire.h"
-#include "cluster/session_codec.h"
+#include "support/memory_codec.h"
 
 namespace ringway::cluster {
 namespace {
 
 constexpr int32_t kKeyUnregistered = 401;
+constexpr int32_t kHeldOpen = -1;
 constexpr const char* kKeyUnregisteredText = "AUTH_KEY_UNREGISTERED";
 
-// The fields of a message, visited; a shard in a test is only ever given well-formed bytes.
-template <typename Visit>
-void for_each_field(ByteView bytes, Visit&& visit) {
-  ProtoReader in(bytes);
-  while (!in.done()) {
-    const Result<ProtoField> field = in.next();
-    RW_ASSERT(field.ok());
-    visit(*field);
-  }
-}
-
-ShardMessage parse_client(ByteView bytes, bool close, const char* wire) {
-  ShardMessage m;
-  m.close = close;
-  m.wire = wire;
-  for_each_field(bytes, [&](const ProtoField& f) {
-    switch (f.number) {
-      case 3:
-        m.server_id = as_text(f.bytes);
-        break;
-      case 4:
-        m.conn_type = f.as_int32();
-        break;
-      case 5:
-        m.auth_key_id = f.as_int64();
-        break;
-      case 6:
-        m.key_type = f.as_int32();
-        break;
-      case 7:
-        m.perm_auth_key_id = f.as_int64();
-        break;
-      case 8:
-        m.session_id = f.as_int64();
-        break;
-      case 9:
-        m.client_ip = as_text(f.bytes);
-        break;
-      case 10:
-        m.quick_ack = f.value != 0;
-        break;
-      case 11:
-        m.salt = f.as_int64();
-        break;
-      case 12:
-        m.payload.assign(f.bytes.begin(), f.bytes.end());
-        break;
-      default:
-        break;
-    }
-  });
-  return m;
-}
-
-// Field 3 of a unary request or of a stream request's arm.
-ShardMessage parse_wrapped(ByteView bytes, bool close, const char* wire) {
-  ByteView body;
-  for_each_field(bytes, [&](const ProtoField& f) {
-    if (f.is_bytes(3)) body = f.bytes;
-  });
-  return parse_client(body, close, wire);
-}
-
-StoredKey parse_set_auth_key(ByteView bytes) {
-  StoredKey stored;
-  for_each_field(bytes, [&](const ProtoField& f) {
-    if (f.is_bytes(3)) {
-      Result<AuthKeyRecord> record = decode_auth_key_info(f.bytes);
-      RW_ASSERT(record.ok());
-      stored.record = *record;
-    }
-    if (f.is_bytes(4)) {
-      for_each_field(f.bytes, [&](const ProtoField& s) {
-        if (s.is_number(5)) stored.salt = s.as_int64();
-      });
-    }
-    if (f.is_number(5)) stored.expires_in = f.as_int32();
-  });
-  return stored;
-}
-
-// Appends fields to a growing buffer; sizes are of no concern here.
-class Builder {
- public:
-  Builder& number(uint32_t field, int64_t value) {
-    const size_t at = grow(int_field_size(field, value));
-    ProtoWriter(ByteSpan(bytes_).subspan(at)).int_field(field, value);
-    return *this;
-  }
-  Builder& bytes(uint32_t field, ByteView value) {
-    const size_t at = grow(message_field_size(field, value.size()));
-    ProtoWriter out(ByteSpan(bytes_).subspan(at));
-    out.message_header(field, value.size());
-    std::copy(value.begin(), value.end(),
-              bytes_.begin() + static_cast<ptrdiff_t>(at + out.position()));
-    return *this;
-  }
-  Builder& text(uint32_t field, std::string_view value) { return bytes(field, as_bytes(value)); }
-  [[nodiscard]] Bytes take() { return std::move(bytes_); }
-
- private:
-  size_t grow(size_t size) {
-    bytes_.resize(bytes_.size() + size);
-    return bytes_.size() - size;
-  }
-  Bytes bytes_;
-};
-
-Bytes encode_bool(bool value) { return Builder().text(1, value ? "boolTrue" : "boolFalse").take(); }
-
-Bytes encode_key(const AuthKeyRecord& record) {
-  return Builder()
-      .number(3, record.auth_key_id)
-      .bytes(4, record.key.view())
-      .number(5, record.key_type)
-      .number(6, record.perm_auth_key_id)
-      .take();
-}
-
 }  // namespace
+
+template <typename Fails>
+void MemoryTransport::fail_calls(int32_t status, Fails&& fails) {
+  for (auto& [number, channel] : channels_) {
+    const std::map<uint64_t, int64_t> calls = channel.calls;
+    for (const auto& [id, deadline_ns] : calls) {
+      if (!fails(channel, deadline_ns)) continue;
+      LinkEvent event;
+      event.kind = LinkEvent::Kind::kReply;
+      event.id = id;
+      event.status = status;
+      event.cut = status == kStatusUnavailable;
+      reply(channel, std::move(event));
+    }
+  }
+}
 
 // ---- the shard's knobs
 
@@ -146,6 +43,10 @@ void MemoryShard::set_up(bool up) {
   {
     const std::lock_guard lock(transport_.mutex_);
     up_ = up;
+    if (!up) {
+      transport_.fail_calls(kStatusUnavailable,
+                            [this](const auto& channel, int64_t) { return channel.shard == this; });
+    }
   }
   if (!up) break_streams(kStatusUnavailable);
 }
@@ -166,6 +67,12 @@ void MemoryShard::set_answering(bool answering) {
   if (answering) transport_.release_held(*this);
 }
 
+void MemoryShard::set_frozen(bool frozen) {
+  const std::lock_guard lock(transport_.mutex_);
+  frozen_ = frozen;
+  transport_.changed_.notify_all();
+}
+
 void MemoryShard::set_checks_keys(bool checks) {
   const std::lock_guard lock(transport_.mutex_);
   checks_keys_ = checks;
@@ -176,6 +83,21 @@ void MemoryShard::refuse_messages(size_t count, int32_t status, std::string text
   refusals_ = count;
   refusal_status_ = status;
   refusal_text_ = std::move(text);
+}
+
+void MemoryShard::redirect_key(int64_t perm_auth_key_id, std::string address) {
+  const std::lock_guard lock(transport_.mutex_);
+  if (address.empty()) {
+    redirects_.erase(perm_auth_key_id);
+  } else {
+    redirects_[perm_auth_key_id] = std::move(address);
+  }
+}
+
+void MemoryShard::set_http_answer(int32_t status, std::string payload) {
+  const std::lock_guard lock(transport_.mutex_);
+  http_status_ = status;
+  http_payload_ = std::move(payload);
 }
 
 void MemoryShard::set_payload_max(size_t bytes) {
@@ -275,7 +197,7 @@ class MemoryChannel final : public ShardChannel {
   ~MemoryChannel() override {
     queue_->close();
     const std::lock_guard lock(transport_.mutex_);
-    transport_.channels_.erase(number_);
+    transport_.close_channel(number_);
   }
 
   void start_stream(uint64_t id, StreamMethod method) override {
@@ -300,14 +222,14 @@ class MemoryChannel final : public ShardChannel {
 
   void cancel_stream(uint64_t id) override {
     const std::lock_guard lock(transport_.mutex_);
-    auto* stream = transport_.find(number_, id);
-    if (stream == nullptr) return;
-    transport_.end_stream(*transport_.find(number_), id, *stream, kStatusCancelled, "cancelled");
+    transport_.cancel_stream(number_, id);
   }
 
-  void call(uint64_t id, CallMethod method, WireMessage request, int64_t, bool) override {
+  void call(uint64_t id, CallMethod method, WireMessage request, int64_t timeout_ns,
+            bool) override {
     auto shared = std::make_shared<WireMessage>(std::move(request));
     const std::lock_guard lock(transport_.mutex_);
+    transport_.find(number_)->calls[id] = transport_.clock_ns_ + timeout_ns;
     transport_.post(number_, id,
                     [this_transport = &transport_, number = number_, id, method, shared] {
                       this_transport->receive_call(number, id, method, flatten(*shared));
@@ -368,7 +290,10 @@ std::unique_ptr<ShardChannel> MemoryTransport::open(const std::string& address, 
   ++opened_[address];
   const uint64_t number = ++last_channel_;
   auto queue = std::make_shared<LinkQueue>(waker);
-  channels_[number] = {.number = number, .shard = &to, .queue = queue, .streams = {}, .held = {}};
+  ChannelState& state = channels_[number];
+  state.number = number;
+  state.shard = &to;
+  state.queue = queue;
   return std::make_unique<MemoryChannel>(*this, number, std::move(queue));
 }
 
@@ -392,7 +317,7 @@ bool MemoryTransport::step() {
 void MemoryTransport::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stop_ || !operations_.empty(); });
+    changed_.wait(lock, [this] { return stop_ || any_ready(); });
     if (stop_) return;
     while (work_one(lock)) {
     }
@@ -401,9 +326,14 @@ void MemoryTransport::run() {
 
 // In stepped mode a random operation is chosen, and the earliest of its lane is worked.
 bool MemoryTransport::work_one(std::unique_lock<std::mutex>& lock) {
-  if (operations_.empty()) return false;
-  size_t chosen = mode_ == Mode::kStepped ? random_() % operations_.size() : 0;
-  const Operation& sample = operations_[chosen];
+  std::vector<size_t> ready;
+  for (size_t i = 0; i < operations_.size(); ++i) {
+    if (is_frozen(operations_[i].channel)) continue;
+    ready.push_back(i);
+    if (mode_ == Mode::kThreaded) break;
+  }
+  if (ready.empty()) return false;
+  const Operation& sample = operations_[ready[random_() % ready.size()]];
   const auto first = std::find_if(operations_.begin(), operations_.end(), [&](const Operation& o) {
     return o.channel == sample.channel && o.lane == sample.lane;
   });
@@ -534,10 +464,13 @@ void MemoryTransport::receive_request(ChannelState& channel, StreamState& stream
   if (status == kStatusOk) {
     response.bytes(10, Builder().number(1, 1).take());
   } else {
-    // Teamgram tells backend errors as code 500 with the status in the text.
+    // A redirect is the shard's own word; Teamgram tells backend errors as code 500 with the status
+    // in the text.
     const std::string wrapped =
         "rpc error: code = Code(" + std::to_string(status) + ") desc = " + text;
-    response.bytes(11, Builder().number(1, 500).text(2, wrapped).take());
+    const bool own = status == kStatusRedirect;
+    response.bytes(11,
+                   Builder().number(1, own ? status : 500).text(2, own ? text : wrapped).take());
   }
   send_down(channel, id, stream, response.take());
 }
@@ -556,16 +489,63 @@ void MemoryTransport::receive_call(uint64_t channel_number, uint64_t call, CallM
   }
   event.kind = LinkEvent::Kind::kReply;
   event.id = call;
-  if (shard.answering_) {
-    (void)channel->queue->put(std::move(event));
+  const bool held_open = event.status == kHeldOpen;
+  if (shard.answering_ && !held_open) {
+    reply(*channel, std::move(event));
   } else {
     channel->held.push_back(std::move(event));
+  }
+}
+
+bool MemoryTransport::any_ready() {
+  return std::any_of(operations_.begin(), operations_.end(),
+                     [this](const Operation& o) { return !is_frozen(o.channel); });
+}
+
+// Whoever has had an answer already, or has given up, gets no other.
+void MemoryTransport::reply(ChannelState& channel, LinkEvent event) {
+  if (channel.calls.erase(event.id) > 0) (void)channel.queue->put(std::move(event));
+}
+
+void MemoryTransport::pass_time(int64_t ns) {
+  const std::lock_guard lock(mutex_);
+  clock_ns_ += ns;
+  fail_calls(kStatusDeadlineExceeded,
+             [this](const auto&, int64_t deadline_ns) { return deadline_ns <= clock_ns_; });
+}
+
+bool MemoryTransport::is_frozen(uint64_t channel) {
+  const ChannelState* state = find(channel);
+  return state != nullptr && state->shard->frozen_;
+}
+
+// A frozen shard finds out when it looks.
+void MemoryTransport::close_channel(uint64_t channel) {
+  if (is_frozen(channel)) {
+    post(channel, 0, [this, channel] { channels_.erase(channel); });
+  } else {
+    channels_.erase(channel);
+  }
+}
+
+void MemoryTransport::cancel_stream(uint64_t channel, uint64_t id) {
+  const auto cancel = [this, channel, id] {
+    if (StreamState* stream = find(channel, id)) {
+      end_stream(*find(channel), id, *stream, kStatusCancelled, "cancelled");
+    }
+  };
+  if (is_frozen(channel)) {
+    post(channel, id, cancel);
+  } else {
+    cancel();
   }
 }
 
 // A call that has not arrived never does; one that is being worked on goes on, and its answer
 // counts for nothing.
 void MemoryTransport::cancel_call(uint64_t channel_number, uint64_t call) {
+  if (ChannelState* state = find(channel_number)) state->calls.erase(call);
+  if (is_frozen(channel_number)) return;
   std::erase_if(operations_, [&](const Operation& operation) {
     return operation.channel == channel_number && operation.lane == call;
   });
@@ -613,12 +593,18 @@ LinkEvent MemoryTransport::answer_call(MemoryShard& shard, CallMethod method, By
       ShardMessage message = parse_wrapped(request, method == CallMethod::kCloseSession, "unary");
       if (shard.choking_key_ == message.auth_key_id) {
         event.status = shard.choking_status_;
+        event.cut = event.status == kStatusUnavailable;
         return event;
       }
       std::tie(event.status, event.text) = take_message(shard, std::move(message));
       event.bytes = encode_bool(true);
       return event;
     }
+    case CallMethod::kSendHttpData:
+      event.status = shard.http_status_;
+      shard.received_.push_back(parse_wrapped(request, false, "http"));
+      event.bytes = Builder().text(3, shard.http_payload_).take();
+      return event;
   }
   return event;
 }
@@ -635,6 +621,10 @@ std::pair<int32_t, std::string> MemoryTransport::take_message(MemoryShard& shard
   if (shard.refusals_ > 0) {
     --shard.refusals_;
     return {shard.refusal_status_, shard.refusal_text_};
+  }
+  if (const auto redirect = shard.redirects_.find(message.perm_auth_key_id);
+      redirect != shard.redirects_.end()) {
+    return {kStatusRedirect, "REDIRECT_TO_" + redirect->second};
   }
   if (shard.checks_keys_ && !shard.keys_.contains(message.auth_key_id)) {
     return {kKeyUnregistered, kKeyUnregisteredText};
@@ -674,6 +664,7 @@ void MemoryTransport::end_stream(ChannelState& channel, uint64_t id, StreamState
   event.kind = LinkEvent::Kind::kEnded;
   event.id = id;
   event.status = status;
+  event.cut = status == kStatusUnavailable && channel.shard->up_;
   event.text = std::move(text);
   (void)channel.queue->put(std::move(event));
 }
@@ -681,7 +672,7 @@ void MemoryTransport::end_stream(ChannelState& channel, uint64_t id, StreamState
 void MemoryTransport::release_held(MemoryShard& shard) {
   for (auto& [number, channel] : channels_) {
     if (channel.shard != &shard) continue;
-    for (LinkEvent& event : channel.held) (void)channel.queue->put(std::move(event));
+    for (LinkEvent& event : channel.held) reply(channel, std::move(event));
     channel.held.clear();
     for (auto& [id, stream] : channel.streams) {
       std::vector<Bytes> held = std::move(stream.held);

@@ -68,10 +68,17 @@ class MemoryShard {
   void break_streams(int32_t status);
   // While false, messages are taken but not acknowledged, and calls are not answered.
   void set_answering(bool answering);
+  // Frozen, as by SIGSTOP: nothing that comes is looked at, and all of it is when the shard thaws,
+  // also what came on connections that the gateway has given up since.
+  void set_frozen(bool frozen);
   // With true, messages of keys that it does not have are refused with AUTH_KEY_UNREGISTERED.
   void set_checks_keys(bool checks);
   // The next `count` messages are refused with this status.
   void refuse_messages(size_t count, int32_t status, std::string text);
+  // Messages of this key are answered with a redirect to `address`; with an empty one no more.
+  void redirect_key(int64_t perm_auth_key_id, std::string address);
+  // What the next HTTP calls are answered with; with -1 they are held open.
+  void set_http_answer(int32_t status, std::string payload);
   // Messages of more bytes on the wire end the stream, or fail the call, with RESOURCE_EXHAUSTED.
   void set_payload_max(size_t bytes);
   // A message of this key ends the stream it comes on, or fails its call, with `status`.
@@ -108,10 +115,14 @@ class MemoryShard {
   bool unary_ = true;
   bool up_ = true;
   bool answering_ = true;
+  bool frozen_ = false;
   bool checks_keys_ = false;
   size_t refusals_ = 0;
   int32_t refusal_status_ = 0;
   std::string refusal_text_;
+  std::map<int64_t, std::string> redirects_;
+  int32_t http_status_ = 0;
+  std::string http_payload_;
   size_t store_refusals_ = 0;
   size_t payload_max_ = SIZE_MAX;
   std::optional<int64_t> choking_key_;
@@ -138,6 +149,8 @@ class MemoryTransport final : public ShardTransport {
 
   // Stepped mode: works one operation. False when there is none.
   bool step();
+  // Stepped mode: time passes, for the deadlines of calls.
+  void pass_time(int64_t ns);
   // Steps until nothing is left.
   void settle() {
     while (step()) {
@@ -160,16 +173,13 @@ class MemoryTransport final : public ShardTransport {
     std::deque<Bytes> down;   // not delivered yet
     std::vector<Bytes> held;  // answers of a hanging shard
   };
-  struct HeldReply {
-    uint64_t call = 0;
-    LinkEvent event;
-  };
   struct ChannelState {
     uint64_t number = 0;
     MemoryShard* shard = nullptr;
     std::shared_ptr<LinkQueue> queue;
     std::map<uint64_t, StreamState> streams;
-    std::vector<LinkEvent> held;  // replies of a hanging shard
+    std::vector<LinkEvent> held;        // replies of a hanging shard
+    std::map<uint64_t, int64_t> calls;  // unanswered -> deadline
   };
   // Operations of one stream keep their order; each call is on its own.
   struct Operation {
@@ -190,7 +200,14 @@ class MemoryTransport final : public ShardTransport {
   void receive_link_up(ChannelState& channel, uint64_t id, StreamState& stream, ByteView bytes);
   void receive_request(ChannelState& channel, StreamState& stream, uint64_t id, ByteView bytes);
   void receive_call(uint64_t channel, uint64_t call, CallMethod method, const Bytes& request);
+  void cancel_stream(uint64_t channel, uint64_t stream);
   void cancel_call(uint64_t channel, uint64_t call);
+  void close_channel(uint64_t channel);
+  bool is_frozen(uint64_t channel);
+  bool any_ready();
+  static void reply(ChannelState& channel, LinkEvent event);
+  template <typename Fails>
+  void fail_calls(int32_t status, Fails&& fails);
   LinkEvent answer_call(MemoryShard& shard, CallMethod method, ByteView request);
   bool chokes_on(ChannelState& channel, uint64_t id, StreamState& stream,
                  const ShardMessage& message);
@@ -207,6 +224,7 @@ class MemoryTransport final : public ShardTransport {
   mutable std::condition_variable changed_;
   std::mt19937_64 random_;
   bool stop_ = false;
+  int64_t clock_ns_ = 0;
   uint64_t last_channel_ = 0;
   uint64_t last_message_ = 0;
   std::map<std::string, std::unique_ptr<MemoryShard>> shards_;

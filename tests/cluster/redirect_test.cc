@@ -1,0 +1,346 @@
+// Answers that are not the end of a message: redirects, and those that say "later". And calls of
+// Teamgram's HTTP, which are answered once.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <ostream>
+#include <random>
+#include <set>
+
+#include "base/limits.h"
+#include "cluster/recorder.h"
+#include "support/memory_transport.h"
+
+namespace ringway::cluster {
+namespace {
+
+const std::vector<std::string> kNodes = {"10.0.0.1:20120", "10.0.0.2:20120", "10.0.0.3:20120"};
+
+struct WireCase {
+  bool batch, stream, unary;
+  const char* name;
+  friend void PrintTo(const WireCase& wire, std::ostream* out) { *out << wire.name; }
+};
+
+class RedirectTest : public ::testing::TestWithParam<WireCase> {
+ protected:
+  void start(uint64_t seed, DispatcherOptions options = {}) {
+    dispatcher_.reset();
+    transport_ = std::make_unique<MemoryTransport>(MemoryTransport::Mode::kStepped, seed);
+    order_.clear();
+    sent_.clear();
+    for (const std::string& node : kNodes) {
+      MemoryShard& shard = transport_->shard(node);
+      shard.set_wires(GetParam().batch, GetParam().stream, GetParam().unary);
+      shard.on_message([this](MemoryShard&, const ShardMessage& m) {
+        if (!m.close) order_[m.perm_auth_key_id].push_back(number_of(m.payload));
+      });
+    }
+    options.server_id = "10.9.9.9:20110";
+    dispatcher_ = std::make_unique<Dispatcher>(options, *transport_, events_, waker_, counters_);
+    dispatcher_->set_shards(kNodes, now_);
+    settle();
+  }
+  MemoryShard& shard(size_t i) { return transport_->shard(kNodes[i]); }
+  void turn(int64_t ns = kNsPerMs) {
+    now_.mono_ns += ns;
+    now_.unix_ns += ns;
+    transport_->pass_time(ns);
+    dispatcher_->poll(now_);
+    dispatcher_->flush(now_);
+  }
+  std::vector<ShardStatus> status() const {
+    std::vector<ShardStatus> all;
+    dispatcher_->status(all);
+    return all;
+  }
+  void settle() {
+    for (int quiet = 0; quiet < 3;) {
+      turn();
+      quiet = transport_->step() ? 0 : quiet + 1;
+      transport_->settle();
+    }
+  }
+  void run_for(int64_t ns) {
+    for (const int64_t end = now_.mono_ns + ns; now_.mono_ns < end;) {
+      turn(20 * kNsPerMs);
+      transport_->settle();
+    }
+  }
+  bool send(int64_t key) {
+    const NumberedMessage m(key, sent_[key], 32);
+    if (dispatcher_->send(m.message) != Submit::kAccepted) return false;
+    ++sent_[key];
+    return true;
+  }
+  int64_t key_of(size_t node) {
+    int64_t key = 1;
+    while (status().at(dispatcher_->shard_of(key)).address != kNodes[node]) ++key;
+    return key;
+  }
+  size_t received(size_t node) { return shard(node).received_count(); }
+  // First deliveries of each key in order and complete.
+  void check(uint64_t seed = 0) {
+    for (const auto& [key, count] : sent_) {
+      uint32_t next = 0;
+      for (const uint32_t number : order_[key]) {
+        ASSERT_LE(number, next) << "seed " << seed << " key " << key << " overtook";
+        if (number == next) ++next;
+      }
+      ASSERT_EQ(next, count) << "seed " << seed << " key " << key;
+    }
+    ASSERT_EQ(dispatcher_->unacknowledged(), 0U) << seed;
+  }
+
+  Now now_{.mono_ns = 1'000'000, .unix_ns = 1'700'000'000 * kNsPerSecond};
+  CounterBlock counters_;
+  CountingWaker waker_;
+  Recorder events_;
+  std::unique_ptr<MemoryTransport> transport_;
+  std::unique_ptr<Dispatcher> dispatcher_;
+  std::map<int64_t, std::vector<uint32_t>> order_;
+  std::map<int64_t, uint32_t> sent_;
+};
+
+TEST_P(RedirectTest, ARedirectIsFollowedInOrder) {
+  start(1);
+  const int64_t key = key_of(0);
+  shard(0).redirect_key(key, kNodes[2]);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(send(key));
+    if (i % 3 == 0) turn();
+  }
+  dispatcher_->close_session({.auth_key_id = key, .perm_auth_key_id = key, .session_id = 4});
+  EXPECT_EQ(dispatcher_->unacknowledged(), 21U);
+  settle();
+  EXPECT_EQ(received(2), 21U);
+  EXPECT_TRUE(shard(2).received().back().close);
+  EXPECT_EQ(received(0), 0U);
+  EXPECT_GT(counters_.read(Counter::kRedirectsFollowed), 0U);
+  EXPECT_EQ(counters_.read(Counter::kMessagesRejected), 0U);
+  check();
+  // Later ones find the owner first, again.
+  shard(0).redirect_key(key, "");
+  ASSERT_TRUE(send(key));
+  settle();
+  EXPECT_EQ(received(0), 1U);
+  check();
+}
+
+TEST_P(RedirectTest, ARedirectToAnUnknownNodeIsFinal) {
+  start(1);
+  const int64_t key = key_of(0);
+  shard(0).redirect_key(key, "10.0.0.77:1");
+  ASSERT_TRUE(send(key));
+  ASSERT_TRUE(send(key));
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kMessagesRejected), 2U);
+  EXPECT_EQ(counters_.read(Counter::kRedirectsRefused), 2U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+  shard(0).redirect_key(key, "");
+  ASSERT_TRUE(send(key));
+  settle();
+  EXPECT_EQ(received(0), 1U);
+}
+
+TEST_P(RedirectTest, ACircleOfRedirectsEnds) {
+  start(1);
+  const int64_t key = key_of(0);
+  shard(0).redirect_key(key, kNodes[1]);
+  shard(1).redirect_key(key, kNodes[0]);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(key));
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kMessagesRejected), 10U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+}
+
+// The owner insists on a node that is dead. When the shards have noticed too, it serves.
+TEST_P(RedirectTest, ARedirectToADeadNodeWaitsForTheOwner) {
+  start(1);
+  const int64_t key = key_of(0);
+  shard(1).set_up(false);
+  run_for(2 * kNsPerSecond);
+  shard(0).redirect_key(key, kNodes[1]);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(key));
+  run_for(3 * kNsPerSecond);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 10U);
+  EXPECT_EQ(counters_.read(Counter::kMessagesRejected), 0U);
+  shard(0).redirect_key(key, "");
+  run_for(10 * kNsPerSecond);
+  EXPECT_EQ(received(0), 10U);
+  check();
+}
+
+TEST_P(RedirectTest, LinesAreBounded) {
+  start(1, {.window_messages_max = 32});
+  const int64_t key = key_of(0);
+  shard(0).redirect_key(key, kNodes[1]);
+  ASSERT_TRUE(send(key));
+  settle();
+  shard(1).set_answering(false);
+  uint32_t taken = 0;
+  for (int i = 0; i < 200; ++i) {
+    taken += send(key) ? 1 : 0;
+    turn(0);
+    transport_->settle();
+  }
+  EXPECT_LE(taken, 2 * 32U);
+  EXPECT_GE(taken, 32U);
+  events_.opened.clear();
+  shard(1).set_answering(true);
+  settle();
+  EXPECT_FALSE(events_.opened.empty()) << "who waited hears of room";
+  check();
+}
+
+// "Later" on a wire that has sent on already: the message goes again by itself, ahead of all that
+// had not been sent.
+TEST_P(RedirectTest, AnAnswerThatSaysLaterIsAskedAgain) {
+  for (const int32_t status : {kStatusResourceExhausted, kStatusDeadlineExceeded}) {
+    start(1);
+    const int64_t key = key_of(0);
+    shard(0).refuse_messages(3, status, "busy");
+    ASSERT_TRUE(send(key));
+    run_for(20 * kNsPerMs);
+    for (int i = 0; i < 10; ++i) ASSERT_TRUE(send(key));
+    run_for(20 * kNsPerSecond);
+    check();
+    EXPECT_EQ(counters_.read(Counter::kMessagesRejected), 0U);
+    EXPECT_EQ(counters_.read(Counter::kMessagesLost), 0U);
+  }
+}
+
+TEST_P(RedirectTest, AnInternalErrorIsAskedAgainAFewTimes) {
+  start(1);
+  const int64_t key = key_of(0);
+  shard(0).refuse_messages(1, kStatusInternal, "oops");
+  ASSERT_TRUE(send(key));
+  run_for(5 * kNsPerSecond);
+  EXPECT_EQ(received(0), 1U);
+  shard(0).refuse_messages(100, kStatusInternal, "oops");
+  ASSERT_TRUE(send(key));
+  run_for(20 * kNsPerSecond);
+  EXPECT_EQ(received(0), 1U);
+  EXPECT_EQ(counters_.read(Counter::kMessagesLost), 1U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 0U);
+}
+
+// Redirects begin at any moment, while nodes die, hang and come back.
+TEST_P(RedirectTest, NothingIsLostOrOvertakenAmidRedirects) {
+  for (uint64_t seed = 1; seed <= 700; ++seed) {
+    start(seed, {.window_messages_max = 64});
+    std::mt19937_64 random(seed);
+    std::map<int64_t, size_t> targets;  // one per key: shards that disagree in circles refuse
+    for (int64_t key = 1; key <= 5; ++key) targets[key] = random() % kNodes.size();
+    for (int i = 0; i < 60; ++i) {
+      for (uint64_t n = random() % 10; n > 0; --n) {
+        (void)send(static_cast<int64_t>(1 + random() % 5));
+      }
+      turn(random() % 8 == 0 ? static_cast<int64_t>(random() % 500) * kNsPerMs : kNsPerMs);
+      for (uint64_t n = random() % 8; n > 0; --n) (void)transport_->step();
+      const auto key = static_cast<int64_t>(1 + random() % 5);
+      const size_t node = random() % kNodes.size();
+      switch (random() % 8) {
+        case 0:
+        case 1:
+          if (node != targets[key]) shard(node).redirect_key(key, kNodes[targets[key]]);
+          break;
+        case 2:
+          shard(node).set_up(false);
+          shard(node).set_frozen(false);
+          break;
+        case 3:
+        case 4:
+          shard(node).set_up(true);
+          break;
+        case 5:
+          shard(node).set_frozen(true);
+          break;
+        case 6:
+          shard(node).set_frozen(false);
+          break;
+        default:
+          break;
+      }
+    }
+    for (size_t node = 0; node < kNodes.size(); ++node) {
+      shard(node).set_frozen(false);
+      shard(node).set_up(true);
+    }
+    run_for(100 * kNsPerSecond);
+    check(seed);
+    ASSERT_EQ(counters_.read(Counter::kMessagesRejected), 0U) << seed;
+    ASSERT_EQ(counters_.read(Counter::kMessagesLost), 0U) << seed;
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(counters_.read(Counter::kRedirectsFollowed), 700U);
+}
+
+TEST_P(RedirectTest, HttpCallsAreAnswered) {
+  start(1);
+  const int64_t key = key_of(1);
+  const NumberedMessage m(key, 0);
+  shard(1).set_http_answer(0, "polled");
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
+  settle();
+  EXPECT_EQ(events_.http.at(1), std::pair(HttpAnswer::kAnswered, std::string("polled")));
+  EXPECT_EQ(shard(1).received().back().wire, "http");
+  EXPECT_EQ(shard(1).received().back().perm_auth_key_id, key);
+  shard(1).set_http_answer(401, "");
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 2, now_));
+  shard(1).set_http_answer(kStatusUnknown, "");
+  settle();
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 3, now_));
+  settle();
+  EXPECT_EQ(events_.http.at(3).first, HttpAnswer::kRefused);
+  // Held open: it has a deadline of its own, which says nothing about the shard.
+  shard(1).set_http_answer(-1, "");
+  for (uint64_t cookie = 10; cookie < 15; ++cookie) {
+    ASSERT_TRUE(dispatcher_->send_http(m.message, cookie, now_));
+  }
+  run_for(kHttpCallTimeoutNs - kNsPerSecond);
+  EXPECT_EQ(events_.http.size(), 3U);
+  run_for(2 * kNsPerSecond);
+  ASSERT_EQ(events_.http.size(), 8U);
+  EXPECT_EQ(events_.http.at(14).first, HttpAnswer::kUnavailable);
+  EXPECT_EQ(counters_.read(Counter::kShardsTakenOut), 0U);
+}
+
+TEST_P(RedirectTest, AnHttpCallIsMadeOnceMoreAtTheNextOwner) {
+  start(1);
+  const int64_t key = key_of(1);
+  const NumberedMessage m(key, 0);
+  for (size_t i = 0; i < kNodes.size(); ++i) shard(i).set_http_answer(0, "node " + kNodes[i]);
+  shard(1).set_http_answer(-1, "");
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
+  settle();
+  shard(1).set_up(false);
+  run_for(3 * kNsPerSecond);
+  ASSERT_TRUE(events_.http.contains(1));
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 2, now_));
+  settle();
+  EXPECT_EQ(events_.http.at(2).first, HttpAnswer::kAnswered);
+}
+
+TEST_P(RedirectTest, HttpCallsAreBounded) {
+  start(1);
+  const NumberedMessage m(key_of(1), 0);
+  for (size_t i = 0; i < kNodes.size(); ++i) shard(i).set_http_answer(-1, "");
+  for (uint64_t i = 0; i < kHttpCallsInFlightMax; ++i) {
+    ASSERT_TRUE(dispatcher_->send_http(m.message, i, now_));
+  }
+  EXPECT_FALSE(dispatcher_->send_http(m.message, 99'999, now_));
+  EXPECT_EQ(counters_.read(Counter::kHttpCallsLimited), 1U);
+  run_for(kHttpCallTimeoutNs + kNsPerSecond);
+  EXPECT_EQ(events_.http.size(), kHttpCallsInFlightMax);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
+}
+
+INSTANTIATE_TEST_SUITE_P(Wires, RedirectTest,
+                         ::testing::Values(WireCase{true, true, true, "batch"},
+                                           WireCase{false, true, true, "stream"},
+                                           WireCase{false, false, true, "unary"}),
+                         [](const auto& wire) { return std::string(wire.param.name); });
+
+}  // namespace
+}  // namespace ringway::cluster
