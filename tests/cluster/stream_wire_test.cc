@@ -108,7 +108,7 @@ class StreamWireTest : public ::testing::Test {
   ErrorLog errors_{"shard:1"};
   LinkOutput output_;
   NotingChannel channel_;
-  LinkContext context_{options_, window_, waker_, counters_, errors_, output_, &channel_};
+  LinkContext context_{options_, window_, waker_, counters_, errors_, output_, {}, &channel_};
   std::unique_ptr<Wire> wire_;
   uint64_t lane_ = 0;
 };
