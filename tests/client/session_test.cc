@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "client/objects.h"
 #include "crypto/random.h"
+#include "mtproto/inflate.h"
 #include "mtproto/tl.h"
 
 namespace ringway::client {

@@ -89,11 +89,13 @@ class Gateway {
       case 0:
         if (last_id_ < 50) start();
         break;
-      case 1:
+      case 1: {
         if (state.call || state.writing) break;
         state.writing = true;
-        channel_->write(id, {make_wire_message(Bytes(choices_.below(40'000)))});
+        WireMessage message = make_wire_message(Bytes(choices_.below(40'000)));
+        channel_->write(id, {&message, 1});
         break;
+      }
       case 2:
         if (choices_.below(4) != 0) break;
         if (state.call) {

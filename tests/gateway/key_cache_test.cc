@@ -167,7 +167,7 @@ TEST(KeyCache, TimersFireOnceAndGoWithTheirKeys) {
 
 TEST(KeyCache, EvictedKeysTakeTheirTimersAlong) {
   CounterBlock counters;
-  KeyCache cache(2 * KeyCache::kEntryBytes, counters);
+  KeyCache cache(2, counters);
   for (int64_t id = 1; id <= 100; ++id) {
     cache.set_timer(cache.insert(record(id), 0, 0), 1'000'000'000, 0);
   }
