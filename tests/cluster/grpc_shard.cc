@@ -21,7 +21,7 @@ constexpr int kRedirect = 700;
 constexpr const char* kUnregisteredText = "AUTH_KEY_UNREGISTERED";
 
 // Teamgram uses codes that gRPC has no name for.
-grpc::Status make_status(int code, const char* text) {
+grpc::Status make_status(int code, const std::string& text) {
   return {static_cast<grpc::StatusCode>(code), text};
 }
 
