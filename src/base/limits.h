@@ -104,7 +104,7 @@ static_assert(kGrpcMessageBytesMax > kFrameBytesCeiling + kBatchBytesMax,
               "a largest message and its wrapping must fit one RPC");
 static_assert(kWindowBytesMax > kFrameBytesMax, "several large messages fit a window");
 inline constexpr size_t kWindowChunkBytes = 64 * 1024;  // encoded messages share these
-inline constexpr size_t kWindowSpareChunks = 16;        // kept by an emptier window
+inline constexpr size_t kWindowSpareChunks = 256;       // kept by an emptier window: all of it
 inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, keys spread over them
 inline constexpr size_t kBatchesPerWriteMax = 4;        // batches handed to a link at once
 inline constexpr size_t kHttpCallsInFlightMax = 4096;   // per worker

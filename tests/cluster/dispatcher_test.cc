@@ -566,7 +566,7 @@ TEST_F(DispatcherTest, AnswersToPushesTravelWithMessages) {
   const uint64_t alone = shard().push(1, 10, Bytes{2});
   settle();
   EXPECT_EQ(shard().push_result(alone), true);
-  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 2);
+  EXPECT_EQ(counters_.read(Counter::kShardBatches), batches + 1) << "no batch of messages";
 }
 
 TEST_F(DispatcherTest, AnswersFromOtherThreadsWakeTheWorker) {

@@ -141,16 +141,23 @@ TEST_P(NodeSetTest, AKeyThatChangesItsOwnerWaitsForWhatTheOldOneHas) {
   transport_->shard("a:1").set_answering(true);
   settle();
   EXPECT_EQ(events_.opened, std::vector<uint32_t>{kAnyShard}) << "who waits tries again";
-  EXPECT_EQ(taken("a:1", moves), counting(3)) << "nothing was sent to both";
-  EXPECT_EQ(taken("b:1", moves), std::vector<uint32_t>{3});
+  // Before the first answer all wires but the batched one have one message on its way.
+  const uint32_t sent = GetParam() == 0 ? 3 : 1;
+  EXPECT_EQ(taken("a:1", moves), counting(sent)) << "nothing was sent to both";
+  std::vector<uint32_t> rest;
+  for (uint32_t i = sent; i <= 3; ++i) rest.push_back(i);
+  EXPECT_EQ(taken("b:1", moves), rest);
   EXPECT_EQ(taken("b:1", idle), counting(1));
   EXPECT_EQ(taken("a:1", stays), counting(4));
   std::vector<bool> closes;
   for (const ShardMessage& m : transport_->shard("b:1").received()) {
     if (m.auth_key_id == moves) closes.push_back(m.close);
   }
-  EXPECT_EQ(closes, (std::vector<bool>{false, true}));
-  EXPECT_EQ(counters_.read(Counter::kMessagesHandedOver), 3U);
+  std::vector<bool> all_of_it(rest.size(), false);
+  all_of_it.push_back(true);
+  EXPECT_EQ(closes, all_of_it);
+  EXPECT_EQ(counters_.read(Counter::kMessagesHandedOver), rest.size() + 2)
+      << "the close and idle's";
   EXPECT_EQ(counters_.read(Counter::kShardReplays), 0U);
 }
 
