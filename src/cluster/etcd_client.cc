@@ -126,7 +126,7 @@ EtcdStatus EtcdClient::Impl::log_in() {
   request.set_name(options.user);
   request.set_password(options.password);
   Call<Impl> active(*this, kEtcdCallTimeoutNs);
-  const EtcdStatus status = to_status(
+  EtcdStatus status = to_status(
       etcdserverpb::Auth::NewStub(channel)->Authenticate(&active.context(), request, &response));
   cleanse(reinterpret_cast<uint8_t*>(request.mutable_password()->data()),
           request.password().size());

@@ -137,6 +137,10 @@ struct Inlet {
 
 // The key exchanges of a connection.
 struct ClientHandshake {
+  explicit ClientHandshake(mtproto::HandshakeSet set_in, int64_t window_in = 0,
+                           uint32_t count_in = 0)
+      : set(std::move(set_in)), window_ns(window_in), count(count_in) {}
+
   mtproto::HandshakeSet set;
   int64_t window_ns = 0;  // start of the window that `count` counts
   uint32_t count = 0;     // of heavy ones
