@@ -222,6 +222,10 @@ std::string UringRing::start() {
   return "";
 }
 
+// What is still under way after ten seconds ends with the ring.
+constexpr int64_t kCancelLookNs = 50 * kNsPerMs;
+constexpr int kCancelLooksMax = 200;
+
 void UringRing::stop() {
   if (!impl_->is_set_up) return;
   io_uring_submit(&impl_->ring);
@@ -233,9 +237,13 @@ void UringRing::stop() {
   io_uring_sync_cancel_reg cancel{};
   cancel.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
   cancel.fd = -1;
-  cancel.timeout.tv_sec = -1;
-  cancel.timeout.tv_nsec = -1;
-  while (io_uring_register_sync_cancel(&impl_->ring, &cancel) == -EINTR) {
+  // Asked again now and then: the end of an operation on the kernel's own thread may wake nobody,
+  // and that thread may have had an operation in hand when all others were cancelled.
+  cancel.timeout.tv_sec = 0;
+  cancel.timeout.tv_nsec = kCancelLookNs;
+  for (int look = 0; look < kCancelLooksMax; ++look) {
+    const int result = io_uring_register_sync_cancel(&impl_->ring, &cancel);
+    if (result != -EINTR && result != -ETIME) break;
   }
   impl_->exit();
 }
