@@ -10,7 +10,6 @@ delivered twice; the exit status is 1 when anything is missing or reordered. Loo
 """
 import argparse
 import collections
-import ctypes
 import os
 import random
 import re
@@ -22,10 +21,11 @@ import sys
 import tempfile
 import time
 
+from programs import die_with_parent, free_port
+
 SHARDS = 3
 START_SECONDS = 30
 STOP_SECONDS = 60
-PR_SET_PDEATHSIG = 1
 
 CONFIG = """
 Name: chaos
@@ -43,22 +43,6 @@ Ringway:
   Timeouts: {{Drain: 30s}}
   Limits: {{HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0, CryptoJobsPerAddress: 0}}
 """
-
-
-def free_port():
-    """Below the range from which the kernel takes ports for outgoing connections."""
-    while True:
-        port = random.randrange(15000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def listens(port):
@@ -233,7 +217,7 @@ def judge(cluster):
 
 
 def counters_of(log):
-    wanted = ("shards_taken_out", "shards_readmitted", "messages_moved", "shard_replays", "messages_lost",
+    wanted = ("shards_taken_out", "shards_readmitted", "messages_handed_over", "shard_replays", "messages_lost",
               "closed_without_shard")
     lines = [line for line in log.splitlines() if "counters:" in line]
     found = dict(re.findall(r"(\w+)=(\d+)", lines[-1])) if lines else {}
