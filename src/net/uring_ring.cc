@@ -225,14 +225,21 @@ std::string UringRing::start() {
 // What is still under way after ten seconds ends with the ring.
 constexpr int64_t kCancelLookNs = 50 * kNsPerMs;
 constexpr int kCancelLooksMax = 200;
+constexpr int kQuickLooks = 10;
 
 void UringRing::stop() {
   if (!impl_->is_set_up) return;
   io_uring_submit(&impl_->ring);
-  // What the kernel's thread has not taken yet could not be cancelled.
-  while (impl_->polled && io_uring_sq_ready(&impl_->ring) > 0) {
-    sched_yield();
-    io_uring_submit(&impl_->ring);
+  // What the kernel's thread has not taken yet could not be cancelled. It is woken by the ring's
+  // own descriptor: the registered one is known to the worker's thread alone, and this may be
+  // another.
+  for (int look = 0; impl_->polled && io_uring_sq_ready(&impl_->ring) > 0; ++look) {
+    if (look == kCancelLooksMax) break;
+    io_uring_enter(static_cast<unsigned>(impl_->ring.ring_fd), 0, 0, IORING_ENTER_SQ_WAKEUP,
+                   nullptr);
+    const timespec pause = {.tv_sec = 0,
+                            .tv_nsec = look < kQuickLooks ? kNsPerMs / 10 : kCancelLookNs};
+    nanosleep(&pause, nullptr);
   }
   io_uring_sync_cancel_reg cancel{};
   cancel.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <thread>
 
@@ -425,6 +426,24 @@ TEST(UringRing, SubmissionPollKeepsHeadersUntilTheyAreTaken) {
       ASSERT_EQ(got[1], ~expected);
     }
   }
+  created.ring->stop();
+}
+
+// A worker's thread has ended with an operation that the sleeping thread of the kernel has not
+// taken: whoever ends the ring wakes that thread, and needs nothing of the worker's for it.
+TEST(UringRing, SubmissionPollEndsFromAnotherThread) {
+  UringOptions options{.entries = 8, .buffers = 8, .buffer_bytes = 128};
+  options.submission_poll = true;
+  options.submission_poll_idle_ms = 1;
+  auto created = UringRing::create(options);
+  ASSERT_EQ(created.error, "");
+  SocketPair pair;
+  std::thread worker([&] {
+    ASSERT_EQ(created.ring->start(), "");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    created.ring->queue_receive(pair.ours.get(), data(RingOp::kReceive, 1));
+  });
+  worker.join();
   created.ring->stop();
 }
 
