@@ -11,6 +11,8 @@ FILES_BESIDE = 1500  # open files that the gateway and a load need beside the cr
 IDLE_SHARE_MAX = 0.001
 CROWD_SECONDS = 120  # to connect them all
 NEARLY_NEVER = 0.001  # messages per second of a whole idle crowd
+# From one address, the kernel seeks each port among thousands in use once half of its range is taken.
+SOURCES = "127.0.1.1-127.0.1.8"
 
 
 def crowd_size(bench):
@@ -21,7 +23,8 @@ def crowd_size(bench):
 def start_crowd(stack, connections, keys):
     """Connections that have made or taken their key, sent one message, and wait. Returns once all do."""
     before = stack.counters()["messages_opened"]
-    load = stack.start_load(connections, rate=NEARLY_NEVER, keys=keys, transport=OBFUSCATED, warmup=0)
+    load = stack.start_load(connections, rate=NEARLY_NEVER, keys=keys, transport=OBFUSCATED, warmup=0,
+                            source=SOURCES)
     stack.wait_growth("messages_opened", before, connections, load, CROWD_SECONDS)
     return load
 
@@ -87,7 +90,7 @@ def active_among_idle(bench, stack, loads, total, active):
 
     def run():
         return stack.measure(active, settings.seconds, settings.settle, rate=rate, keys=settings.crowd_keys,
-                             transport=OBFUSCATED)
+                             transport=OBFUSCATED, source=SOURCES)
     among = harness.medians([run() for _ in range(settings.rounds_few)])
     for load in loads:
         load.check_running()

@@ -302,11 +302,13 @@ class Stack(Runner):
         return f"127.0.0.1:{self.clients_port}"
 
     def start_load(self, connections, mode="quick-ack", size=128, window=1, rate=0, keys=8, warmup=0.1,
-                   seconds=600, transport="intermediate", threads=1, verify=False):
+                   seconds=600, transport="intermediate", threads=1, verify=False, source=None):
         # Keys are made once for each gateway: making one costs the load's core more than all the rest of a set-up.
         more = [] if mode == "handshake" else ["--keys-file", self.directory / "keys", "--keys", min(connections, keys)]
         if verify:
             more.append("--verify")
+        if source:
+            more += ["--source", source]
         return self.start(
             "src/programs/ringway-load", "--addr", self.address, "--key", self.directory / "server_pub.pem",
             "--mode", mode, "--transport", transport, "--connections", connections, "--size", size, "--window", window,
