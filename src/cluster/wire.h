@@ -30,8 +30,9 @@ struct LinkOutput {
   struct Key {
     int64_t auth_key_id = 0;
     KeyAnswer answer = KeyAnswer::kFailed;
-    AuthKeyRecord record;    // of kFound
-    bool ask_again = false;  // no answer: whoever owns the key by now is to be asked
+    AuthKeyRecord record;     // of kFound
+    bool unanswered = false;  // by anybody
+    bool ask_again = false;   // unanswered: whoever owns the key by now is to be asked
   };
   struct Store {
     uint64_t cookie = 0;
