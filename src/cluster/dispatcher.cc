@@ -299,8 +299,7 @@ void Dispatcher::Impl::deliver_keys(Now at) {
       continue;
     }
     key_queries.erase(key.auth_key_id);
-    const KeyAnswer answer =
-        key.unanswered && routes.empty() ? KeyAnswer::kNoShard : key.answer;
+    const KeyAnswer answer = key.unanswered && routes.empty() ? KeyAnswer::kNoShard : key.answer;
     events.on_key_answer(key.auth_key_id, answer,
                          answer == KeyAnswer::kFound ? &key.record : nullptr);
   }

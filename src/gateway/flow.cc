@@ -230,9 +230,9 @@ void Flow::count_input(Client& client) {
 // costs two system calls, and most look-ups are over before anything else arrives.
 void Flow::set_pause(Client& client) {
   const bool waits_long =
-      client.held != nullptr && (client.held->opened_left() > 0 || client.held->waits_for_move ||
-                                 client.held->waits_for_shard ||
-                                 client.transport.buffered_bytes() > kParkedBytesUnpaused);
+      client.held != nullptr &&
+      (client.held->opened_left() > 0 || client.held->waits_for_move ||
+       client.held->waits_for_shard || client.transport.buffered_bytes() > kParkedBytesUnpaused);
   if (waits_long == client.paused || client.failed) return;
   client.paused = waits_long;
   if (waits_long) {
