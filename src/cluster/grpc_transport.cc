@@ -252,7 +252,8 @@ class GrpcChannel final : public ShardChannel {
   GrpcChannel(const std::string& address, Waker& waker, std::shared_ptr<Outstanding> outstanding)
       : queue_(std::make_shared<LinkQueue>(waker)),
         outstanding_(std::move(outstanding)),
-        stub_(make_channel(address)) {}
+        channel_(make_channel(address)),
+        stub_(channel_) {}
 
   ~GrpcChannel() override {
     queue_->close();
@@ -296,6 +297,13 @@ class GrpcChannel final : public ShardChannel {
     if (found != calls_.end()) found->second->TryCancel();
   }
 
+  uint64_t disconnects() noexcept override {
+    const bool connected = channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+    if (was_connected_ && !connected) ++disconnects_;
+    was_connected_ = connected;
+    return disconnects_;
+  }
+
   bool has_events() const noexcept override { return queue_->has_events(); }
 
   void take(std::vector<LinkEvent>& out) override {
@@ -327,7 +335,10 @@ class GrpcChannel final : public ShardChannel {
 
   const std::shared_ptr<LinkQueue> queue_;
   const std::shared_ptr<Outstanding> outstanding_;
+  const std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
+  bool was_connected_ = false;  // when it was last looked at
+  uint64_t disconnects_ = 0;
   std::unordered_map<uint64_t, Stream*> streams_;  // those that the worker holds
   std::unordered_map<uint64_t, std::shared_ptr<grpc::ClientContext>> calls_;
   std::vector<uint64_t> paused_;

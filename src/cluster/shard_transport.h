@@ -92,6 +92,10 @@ class ShardChannel {
   // once, as at first.
   virtual void gather_answers(size_t bytes) { (void)bytes; }
 
+  // Grows when a connection to the shard has ended; cheap. For whoever has nothing under way that
+  // would tell. Streams and calls hear of it by themselves.
+  [[nodiscard]] virtual uint64_t disconnects() noexcept = 0;
+
   // Whether take() would find something; cheap.
   [[nodiscard]] virtual bool has_events() const noexcept = 0;
   // Replaces the content of `out` with everything that has happened since, in order, and lets

@@ -26,6 +26,7 @@ class NotingChannel final : public ShardChannel {
   void call(uint64_t, CallMethod, WireMessage, int64_t, bool) override {}
   void cancel_call(uint64_t) override {}
   void gather_answers(size_t bytes) override { gathered.push_back(bytes); }
+  uint64_t disconnects() noexcept override { return 0; }
   bool has_events() const noexcept override { return false; }
   void take(std::vector<LinkEvent>& out) override { out.clear(); }
 
