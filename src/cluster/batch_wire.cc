@@ -8,6 +8,7 @@
 // + 1.
 #include <algorithm>
 #include <bit>
+#include <map>
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -213,13 +214,12 @@ class BatchWire final : public Wire {
 
   void acknowledge_oldest() {
     ++acknowledged_;
-    const auto aside = std::find_if(asides_.begin(), asides_.end(),
-                                    [this](const Aside& a) { return a.sequence == acknowledged_; });
+    const auto aside = asides_.find(acknowledged_);
     if (aside == asides_.end()) {
       link_.window.release(link_.window.first());
       return;
     }
-    set_aside(link_.window.first(), aside->code, aside->text);
+    set_aside(link_.window.first(), aside->second.code, aside->second.text);
     asides_.erase(aside);
   }
 
@@ -238,7 +238,7 @@ class BatchWire final : public Wire {
     // What is not over goes on when the acknowledgement takes it out of the window; after that it
     // is too late for it.
     if (!final && verdict != Verdict::kServed && refusal.sequence > acknowledged_) {
-      asides_.push_back({refusal.sequence, refusal.code, std::string(refusal.message)});
+      asides_[refusal.sequence] = {refusal.code, std::string(refusal.message)};
       return;
     }
     refused(keys_[refusal.sequence & (keys_.size() - 1)], refusal.code, refusal.message, now);
@@ -282,11 +282,11 @@ class BatchWire final : public Wire {
   ChunkRef heads_;
   size_t heads_used_ = 0;
   struct Aside {
-    uint64_t sequence = 0;
     int32_t code = 0;
     std::string text;
   };
-  std::vector<Aside> asides_;  // refused for now, not acknowledged; a few at most
+  // Refused for now and not acknowledged, by sequence: no more than are on their way.
+  std::map<uint64_t, Aside> asides_;
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
   int64_t answers_due_ns_ = INT64_MAX;  // when they go without messages

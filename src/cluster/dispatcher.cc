@@ -449,7 +449,7 @@ void Dispatcher::flush(Now now) {
 
 bool Dispatcher::has_work() const noexcept {
   const Impl& d = *impl_;
-  if (!d.output.empty() || d.routes_changed) return true;
+  if (!d.output.empty() || d.output.has_more_for_lines() || d.routes_changed) return true;
   return std::any_of(d.links.begin(), d.links.end(),
                      [](const auto& link) { return link != nullptr && link->has_work(); });
 }

@@ -156,7 +156,7 @@ void KeyLines::on_reply(const LinkOutput::CallReply& reply, Now now) {
   line.call = 0;
   const uint32_t entry = line.places.front().entry;
   EntryMarks& marks = window_.marks(entry);
-  switch (verdict_of(reply.code, reply.text)) {
+  switch (verdict_of(reply.code, reply.text, window_.body_size(entry))) {
     case Verdict::kServed:
       finish_front(line);
       break;

@@ -95,16 +95,16 @@ uint32_t SendWindow::adopt(WindowItem item) {
                      .perm_auth_key_id = item.perm_auth_key_id});
 }
 
-// Items come in the order of the window they leave, so those of one chunk come together.
 SendWindow::Block* SendWindow::adopted_block(ChunkRef chunk) {
-  if (adopted_ != nullptr && adopted_->chunk == chunk) return adopted_;
+  Block*& known = adopted_[chunk.get()];
+  if (known != nullptr) return known;
   auto block = std::make_unique<Block>();
   chunk_bytes_ += chunk->capacity();
   block->used = chunk->capacity();  // others may still write behind these items
   block->chunk = std::move(chunk);
   blocks_.push_back(std::move(block));
-  adopted_ = blocks_.back().get();
-  return adopted_;
+  known = blocks_.back().get();
+  return known;
 }
 
 void SendWindow::release(uint32_t number) {
@@ -173,7 +173,10 @@ void SendWindow::release_block(Block* block) {
     if (block->chunk->sole()) block->used = 0;
     return;
   }
-  if (block == adopted_) adopted_ = nullptr;
+  if (!adopted_.empty()) {
+    const auto adopted = adopted_.find(block->chunk.get());
+    if (adopted != adopted_.end() && adopted->second == block) adopted_.erase(adopted);
+  }
   chunk_bytes_ -= block->chunk->capacity();
   const bool reusable = block->chunk->capacity() == kWindowChunkBytes && block->chunk->sole() &&
                         spares_.size() < kWindowSpareChunks;

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "cluster/chunk.h"
@@ -146,9 +147,9 @@ class SendWindow {
   uint64_t appended_ = 0;
   size_t item_bytes_ = 0;
   size_t chunk_bytes_ = 0;
-  Block* current_ = nullptr;                    // where small items go
-  Block* adopted_ = nullptr;                    // of the item that was adopted last
-  std::vector<std::unique_ptr<Block>> blocks_;  // every block that is alive
+  Block* current_ = nullptr;                          // where small items go
+  std::unordered_map<const Chunk*, Block*> adopted_;  // of items from elsewhere, by their chunk
+  std::vector<std::unique_ptr<Block>> blocks_;        // every block that is alive
   std::vector<std::unique_ptr<Block>> spares_;  // free blocks of the common size, for the next ones
 };
 

@@ -55,7 +55,10 @@ class StreamWire final : public Wire {
   std::string_view name() const noexcept override { return "stream"; }
   bool established() const noexcept override { return established_; }
 
-  void added(uint32_t entry) override { lane_of(entry).waiting.push_back(entry); }
+  void added(uint32_t entry) override {
+    crash_suspects_ = crash_suspects_ || is_crash_suspect(entry);
+    lane_of(entry).waiting.push_back(entry);
+  }
 
   WireState on_event(LinkEvent& event, Now now) override {
     const auto lane = std::find_if(lanes_.begin(), lanes_.end(),
@@ -95,6 +98,7 @@ class StreamWire final : public Wire {
   }
 
   void rewind() override {
+    crash_suspects_ = false;
     for (Lane& lane : lanes_) lane.waiting.clear();
     for (uint32_t entry = link_.window.first(); entry != kNoEntry;
          entry = link_.window.next(entry)) {
@@ -158,10 +162,29 @@ class StreamWire final : public Wire {
     return established_ && !alone ? std::min(kStreamWindowMax, link_.pace.limit()) : 1;
   }
 
+  bool is_crash_suspect(uint32_t entry) const noexcept {
+    return link_.window.marks(entry).crashes >= kSuspectCrashesCareful;
+  }
+
+  // What may have crashed the shard ends all streams at once, so that it has to be the only one on
+  // any of them: the others end what they have begun, and wait.
+  bool has_its_turn(const Lane& lane) const noexcept {
+    if (!crash_suspects_) return true;
+    const Lane* next = nullptr;  // the first lane with a suspect in front
+    for (const Lane& each : lanes_) {
+      if (!each.sent.empty() && is_crash_suspect(each.sent.back().entry)) return false;
+      if (next == nullptr && !each.waiting.empty() && is_crash_suspect(each.waiting.front())) {
+        next = &each;
+      }
+    }
+    return next == nullptr || (next == &lane && quiet());
+  }
+
   // A lane whose window is full goes on in steps, not with each answer: what the shard has in hand
   // keeps it busy meanwhile, and the steps share what a write costs.
   bool may_write(const Lane& lane) const noexcept {
     if (link_.held || lane.writing || lane.ended || lane.waiting.empty()) return false;
+    if (!has_its_turn(lane)) return false;
     const size_t most = sent_max(lane);
     if (lane.sent.size() >= most) return false;
     return lane.sent.empty() ||
@@ -248,7 +271,8 @@ class StreamWire final : public Wire {
   WireState on_ended(Lane& lane, const LinkEvent& event, Now now) {
     lane.ended = true;
     if (event.status == kStatusUnimplemented && !established_) return WireState::kUnsupported;
-    leave_behind(lane, event.status, established_ || event.cut);
+    const bool all = event.cut || event.status == kStatusUnavailable;  // the connection has ended
+    leave_behind(all ? nullptr : &lane, event.status, established_ || event.cut);
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
   }
@@ -257,15 +281,19 @@ class StreamWire final : public Wire {
   // and not the oldest has choked on that; one that is late with everything is slow.
   void blame_hang(const Lane& lane, Now now) {
     if (now.mono_ns >= lane.progress_ns + link_.options.call_timeout_ns) {
-      leave_behind(lane, kStatusDeadlineExceeded, established_);
+      leave_behind(&lane, kStatusDeadlineExceeded, established_);
     } else if (lane.sent.front().passed_over) {
       link_.last_break = {kStatusDeadlineExceeded, true, {lane.sent.front().entry}};
     }
   }
 
-  void leave_behind(const Lane& lane, int32_t status, bool touched) {
+  // What one lane had on its way, or all of them.
+  void leave_behind(const Lane* only, int32_t status, bool touched) {
     link_.last_break = {status, touched, {}};
-    for (const Sent& sent : lane.sent) link_.last_break.sent.push_back(sent.entry);
+    for (const Lane& lane : lanes_) {
+      if (only != nullptr && &lane != only) continue;
+      for (const Sent& sent : lane.sent) link_.last_break.sent.push_back(sent.entry);
+    }
   }
 
   WireState malformed(std::string_view what, Now now) {
@@ -275,7 +303,8 @@ class StreamWire final : public Wire {
   }
 
   bool established_ = false;
-  bool gathering_ = false;  // as the channel was told
+  bool crash_suspects_ = false;  // one has come since the wire began
+  bool gathering_ = false;       // as the channel was told
   int64_t gather_until_ns_ = 0;
   uint64_t answers_ = 0;
   uint64_t answers_before_ = 0;  // at the last look

@@ -152,11 +152,12 @@ class UnaryWire final : public Wire {
   WireState on_reply(int64_t key, const LinkEvent& event, Now now) {
     const auto found = lines_.find(key);
     Line& line = found->second;
-    const Verdict verdict = verdict_of(event.status, event.text);
+    const uint32_t entry = line.waiting.front();
+    const Verdict verdict = verdict_of(event.status, event.text, link_.window.body_size(entry));
     const bool retryable = verdict == Verdict::kRetry || verdict == Verdict::kRetryFew;
-    if (retryable && is_indigestible(line.waiting.front(), event.status, now)) {
+    if (retryable && is_indigestible(entry, verdict, event.status, now)) {
       give_up(event.status, event.text, now);
-      link_.window.release(line.waiting.front());
+      link_.window.release(entry);
     } else if (retryable) {
       link_.counters.add(Counter::kShardErrors);
       link_.errors.note(Trouble::kRefused, event.status, event.text, now);
@@ -177,11 +178,10 @@ class UnaryWire final : public Wire {
     return WireState::kGoing;
   }
 
-  // The shard had its chances with this entry, whose call ended with `status` once more.
-  bool is_indigestible(uint32_t entry, int32_t status, Now now) {
-    EntryMarks& marks = link_.window.marks(entry);
-    if (is_objection(status, link_.window.body_size(entry))) {
-      return ++marks.objections >= kSuspectBreaksMax;
+  // The shard had its chances with this entry, whose call was refused once more.
+  bool is_indigestible(uint32_t entry, Verdict verdict, int32_t status, Now now) {
+    if (verdict == Verdict::kRetryFew) {
+      return ++link_.window.marks(entry).objections >= kSuspectBreaksMax;
     }
     // The shard says so: that holds up this key alone.
     if (status == kStatusDeadlineExceeded) link_.health.link_failed(now);

@@ -26,7 +26,7 @@ constexpr std::array<Row, 17> kTable = {{
     {Verdict::kRefused, "NotFound"},
     {Verdict::kRefused, "AlreadyExists"},
     {Verdict::kRefused, "PermissionDenied"},
-    {Verdict::kRetry, "ResourceExhausted"},  // kRetryFew for a large message: it never fits perhaps
+    {Verdict::kRetry, "ResourceExhausted"},  // of a large message: see verdict_of_code()
     {Verdict::kRefused, "FailedPrecondition"},
     {Verdict::kRetryFew, "Aborted"},
     {Verdict::kRefused, "OutOfRange"},
@@ -65,7 +65,8 @@ Quoted read_quoted(std::string_view text) noexcept {
   return quoted;
 }
 
-Verdict verdict_of_code(int32_t code) noexcept {
+Verdict verdict_of_code(int32_t code, size_t size) noexcept {
+  if (code == kStatusResourceExhausted && size > kBatchBytesMax) return Verdict::kRetryFew;
   if (code == kStatusKeyUnregistered) return Verdict::kUnregistered;
   if (code == kStatusRedirect) return Verdict::kRedirected;
   const auto row = static_cast<size_t>(code);
@@ -74,11 +75,11 @@ Verdict verdict_of_code(int32_t code) noexcept {
 
 }  // namespace
 
-Verdict verdict_of(int32_t code, std::string_view text) noexcept {
+Verdict verdict_of(int32_t code, std::string_view text, size_t size) noexcept {
   if (code == kStatusOk) return Verdict::kServed;
   if (text.find(kKeyUnregisteredText) != std::string_view::npos) return Verdict::kUnregistered;
-  if (code != kStatusBackend) return verdict_of_code(code);
-  const Verdict quoted = verdict_of_code(read_quoted(text).code);
+  if (code != kStatusBackend) return verdict_of_code(code, size);
+  const Verdict quoted = verdict_of_code(read_quoted(text).code, size);
   return quoted == Verdict::kServed ? Verdict::kRefused : quoted;  // an error it is in any case
 }
 

@@ -35,8 +35,10 @@ enum class Verdict : uint8_t {
   kRetryFew,  // to be sent again, at most kSuspectBreaksMax times: it may be the message's fault
 };
 
-// What code and text of an answer mean. A 500 that quotes another status means what that one means.
-[[nodiscard]] Verdict verdict_of(int32_t code, std::string_view text) noexcept;
+// What code and text of an answer to a message of `size` bytes mean. A 500 that quotes another
+// status means what that one means. A shard whose resources are exhausted has too much to do, or
+// takes no message that is so large; 0 where that makes no difference.
+[[nodiscard]] Verdict verdict_of(int32_t code, std::string_view text, size_t size = 0) noexcept;
 
 // host:port in the text of a kRedirected; empty when there is none.
 [[nodiscard]] std::string_view redirect_target(std::string_view text) noexcept;

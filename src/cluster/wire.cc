@@ -5,7 +5,7 @@
 namespace ringway::cluster {
 
 void Wire::settle(uint32_t entry, int32_t code, std::string_view text, Now now) {
-  const Verdict verdict = verdict_of(code, text);
+  const Verdict verdict = verdict_of(code, text, link_.window.body_size(entry));
   if (verdict == Verdict::kRetry) {
     link_.health.link_failed(now);
   } else {

@@ -71,6 +71,10 @@ struct LinkOutput {
   std::vector<Aside> asides;
   std::vector<CallReply> call_replies;
 
+  [[nodiscard]] bool has_more_for_lines() const noexcept {
+    return !asides.empty() || !call_replies.empty();
+  }
+  // Of what is for others than the dispatcher.
   [[nodiscard]] bool empty() const noexcept {
     return keys.empty() && stores.empty() && unregistered.empty() && pushes.empty() && http.empty();
   }

@@ -447,6 +447,65 @@ TEST_P(FailoverTest, AMessageThatKillsItsShardDoesNotKillThemAll) {
   }
 }
 
+// The end of a connection ends all that is on it: which message it was shows when each that may be
+// it travels alone.
+TEST_P(FailoverTest, TheMessageThatEndsConnectionsIsFoundAmongAllOnThem) {
+  for (int64_t poison = 70; poison < 78; ++poison) {
+    start(static_cast<uint64_t>(poison));
+    for (size_t i = 0; i < kNodes.size(); ++i) {
+      ASSERT_TRUE(send(key_of(i)));
+      shard(i).choke_on(poison, kStatusUnavailable);
+    }
+    settle();
+    ASSERT_TRUE(send(poison));
+    for (int i = 0; i < 4000; ++i) {
+      if (i < 400 && dispatcher_->shard_of(1) != kAnyShard) (void)send(1 + i % 40);
+      turn(20 * kNsPerMs);
+      transport_->settle();
+    }
+    EXPECT_EQ(lost(), 1U) << poison;
+    accepted_.erase(poison);
+    lost_before_ = counters_.read(Counter::kMessagesLost);
+    check(static_cast<uint64_t>(poison));
+  }
+}
+
+// A shard whose database hangs greets, takes and says nothing, for minutes.
+TEST_P(FailoverTest, ASilentShardCostsNoMessage) {
+  start(1);
+  dispatcher_->set_shards({kNodes[0]}, now_);
+  settle();
+  shard(0).set_answering(false);
+  for (int64_t key = 1; key <= 3; ++key) ASSERT_TRUE(send(key));
+  run_for(240 * kNsPerSecond);
+  shard(0).set_answering(true);
+  run_for(60 * kNsPerSecond);
+  check(1);
+}
+
+TEST_P(FailoverTest, ABackendThatIsAwayCostsNoMessage) {
+  start(1);
+  const int64_t key = key_of(0);
+  shard(0).refuse_messages(10, kStatusBackend, "rpc error: code = Unavailable desc = away");
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(send(key));
+  run_for(60 * kNsPerSecond);
+  check(1);
+}
+
+// "Too much" of a large message may mean that it never fits: it does not hold up its key for ever.
+TEST_P(FailoverTest, AMessageThatNeverFitsIsGivenUp) {
+  start(1);
+  const int64_t key = key_of(0);
+  shard(0).refuse_messages(10, kStatusResourceExhausted, "larger than max");
+  const NumberedMessage large(key, 0, 2 * kBatchBytesMax);
+  ASSERT_EQ(dispatcher_->send(large.message), Submit::kAccepted);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(send(key));
+  run_for(60 * kNsPerSecond);
+  EXPECT_EQ(lost(), 1U);
+  lost_before_ = counters_.read(Counter::kMessagesLost);
+  check(1);
+}
+
 TEST_P(FailoverTest, AShardThatServesNothingStaysOutForLonger) {
   start(1);
   const int64_t key = key_of(0);

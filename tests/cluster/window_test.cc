@@ -54,6 +54,28 @@ TEST(SendWindow, CountsAndKeepsOrder) {
   EXPECT_EQ(window.item_bytes(), 0U);
 }
 
+// Items of two windows in turn: each chunk counts once, however often it comes.
+TEST(SendWindow, AdoptedItemsCountTheirChunksOnce) {
+  constexpr size_t kItems = 100;
+  SendWindow a("g:1", 2 * kItems, 1 << 20);
+  SendWindow b("g:1", 2 * kItems, 1 << 20);
+  SendWindow to("g:1", 2 * kItems, 1 << 20);
+  const NumberedMessage m(1, 0);
+  for (size_t i = 0; i < kItems; ++i) {
+    ASSERT_NE(a.append(m.message), kNoEntry);
+    ASSERT_NE(b.append(m.message), kNoEntry);
+  }
+  const size_t chunks = a.chunk_bytes() + b.chunk_bytes();
+  for (size_t i = 0; i < kItems; ++i) {
+    to.adopt(a.take(a.first()));
+    to.adopt(b.take(b.first()));
+  }
+  EXPECT_EQ(to.messages(), 2 * kItems);
+  EXPECT_EQ(to.chunk_bytes(), chunks);
+  while (to.first() != kNoEntry) to.release(to.first());
+  EXPECT_EQ(to.chunk_bytes(), 0U);
+}
+
 TEST(SendWindow, MemoryStaysWhileATransportReads) {
   SendWindow window("g:1", 100, 1 << 20);
   const NumberedMessage m(1, 77);

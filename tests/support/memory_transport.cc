@@ -502,7 +502,7 @@ void MemoryTransport::receive_request(ChannelState& channel, StreamState& stream
     // in the text.
     const std::string wrapped =
         "rpc error: code = Code(" + std::to_string(status) + ") desc = " + text;
-    const bool own = status == kStatusRedirect;
+    const bool own = status == kStatusRedirect || status == kStatusBackend;
     response.bytes(11,
                    Builder().number(1, own ? status : 500).text(2, own ? text : wrapped).take());
   }
@@ -648,7 +648,15 @@ LinkEvent MemoryTransport::answer_call(MemoryShard& shard, CallMethod method, By
 bool MemoryTransport::chokes_on(ChannelState& channel, uint64_t id, StreamState& stream,
                                 const ShardMessage& message) {
   if (channel.shard->choking_key_ != message.auth_key_id) return false;
-  end_stream(channel, id, stream, channel.shard->choking_status_, "choked");
+  const int32_t status = channel.shard->choking_status_;
+  if (status != kStatusUnavailable) {
+    end_stream(channel, id, stream, status, "choked");
+    return true;
+  }
+  // The shard is gone and its connection with it: all streams end, the youngest first.
+  for (auto each = channel.streams.rbegin(); each != channel.streams.rend(); ++each) {
+    if (!each->second.ended) end_stream(channel, each->first, each->second, status, "choked");
+  }
   return true;
 }
 

@@ -86,7 +86,8 @@ class MemoryShard {
   void set_http_answer(int32_t status, std::string payload);
   // Messages of more bytes on the wire end the stream, or fail the call, with RESOURCE_EXHAUSTED.
   void set_payload_max(size_t bytes);
-  // A message of this key ends the stream it comes on, or fails its call, with `status`.
+  // A message of this key ends the stream it comes on, or fails its call, with `status`; with
+  // UNAVAILABLE all streams of its connection.
   void choke_on(int64_t auth_key_id, int32_t status);
   // The next `count` stores of keys are answered false.
   void refuse_stores(size_t count);
