@@ -3,88 +3,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
-#include <ostream>
 #include <random>
-#include <set>
 
 #include "base/limits.h"
-#include "cluster/recorder.h"
-#include "support/memory_transport.h"
+#include "cluster/three_nodes_test.h"
 
 namespace ringway::cluster {
 namespace {
 
-const std::vector<std::string> kNodes = {"10.0.0.1:20120", "10.0.0.2:20120", "10.0.0.3:20120"};
-
-struct WireCase {
-  bool batch, stream, unary;
-  const char* name;
-  friend void PrintTo(const WireCase& wire, std::ostream* out) { *out << wire.name; }
-};
-
-class FailoverTest : public ::testing::TestWithParam<WireCase> {
+class FailoverTest : public ThreeNodesTest {
  protected:
-  // One delivery to one shard, in the order of all of them.
-  struct Delivery {
-    size_t shard = 0;
-    int64_t key = 0;
-    uint32_t number = 0;
-  };
-
-  void start(uint64_t seed, DispatcherOptions options = {}) {
-    dispatcher_.reset();
-    transport_ = std::make_unique<MemoryTransport>(MemoryTransport::Mode::kStepped, seed);
-    deliveries_.clear();
-    accepted_.clear();
-    for (size_t i = 0; i < kNodes.size(); ++i) {
-      MemoryShard& shard = transport_->shard(kNodes[i]);
-      shard.set_wires(GetParam().batch, GetParam().stream, GetParam().unary);
-      shard.on_message([this, i](MemoryShard&, const ShardMessage& m) {
-        if (!m.close) deliveries_.push_back({i, m.perm_auth_key_id, number_of(m.payload)});
-      });
-    }
-    options.server_id = "10.9.9.9:20110";
-    dispatcher_ = std::make_unique<Dispatcher>(options, *transport_, events_, waker_, counters_);
-    dispatcher_->set_shards(kNodes, now_);
-    lost_before_ = counters_.read(Counter::kMessagesLost);
-    settle();
-  }
-
-  MemoryShard& shard(size_t i) { return transport_->shard(kNodes[i]); }
-
-  void turn(int64_t ns = kNsPerMs) {
-    now_.mono_ns += ns;
-    now_.unix_ns += ns;
-    transport_->pass_time(ns);
-    dispatcher_->poll(now_);
-    dispatcher_->flush(now_);
-  }
-  std::vector<ShardStatus> status() const {
-    std::vector<ShardStatus> all;
-    dispatcher_->status(all);
-    return all;
-  }
-  void settle() {
-    for (int quiet = 0; quiet < 3;) {
-      turn();
-      quiet = transport_->step() ? 0 : quiet + 1;
-      transport_->settle();
-    }
-  }
-  void run_for(int64_t ns) {
-    for (const int64_t end = now_.mono_ns + ns; now_.mono_ns < end;) {
-      turn(50 * kNsPerMs);
-      transport_->settle();
-    }
-  }
-
-  bool send(int64_t key) {
-    const NumberedMessage m(key, accepted_[key], 32);
-    if (dispatcher_->send(m.message) != Submit::kAccepted) return false;
-    ++accepted_[key];
-    return true;
-  }
   uint64_t breaks(size_t node) {
     for (const ShardStatus& status : status()) {
       if (status.address == kNodes[node]) return status.tally.breaks;
@@ -96,38 +24,6 @@ class FailoverTest : public ::testing::TestWithParam<WireCase> {
     for (const ShardStatus& status : status()) count += status.in_ring ? 1 : 0;
     return count;
   }
-  std::string owner(int64_t key) { return status().at(dispatcher_->shard_of(key)).address; }
-  // A key that belongs to this node while all are there.
-  int64_t key_of(size_t node) {
-    int64_t key = 1;
-    while (owner(key) != kNodes[node]) ++key;
-    return key;
-  }
-  uint64_t lost() { return counters_.read(Counter::kMessagesLost) - lost_before_; }
-
-  // Each accepted message was delivered, the first deliveries of each key in order.
-  void check(uint64_t seed) {
-    std::map<int64_t, uint32_t> next;
-    for (const Delivery& d : deliveries_) {
-      ASSERT_LE(d.number, next[d.key]) << "seed " << seed << " key " << d.key << " overtook";
-      if (d.number == next[d.key]) ++next[d.key];
-    }
-    for (const auto& [key, count] : accepted_) {
-      ASSERT_EQ(next[key], count) << "seed " << seed << " key " << key << " misses messages";
-    }
-    ASSERT_EQ(dispatcher_->unacknowledged(), 0U) << "seed " << seed;
-    ASSERT_EQ(lost(), 0U) << "seed " << seed;
-  }
-
-  Now now_{.mono_ns = 1'000'000, .unix_ns = 1'700'000'000 * kNsPerSecond};
-  CounterBlock counters_;
-  CountingWaker waker_;
-  Recorder events_;
-  std::unique_ptr<MemoryTransport> transport_;
-  std::unique_ptr<Dispatcher> dispatcher_;
-  std::vector<Delivery> deliveries_;
-  std::map<int64_t, uint32_t> accepted_;
-  uint64_t lost_before_ = 0;
 };
 
 // Everything that can happen to three nodes, at random, under traffic.
@@ -574,11 +470,7 @@ TEST_P(FailoverTest, AKeyQueryGoesToWhoeverComesBack) {
   EXPECT_EQ(events_.keys[1].answer, KeyAnswer::kFound);
 }
 
-INSTANTIATE_TEST_SUITE_P(Wires, FailoverTest,
-                         ::testing::Values(WireCase{true, true, true, "batch"},
-                                           WireCase{false, true, true, "stream"},
-                                           WireCase{false, false, true, "unary"}),
-                         [](const auto& wire) { return std::string(wire.param.name); });
+INSTANTIATE_TEST_SUITE_P(Wires, FailoverTest, kEachWire, wire_name);
 
 }  // namespace
 }  // namespace ringway::cluster

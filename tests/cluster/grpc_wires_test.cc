@@ -350,9 +350,10 @@ TEST_F(GrpcTest, NobodyListens) {
   open({}, {.call_timeout_ns = 300 * kNsPerMs});
   shard_->stop();
   for (uint32_t i = 0; i < 10; ++i) ASSERT_EQ(send(1, i), Submit::kAccepted);
+  ASSERT_TRUE(run_until([this] { return !status()[0].in_ring; }));
   ASSERT_TRUE(dispatcher_->query_auth_key(5, read_clocks()));
   ASSERT_TRUE(run_until([this] { return !events_.keys.empty(); }));
-  EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kFailed);
+  EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kNoShard);
   EXPECT_EQ(dispatcher_->unacknowledged(), 10U);
   EXPECT_EQ(wire(), "connecting");
   EXPECT_FALSE(status()[0].up);

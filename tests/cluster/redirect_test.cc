@@ -3,103 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <ostream>
 #include <random>
-#include <set>
 
 #include "base/limits.h"
-#include "cluster/recorder.h"
-#include "support/memory_transport.h"
+#include "cluster/three_nodes_test.h"
 
 namespace ringway::cluster {
 namespace {
 
-const std::vector<std::string> kNodes = {"10.0.0.1:20120", "10.0.0.2:20120", "10.0.0.3:20120"};
-
-struct WireCase {
-  bool batch, stream, unary;
-  const char* name;
-  friend void PrintTo(const WireCase& wire, std::ostream* out) { *out << wire.name; }
-};
-
-class RedirectTest : public ::testing::TestWithParam<WireCase> {
+class RedirectTest : public ThreeNodesTest {
  protected:
-  void start(uint64_t seed, DispatcherOptions options = {}) {
-    dispatcher_.reset();
-    transport_ = std::make_unique<MemoryTransport>(MemoryTransport::Mode::kStepped, seed);
-    order_.clear();
-    sent_.clear();
-    for (const std::string& node : kNodes) {
-      MemoryShard& shard = transport_->shard(node);
-      shard.set_wires(GetParam().batch, GetParam().stream, GetParam().unary);
-      shard.on_message([this](MemoryShard&, const ShardMessage& m) {
-        if (!m.close) order_[m.perm_auth_key_id].push_back(number_of(m.payload));
-      });
-    }
-    options.server_id = "10.9.9.9:20110";
-    dispatcher_ = std::make_unique<Dispatcher>(options, *transport_, events_, waker_, counters_);
-    dispatcher_->set_shards(kNodes, now_);
-    settle();
-  }
-  MemoryShard& shard(size_t i) { return transport_->shard(kNodes[i]); }
-  void turn(int64_t ns = kNsPerMs) {
-    now_.mono_ns += ns;
-    now_.unix_ns += ns;
-    transport_->pass_time(ns);
-    dispatcher_->poll(now_);
-    dispatcher_->flush(now_);
-  }
-  std::vector<ShardStatus> status() const {
-    std::vector<ShardStatus> all;
-    dispatcher_->status(all);
-    return all;
-  }
-  void settle() {
-    for (int quiet = 0; quiet < 3;) {
-      turn();
-      quiet = transport_->step() ? 0 : quiet + 1;
-      transport_->settle();
-    }
-  }
-  void run_for(int64_t ns) {
-    for (const int64_t end = now_.mono_ns + ns; now_.mono_ns < end;) {
-      turn(20 * kNsPerMs);
-      transport_->settle();
-    }
-  }
-  bool send(int64_t key) {
-    const NumberedMessage m(key, sent_[key], 32);
-    if (dispatcher_->send(m.message) != Submit::kAccepted) return false;
-    ++sent_[key];
-    return true;
-  }
-  int64_t key_of(size_t node) {
-    int64_t key = 1;
-    while (status().at(dispatcher_->shard_of(key)).address != kNodes[node]) ++key;
-    return key;
-  }
+  void run_for(int64_t ns) { ThreeNodesTest::run_for(ns, 20 * kNsPerMs); }
   size_t received(size_t node) { return shard(node).received_count(); }
-  // First deliveries of each key in order and complete.
-  void check(uint64_t seed = 0) {
-    for (const auto& [key, count] : sent_) {
-      uint32_t next = 0;
-      for (const uint32_t number : order_[key]) {
-        ASSERT_LE(number, next) << "seed " << seed << " key " << key << " overtook";
-        if (number == next) ++next;
-      }
-      ASSERT_EQ(next, count) << "seed " << seed << " key " << key;
-    }
-    ASSERT_EQ(dispatcher_->unacknowledged(), 0U) << seed;
-  }
-
-  Now now_{.mono_ns = 1'000'000, .unix_ns = 1'700'000'000 * kNsPerSecond};
-  CounterBlock counters_;
-  CountingWaker waker_;
-  Recorder events_;
-  std::unique_ptr<MemoryTransport> transport_;
-  std::unique_ptr<Dispatcher> dispatcher_;
-  std::map<int64_t, std::vector<uint32_t>> order_;
-  std::map<int64_t, uint32_t> sent_;
 };
 
 TEST_P(RedirectTest, ARedirectIsFollowedInOrder) {
@@ -336,11 +251,7 @@ TEST_P(RedirectTest, HttpCallsAreBounded) {
   ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
 }
 
-INSTANTIATE_TEST_SUITE_P(Wires, RedirectTest,
-                         ::testing::Values(WireCase{true, true, true, "batch"},
-                                           WireCase{false, true, true, "stream"},
-                                           WireCase{false, false, true, "unary"}),
-                         [](const auto& wire) { return std::string(wire.param.name); });
+INSTANTIATE_TEST_SUITE_P(Wires, RedirectTest, kEachWire, wire_name);
 
 }  // namespace
 }  // namespace ringway::cluster
