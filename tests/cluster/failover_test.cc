@@ -371,10 +371,10 @@ TEST_P(FailoverTest, ASilentShardCostsNoMessage) {
   start(1);
   dispatcher_->set_shards({kNodes[0]}, now_);
   settle();
-  shard(0).set_answering(false);
-  for (int64_t key = 1; key <= 3; ++key) ASSERT_TRUE(send(key));
+  shard(0).hold_key(1);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(send(1));
   run_for(240 * kNsPerSecond);
-  shard(0).set_answering(true);
+  shard(0).hold_key(0);
   run_for(60 * kNsPerSecond);
   check(1);
 }
