@@ -229,11 +229,19 @@ class BatchWire final : public Wire {
     // What is not over goes on when the acknowledgement takes it out of the window; after that it
     // is too late for it.
     if (!final && verdict != Verdict::kServed && refusal.sequence > acknowledged_) {
+      // One for each message that is on its way; a shard that repeats itself gets no further.
+      if (asides_.size() >= asides_max()) {
+        link_.counters.add(Counter::kShardErrors);
+        link_.errors.note(Trouble::kMalformed, refusal.code, "refuses more than it was sent", now);
+        return;
+      }
       asides_.push_back({refusal.sequence, refusal.code, std::string(refusal.message)});
       return;
     }
     refused(keys_[refusal.sequence & (keys_.size() - 1)], refusal.code, refusal.message, now);
   }
+
+  size_t asides_max() const noexcept { return static_cast<size_t>(sent_ - acknowledged_); }
 
   WireState on_ended(const LinkEvent& event, Now now) {
     ended_ = true;
@@ -276,7 +284,7 @@ class BatchWire final : public Wire {
     int32_t code = 0;
     std::string text;
   };
-  std::vector<Aside> asides_;  // refused for now, not acknowledged; a few at most
+  std::vector<Aside> asides_;  // refused for now, not acknowledged; up to asides_max()
   std::shared_ptr<PushAnswers> answers_;
   std::vector<PushAnswer> answers_taken_;
   int64_t answers_due_ns_ = INT64_MAX;  // when they go without messages

@@ -92,6 +92,10 @@ class ShardChannel {
   // once, as at first.
   virtual void gather_answers(size_t bytes) { (void)bytes; }
 
+  // How many streams and calls the shard lets run at once on the connection they share, as it said
+  // last; SIZE_MAX when it has said nothing, or when they do not share one.
+  [[nodiscard]] virtual size_t streams_max() const noexcept { return SIZE_MAX; }
+
   // Whether take() would find something; cheap.
   [[nodiscard]] virtual bool has_events() const noexcept = 0;
   // Replaces the content of `out` with everything that has happened since, in order, and lets
