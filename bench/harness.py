@@ -262,9 +262,10 @@ def check_report(report):
 class Stack(Runner):
     """A shard on the load's core and a gateway on the servers'.
 
-    With `shard_idle` the shard runs at idle priority, so that on the load's core it holds up nothing of the load."""
+    With `shard_idle` the shard runs at idle priority: it holds up nothing of the load, whose clock runs on the same
+    core, and takes what has gathered since, so that the gateway and not the shard limits a run."""
 
-    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=False):
+    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=True):
         directory.mkdir(parents=True)
         super().__init__(build, directory, cores)
         self.clients_port, service, shard_port = free_ports(3)

@@ -14,6 +14,7 @@
 #include "base/spare_bytes.h"
 #include "cluster/link_codec.h"
 #include "cluster/push_answers.h"
+#include "cluster/send_pace.h"
 #include "cluster/wire.h"
 
 namespace ringway::cluster {
@@ -30,6 +31,7 @@ class BatchWire final : public Wire {
         stream_(link.new_id()),
         items_max_(link.options.batch_messages_max),
         progress_ns_(now.mono_ns),
+        ages_(link.options.call_timeout_ns),
         keys_(std::bit_ceil(link.window.messages_max())),
         answers_(std::make_shared<PushAnswers>(link.waker)) {
     unsent_ = link.window.first();
@@ -72,7 +74,10 @@ class BatchWire final : public Wire {
     if (now.mono_ns >= stall_ns()) {
       link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded,
                         open_ ? "no acknowledgement" : "no greeting", now);
-      leave_behind(kStatusDeadlineExceeded);
+      link_.pace.stalled(now.mono_ns);
+      // A shard that is late with everything, but still at it, says nothing against the messages.
+      const bool slow = open_ && now.mono_ns < progress_ns_ + link_.options.call_timeout_ns;
+      if (!slow) leave_behind(kStatusDeadlineExceeded);
       return WireState::kStuck;
     }
     if (!open_ || writing_ || !(may_send() || answers_are_due(now))) return WireState::kGoing;
@@ -81,7 +86,7 @@ class BatchWire final : public Wire {
     size_t count = 0;
     do {
       if (batches_.size() == count) batches_.emplace_back();
-      next_batch(batches_[count++]);
+      next_batch(batches_[count++], now);
     } while (may_send() && count < link_.options.batches_per_write_max);
     link_.channel->write(stream_, std::span(batches_).first(count));
     writing_ = true;
@@ -111,12 +116,13 @@ class BatchWire final : public Wire {
   bool may_send() const noexcept {
     if (unsent_ == kNoEntry || link_.held) return false;
     if (acknowledged_ == sent_) return true;
-    return !alone_ && !travels_alone(unsent_) && sent_ - acknowledged_ < keys_.size();
+    return !alone_ && !travels_alone(unsent_) &&
+           sent_ - acknowledged_ < std::min(keys_.size(), link_.pace.limit());
   }
 
   int64_t stall_ns() const noexcept {
     if (!open_) return progress_ns_ + kWelcomeTimeoutNs;
-    if (acknowledged_ != sent_) return progress_ns_ + link_.options.call_timeout_ns;
+    if (acknowledged_ != sent_) return ages_.oldest_ns() + link_.options.call_timeout_ns;
     // A write that does not end is a stall as well: nothing can be sent behind it.
     return writing_ ? progress_ns_ + kLinkWriteStallNs : INT64_MAX;
   }
@@ -130,7 +136,7 @@ class BatchWire final : public Wire {
 
   // One LinkUp: waiting answers, and items up to the caps. Items that lie next to each other in a
   // chunk travel as one slice. `message` is empty.
-  void next_batch(WireMessage& message) {
+  void next_batch(WireMessage& message, Now now) {
     if (answers_->has_answers()) {
       answers_->take(answers_taken_);
     } else {
@@ -151,7 +157,9 @@ class BatchWire final : public Wire {
       mark_sent(unsent_);
       unsent_ = link_.window.next(unsent_);
     }
-    if (count > 0) link_.count_batch(count);
+    if (count == 0) return;
+    ages_.sent(sent_, now.mono_ns);
+    link_.count_batch(count);
   }
 
   // Heads lie one behind the other in a chunk, which is begun anew once the transport has let go
@@ -190,6 +198,7 @@ class BatchWire final : public Wire {
     for (const LinkDown::Refusal& refusal : down_.refusals) on_refusal(refusal, now);
     if (down_.acknowledged > acknowledged_) {
       progress_ns_ = now.mono_ns;
+      link_.pace.answered(now.mono_ns - ages_.acknowledged(down_.acknowledged), now.mono_ns);
       link_.health.served();
     }
     while (acknowledged_ < down_.acknowledged) acknowledge_oldest();
@@ -274,6 +283,7 @@ class BatchWire final : public Wire {
   uint64_t acknowledged_ = 0;
   bool alone_ = false;   // the item sent last travels alone
   int64_t progress_ns_;  // the greeting, then the last acknowledgement or the first write after it
+  SendAges ages_;        // of what is not acknowledged
   uint32_t unsent_ = kNoEntry;
   std::vector<int64_t> keys_;
   std::vector<WireMessage> batches_;  // empty ones between writes

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -94,7 +94,8 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   std::vector<std::unique_ptr<ShardLink>> links;  // null where one is gone
   std::vector<OwnedClose> homeless_closes;        // of a time without shards
   KeyLines lines{options, *this, counters, output};
-  std::unordered_set<int64_t> key_queries;
+  // Under way, by key. True for one that went out while no shard was trusted.
+  std::unordered_map<int64_t, bool> key_queries;
   size_t key_stores = 0;
   size_t http_calls = 0;
   bool routes_changed = false;
@@ -289,14 +290,18 @@ void Dispatcher::Impl::deliver(Now at) {
 
 void Dispatcher::Impl::deliver_keys(Now at) {
   for (const LinkOutput::Key& key : delivering.keys) {
-    ShardLink* other = key.ask_again ? link_to_ask(key.auth_key_id) : nullptr;
+    bool& untrusted = key_queries[key.auth_key_id];
+    const bool come_back = key.unanswered && untrusted && !routes.empty();
+    ShardLink* other = key.ask_again || come_back ? link_to_ask(key.auth_key_id) : nullptr;
     if (other != nullptr) {
+      untrusted = routes.empty();
       other->query_auth_key(key.auth_key_id, /*again=*/true, at);
       continue;
     }
     key_queries.erase(key.auth_key_id);
-    events.on_key_answer(key.auth_key_id, key.answer,
-                         key.answer == KeyAnswer::kFound ? &key.record : nullptr);
+    const KeyAnswer answer = key.unanswered && routes.empty() ? KeyAnswer::kNoShard : key.answer;
+    events.on_key_answer(key.auth_key_id, answer,
+                         answer == KeyAnswer::kFound ? &key.record : nullptr);
   }
 }
 
@@ -396,12 +401,12 @@ bool Dispatcher::query_auth_key(int64_t auth_key_id, Now now) {
   Impl& d = *impl_;
   if (d.key_queries.contains(auth_key_id)) return true;
   if (d.key_queries.size() >= kKeyQueriesInFlightMax) return false;
-  d.key_queries.insert(auth_key_id);
+  const bool untrusted = d.routes.empty();
+  d.key_queries.emplace(auth_key_id, untrusted);
   if (ShardLink* link = d.link_to_ask(auth_key_id)) {
-    link->query_auth_key(auth_key_id, /*again=*/d.routes.empty(), now);
+    link->query_auth_key(auth_key_id, /*again=*/untrusted, now);
   } else {
-    d.counters.add(Counter::kKeyQueriesFailed);
-    d.output.keys.push_back({.auth_key_id = auth_key_id});
+    d.output.keys.push_back({.auth_key_id = auth_key_id, .unanswered = true});
   }
   return true;
 }

@@ -64,6 +64,7 @@ enum class KeyAnswer : uint8_t {
   kFound,
   kUnregistered,  // the shard says positively that there is no such key: answer -404
   kFailed,        // no answer, or an unusable one: close without -404
+  kNoShard,       // nobody to ask: stop reading, on_window_open(kAnyShard) tells when to ask again
 };
 
 enum class StoreAnswer : uint8_t { kStored, kRefused };
@@ -173,7 +174,9 @@ class Dispatcher {
 
   // Asks the shard that the ring gives for the key itself, and once more whoever owns it then when
   // that shard is unavailable. One query per key is in flight: a further one joins it. False when
-  // kKeyQueriesInFlightMax are under way. on_key_answer follows otherwise.
+  // kKeyQueriesInFlightMax are under way. on_key_answer follows otherwise. While no shard is
+  // trusted the owner by the whole node set is asked; when it does not answer either, that is
+  // kNoShard, unless somebody else has come back meanwhile and is asked in its place.
   [[nodiscard]] bool query_auth_key(int64_t auth_key_id, Now now);
   // Stores a key; on_store_answer(cookie) follows. False when too many are under way.
   [[nodiscard]] bool set_auth_key(const AuthKeyRecord& record, int64_t salt, int32_t expires_in,

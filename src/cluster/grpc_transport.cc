@@ -256,7 +256,8 @@ class GrpcChannel final : public ShardChannel {
       : address_(address),
         queue_(std::make_shared<LinkQueue>(waker)),
         outstanding_(std::move(outstanding)),
-        calls_stub_(make_channel(address)) {}
+        channel_(make_channel(address)),
+        calls_stub_(channel_) {}
 
   ~GrpcChannel() override {
     queue_->close();
@@ -303,6 +304,13 @@ class GrpcChannel final : public ShardChannel {
     if (found != calls_.end()) found->second->TryCancel();
   }
 
+  uint64_t disconnects() noexcept override {
+    const bool connected = channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+    if (was_connected_ && !connected) ++disconnects_;
+    was_connected_ = connected;
+    return disconnects_;
+  }
+
   bool has_events() const noexcept override { return queue_->has_events(); }
 
   void take(std::vector<LinkEvent>& out) override {
@@ -341,7 +349,10 @@ class GrpcChannel final : public ShardChannel {
   const std::string address_;
   const std::shared_ptr<LinkQueue> queue_;
   const std::shared_ptr<Outstanding> outstanding_;
+  const std::shared_ptr<grpc::Channel> channel_;  // of the calls
   grpc::GenericStub calls_stub_;
+  bool was_connected_ = false;  // when it was last looked at
+  uint64_t disconnects_ = 0;
   std::vector<std::unique_ptr<grpc::GenericStub>> idle_stubs_;  // connections without a stream
   std::unordered_map<uint64_t, Held> streams_;                  // those that the worker holds
   std::unordered_map<uint64_t, std::shared_ptr<grpc::ClientContext>> calls_;

@@ -251,12 +251,16 @@ void Http2Channel::on_end(Http2Stream& stream, Http2End end) {
 
 void Http2Channel::on_going_away(Http2Session& session) {
   if (session_.get() != &session) return;
+  ++disconnects_;
   draining_.push_back(std::move(session_));
 }
 
 void Http2Channel::on_dead(Http2Session& session, bool reached, std::string_view why) {
   last_failure_ = why;
-  if (session_.get() == &session) draining_.push_back(std::move(session_));
+  if (session_.get() == &session) {
+    ++disconnects_;
+    draining_.push_back(std::move(session_));
+  }
   if (reached) {
     pause_ns_ = 0;
     retry_at_ns_ = clock_.now_ns;

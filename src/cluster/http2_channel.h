@@ -53,6 +53,7 @@ class Http2Channel final : public ShardChannel, private Http2Session::Events {
   void cancel_call(uint64_t id) override;
   void gather_answers(size_t bytes) override;
   [[nodiscard]] size_t streams_max() const noexcept override;
+  [[nodiscard]] uint64_t disconnects() noexcept override { return disconnects_; }
   [[nodiscard]] bool has_events() const noexcept override { return !events_.empty(); }
   void take(std::vector<LinkEvent>& out) override;
 
@@ -106,6 +107,7 @@ class Http2Channel final : public ShardChannel, private Http2Session::Events {
   int64_t pause_ns_ = 0;
   int64_t retry_at_ns_ = 0;  // no connection is made before
   std::string last_failure_;
+  uint64_t disconnects_ = 0;  // connections that are gone, or going, of those that were session_
 
   Rpcs rpcs_;
   std::vector<uint64_t> waiting_;                     // calls that wait for the shard

@@ -132,6 +132,7 @@ void ShardLink::answer_query(const Call& call, LinkEvent& event, Now now) {
     context_.counters.add(Counter::kKeyQueriesUnknown);
   } else {
     errors_.note(Trouble::kKeyQuery, event.status, event.text, now);
+    key.unanswered = is_unanswered(event.status);
     key.ask_again = event.status == kStatusUnavailable && !call.again;
   }
   const bool failed = key.answer == KeyAnswer::kFailed && !key.ask_again;
@@ -194,7 +195,7 @@ void ShardLink::fail(Call& call) {
   switch (call.kind) {
     case CallKind::kQuery:
       context_.counters.add(Counter::kKeyQueriesFailed);
-      context_.output.keys.push_back({.auth_key_id = call.key});
+      context_.output.keys.push_back({.auth_key_id = call.key, .unanswered = true});
       break;
     case CallKind::kStore:
       context_.counters.add(Counter::kShardErrors);
@@ -213,7 +214,8 @@ void ShardLink::fail(Call& call) {
 
 void ShardLink::hand_back(Call& call) {
   if (call.kind == CallKind::kQuery) {
-    context_.output.keys.push_back({.auth_key_id = call.key, .ask_again = true});
+    context_.output.keys.push_back(
+        {.auth_key_id = call.key, .unanswered = true, .ask_again = true});
   } else {
     context_.output.http.push_back({.cookie = call.cookie,
                                     .ask_again = std::move(call.request),

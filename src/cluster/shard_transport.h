@@ -96,6 +96,10 @@ class ShardChannel {
   // last; SIZE_MAX when it has said nothing, or when they do not share one.
   [[nodiscard]] virtual size_t streams_max() const noexcept { return SIZE_MAX; }
 
+  // Grows when a connection to the shard has ended; cheap. For whoever has nothing under way that
+  // would tell. Streams and calls hear of it by themselves.
+  [[nodiscard]] virtual uint64_t disconnects() noexcept = 0;
+
   // Whether take() would find something; cheap.
   [[nodiscard]] virtual bool has_events() const noexcept = 0;
   // Replaces the content of `out` with everything that has happened since, in order, and lets

@@ -80,7 +80,8 @@ class StreamWire final : public Wire {
       if (now.mono_ns >= lane_deadline_ns(lane)) {
         link_.errors.note(Trouble::kBroken, kStatusDeadlineExceeded, "no answer on the stream",
                           now);
-        leave_behind(lane, kStatusDeadlineExceeded, established_);
+        link_.pace.stalled(now.mono_ns);
+        blame_hang(lane, now);
         return WireState::kStuck;
       }
       if (may_write(lane)) write(lane, now);
@@ -117,14 +118,16 @@ class StreamWire final : public Wire {
   struct Sent {
     uint64_t request = 0;
     uint32_t entry = kNoEntry;
+    int64_t sent_ns = 0;
+    bool passed_over = false;  // a later one has been answered
   };
   struct Lane {
     uint64_t stream = 0;
     bool writing = false;  // true exactly while the transport has a write of ours
     bool ended = false;
     std::deque<uint32_t> waiting;
-    std::deque<Sent> sent;  // unanswered, in order
-    int64_t progress_ns = 0;
+    std::deque<Sent> sent;    // unanswered, in order
+    int64_t progress_ns = 0;  // the last answer, or the first write after it
   };
 
   Lane& lane_of(uint32_t entry) {
@@ -169,7 +172,7 @@ class StreamWire final : public Wire {
   size_t sent_max(const Lane& lane) const noexcept {
     const bool alone = travels_alone(lane.waiting.front()) ||
                        (!lane.sent.empty() && travels_alone(lane.sent.back().entry));
-    return established_ && !alone ? kStreamWindowMax : 1;
+    return established_ && !alone ? std::min(kStreamWindowMax, link_.pace.limit()) : 1;
   }
 
   // A lane whose window is full goes on in steps, not with each answer: what the shard has in hand
@@ -183,7 +186,8 @@ class StreamWire final : public Wire {
   }
 
   int64_t lane_deadline_ns(const Lane& lane) const noexcept {
-    return lane.sent.empty() ? INT64_MAX : lane.progress_ns + link_.options.call_timeout_ns;
+    if (lane.sent.empty()) return INT64_MAX;
+    return lane.sent.front().sent_ns + link_.options.call_timeout_ns;
   }
 
   void write(Lane& lane, Now now) {
@@ -207,7 +211,7 @@ class StreamWire final : public Wire {
       message.push_back({wrappers, at, size});
       message.push_back(link_.window.body(entry));
       messages.push_back(std::move(message));
-      lane.sent.push_back({request, entry});
+      lane.sent.push_back({request, entry, now.mono_ns});
       if (lane.waiting.empty()) break;
     }
     link_.count_batch(messages.size());
@@ -244,6 +248,8 @@ class StreamWire final : public Wire {
                                    [request](const Sent& s) { return s.request == request; });
     if (sent == lane.sent.end()) return malformed("an answer to no request", now);
     const uint32_t entry = sent->entry;
+    link_.pace.answered(now.mono_ns - sent->sent_ns, now.mono_ns);
+    if (sent != lane.sent.begin()) lane.sent.front().passed_over = true;
     lane.sent.erase(sent);
     lane.progress_ns = now.mono_ns;
     if (response->error) {
@@ -262,6 +268,16 @@ class StreamWire final : public Wire {
     leave_behind(lane, event.status, established_ || event.cut);
     link_.errors.note(Trouble::kBroken, event.status, event.text, now);
     return WireState::kBroken;
+  }
+
+  // A shard that says nothing at all may have choked on anything it has; one that answers others
+  // and not the oldest has choked on that; one that is late with everything is slow.
+  void blame_hang(const Lane& lane, Now now) {
+    if (now.mono_ns >= lane.progress_ns + link_.options.call_timeout_ns) {
+      leave_behind(lane, kStatusDeadlineExceeded, established_);
+    } else if (lane.sent.front().passed_over) {
+      link_.last_break = {kStatusDeadlineExceeded, true, {lane.sent.front().entry}};
+    }
   }
 
   void leave_behind(const Lane& lane, int32_t status, bool touched) {

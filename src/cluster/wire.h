@@ -20,6 +20,7 @@
 #include "base/limits.h"
 #include "cluster/dispatcher.h"
 #include "cluster/error_log.h"
+#include "cluster/send_pace.h"
 #include "cluster/send_window.h"
 #include "cluster/shard_health.h"
 #include "cluster/shard_transport.h"
@@ -30,8 +31,9 @@ struct LinkOutput {
   struct Key {
     int64_t auth_key_id = 0;
     KeyAnswer answer = KeyAnswer::kFailed;
-    AuthKeyRecord record;    // of kFound
-    bool ask_again = false;  // no answer: whoever owns the key by now is to be asked
+    AuthKeyRecord record;     // of kFound
+    bool unanswered = false;  // by anybody
+    bool ask_again = false;   // unanswered: whoever owns the key by now is to be asked
   };
   struct Store {
     uint64_t cookie = 0;
@@ -96,6 +98,7 @@ struct LinkContext {
     std::vector<uint32_t> sent;
   };
   Break last_break;
+  SendPace pace{options.window_messages_max, options.call_timeout_ns};
 
   [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
   // A message goes out that has been sent before.

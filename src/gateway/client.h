@@ -72,6 +72,7 @@ struct Held {
   std::unique_ptr<LargeOpen> large;  // then this: slices of time
   std::deque<ParkedFrame> frames;    // then these: a key, a home, an exchange
   bool waits_for_key = false;        // frames.front() asked for its key
+  bool waits_for_shard = false;      // and there is none to ask
   bool waits_for_move = false;       // the connection is on its way to another worker
   bool waits_for_turn = false;       // looked at again when its ref comes up in `ready_`
   bool waits_for_remote = false;     // a frame is being worked off at another home

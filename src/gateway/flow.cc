@@ -230,8 +230,9 @@ void Flow::count_input(Client& client) {
 // costs two system calls, and most look-ups are over before anything else arrives.
 void Flow::set_pause(Client& client) {
   const bool waits_long =
-      client.held != nullptr && (client.held->opened_left() > 0 || client.held->waits_for_move ||
-                                 client.transport.buffered_bytes() > kParkedBytesUnpaused);
+      client.held != nullptr &&
+      (client.held->opened_left() > 0 || client.held->waits_for_move ||
+       client.held->waits_for_shard || client.transport.buffered_bytes() > kParkedBytesUnpaused);
   if (waits_long == client.paused || client.failed) return;
   client.paused = waits_long;
   if (waits_long) {
@@ -330,6 +331,10 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       counters_.add(Counter::kTimeoutFirstByte);
       break;
     case TimerKind::kHandshake:
+      if (lacks_shard(*client)) {
+        table_->set_deadline(handle, kind, now_.mono_ns + shared_.config.timeouts.handshake_ns);
+        return;
+      }
       counters_.add(Counter::kTimeoutHandshake);
       break;
     case TimerKind::kFrame:
@@ -348,12 +353,24 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       break;
     }
     case TimerKind::kKeyLookup:
+      if (lacks_shard(*client)) {
+        table_->set_deadline(handle, kind, now_.mono_ns + shared_.config.timeouts.key_lookup_ns);
+        return;
+      }
       counters_.add(Counter::kTimeoutKeyLookup);
       break;
     case TimerKind::kDrain:
       return;
   }
   fail(*client, 0);
+}
+
+// It waits for a shard that would know its key: it is not the one that is late, and on_no_shard()
+// bounds its wait.
+bool Flow::lacks_shard(const Client& client) const noexcept {
+  if (client.held == nullptr) return false;
+  return client.held->waits_for_shard ||
+         (client.held->waits_for_key && dispatcher_->shard_of(0) == cluster::kAnyShard);
 }
 
 void Flow::on_send_drained(net::ConnectionHandle handle) { (void)handle; }

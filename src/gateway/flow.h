@@ -158,6 +158,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void park_input(Client& client);
   void count_input(Client& client);
   void set_pause(Client& client);
+  [[nodiscard]] bool lacks_shard(const Client& client) const noexcept;
   void update_frame_timer(Client& client);
   void fail(Inlet& inlet, int32_t transport_error);
   void count_decode_error(const Client& client, DecodeReason reason) noexcept;
@@ -213,6 +214,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool lives_elsewhere(Inlet& inlet, int64_t auth_key_id) const noexcept;
   [[nodiscard]] KeyUse* use_key(Inlet& inlet, int64_t auth_key_id);
   void ask_for_key(Inlet& inlet, int64_t auth_key_id, ParkedFrame frame);
+  void wait_for_shard(Inlet& inlet);
   void start_large_open(Inlet& inlet, KeyEntry& entry, ParkedFrame frame);
   void finish_large_open(Inlet& inlet);
   void take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,

@@ -284,6 +284,7 @@ void Flow::take_binding_answer(KeyEntry& entry, cluster::KeyAnswer answer, int64
       if (asked) revoke_key(entry.record.auth_key_id);
       return;
     case cluster::KeyAnswer::kFailed:
+    case cluster::KeyAnswer::kNoShard:
       break;
   }
   if (!asked) return;

@@ -156,8 +156,19 @@ void Flow::on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
       case cluster::KeyAnswer::kFailed:
         fail(*inlet, 0);
         break;
+      case cluster::KeyAnswer::kNoShard:
+        wait_for_shard(*inlet);
+        break;
     }
   }
+}
+
+// Nobody is there to be asked for the key: as for a message without a shard, the connection waits
+// for one, unread, until on_no_shard() ends that.
+void Flow::wait_for_shard(Inlet& inlet) {
+  inlet.held->waits_for_shard = true;
+  wait_for_window(inlet, cluster::kAnyShard);
+  if (!inlet.remote) set_pause(static_cast<Client&>(inlet));
 }
 
 void Flow::on_key_unregistered(int64_t auth_key_id) {

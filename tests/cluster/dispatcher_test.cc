@@ -21,7 +21,7 @@ TEST_F(DispatcherTest, NoShardTakesNothing) {
   EXPECT_TRUE(dispatcher_->has_work());
   turn();
   ASSERT_EQ(events_.keys.size(), 1U);
-  EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kFailed);
+  EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kNoShard);
   EXPECT_EQ(events_.stores.at(77), StoreAnswer::kRefused);
   dispatcher_->set_shards({kShard}, now_);
   turn();
@@ -470,7 +470,7 @@ TEST_F(DispatcherTest, KeyQueriesAreBoundedAndEndAtTheirDeadline) {
   EXPECT_TRUE(events_.keys.empty());
   wait(3 * kNsPerSecond);
   ASSERT_EQ(events_.keys.size(), kKeyQueriesInFlightMax);
-  for (const KeyResult& result : events_.keys) EXPECT_EQ(result.answer, KeyAnswer::kFailed);
+  for (const KeyResult& result : events_.keys) EXPECT_EQ(result.answer, KeyAnswer::kNoShard);
   EXPECT_EQ(counters_.read(Counter::kKeyQueriesFailed), kKeyQueriesInFlightMax);
   // Answers that come after all change nothing.
   shard().set_answering(true);

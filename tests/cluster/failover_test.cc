@@ -85,6 +85,12 @@ class FailoverTest : public ::testing::TestWithParam<WireCase> {
     ++accepted_[key];
     return true;
   }
+  uint64_t breaks(size_t node) {
+    for (const ShardStatus& status : status()) {
+      if (status.address == kNodes[node]) return status.tally.breaks;
+    }
+    return 0;
+  }
   size_t in_ring() {
     size_t count = 0;
     for (const ShardStatus& status : status()) count += status.in_ring ? 1 : 0;
@@ -266,6 +272,71 @@ TEST_P(FailoverTest, AHangingShardIsFoundOut) {
   check(1);
 }
 
+// Others are answered all the time, and one message never is.
+TEST_P(FailoverTest, AMessageThatIsNeverAcknowledgedIsAHang) {
+  start(1);
+  const int64_t silent = key_of(0);
+  std::vector<int64_t> others;  // so many that some share whatever the silent key travels on
+  for (int64_t key = silent + 1; others.size() < 16; ++key) {
+    if (owner(key) == kNodes[0]) others.push_back(key);
+  }
+  ASSERT_TRUE(send(silent));
+  settle();
+  shard(0).hold_key(silent);
+  ASSERT_TRUE(send(silent));
+  for (int i = 0; i < 48; ++i) {
+    for (const int64_t key : others) ASSERT_TRUE(send(key));
+    turn(50 * kNsPerMs);
+    transport_->settle();
+  }
+  EXPECT_GE(breaks(0), 1U) << "after 2.4 s, with 2 s for an acknowledgement";
+  EXPECT_EQ(counters_.read(Counter::kShardsTakenOut), 0U) << "once is no reason to go";
+  shard(0).hold_key(0);
+  run_for(20 * kNsPerSecond);
+  check(1);
+}
+
+// What counts is how long ago a message was sent, not when the shard last said something.
+TEST_P(FailoverTest, AnAcknowledgementOfOthersDoesNotMakeAMessageYounger) {
+  if (!GetParam().stream) return;  // unary: a key has one call on its way
+  start(1);
+  const int64_t key = key_of(0);
+  ASSERT_TRUE(send(key));
+  settle();
+  shard(0).set_answering(false);
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(send(key));
+    turn(0);
+    transport_->settle();
+  }
+  run_for(1200 * kNsPerMs);
+  shard(0).answer_one();
+  run_for(700 * kNsPerMs);
+  EXPECT_EQ(breaks(0), 0U);
+  EXPECT_EQ(dispatcher_->unacknowledged(), 7U);
+  run_for(400 * kNsPerMs);
+  EXPECT_EQ(breaks(0), 1U);
+  shard(0).set_answering(true);
+  run_for(20 * kNsPerSecond);
+  check(1);
+}
+
+// Without traffic nothing is under way that would fail.
+TEST_P(FailoverTest, AnIdleShardThatDiesIsNoticed) {
+  start(1);
+  for (size_t i = 0; i < kNodes.size(); ++i) ASSERT_TRUE(send(key_of(i)));
+  settle();
+  EXPECT_LE(dispatcher_->next_deadline_ns(),
+            GetParam().stream ? INT64_MAX : now_.mono_ns + kNsPerSecond);
+  shard(0).set_up(false);
+  run_for(5 * kNsPerSecond);
+  EXPECT_EQ(in_ring(), 2U);
+  shard(0).set_up(true);
+  run_for(10 * kNsPerSecond);
+  EXPECT_EQ(in_ring(), 3U);
+  check(1);
+}
+
 // A node that leaves in good order gets a moment to acknowledge, so nothing is sent twice.
 TEST_P(FailoverTest, ALeavingShardHandsOverWithoutRepeating) {
   start(1);
@@ -377,7 +448,6 @@ TEST_P(FailoverTest, AMessageThatKillsItsShardDoesNotKillThemAll) {
 }
 
 TEST_P(FailoverTest, AShardThatServesNothingStaysOutForLonger) {
-  if (!GetParam().stream) return;  // without traffic unary calls have nothing that could break
   start(1);
   const int64_t key = key_of(0);
   ASSERT_TRUE(send(key));
@@ -418,6 +488,31 @@ TEST_P(FailoverTest, KeyQueriesGoToTheNextOwner) {
   run_for(kNsPerSecond);
   ASSERT_EQ(events_.keys.size(), 1U);
   EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kFound);
+}
+
+// All are out. The owner by the whole set is asked in vain; whoever comes back meanwhile is asked
+// in its place, and while nobody does, the answer is that there is nobody.
+TEST_P(FailoverTest, AKeyQueryGoesToWhoeverComesBack) {
+  start(1);
+  const int64_t key = key_of(0);
+  for (size_t i = 0; i < kNodes.size(); ++i) {
+    shard(i).put_key(make_key(key));
+    ASSERT_TRUE(send(key_of(i)));
+    settle();
+    shard(i).set_frozen(true);
+    ASSERT_TRUE(send(key_of(i)));
+  }
+  run_for(20 * kNsPerSecond);
+  ASSERT_EQ(in_ring(), 0U);
+  ASSERT_TRUE(dispatcher_->query_auth_key(key, now_));
+  run_for(4 * kNsPerSecond);
+  ASSERT_EQ(events_.keys.size(), 1U);
+  EXPECT_EQ(events_.keys[0].answer, KeyAnswer::kNoShard);
+  ASSERT_TRUE(dispatcher_->query_auth_key(key, now_));
+  for (size_t i = 1; i < kNodes.size(); ++i) shard(i).set_frozen(false);
+  run_for(60 * kNsPerSecond);
+  ASSERT_EQ(events_.keys.size(), 2U);
+  EXPECT_EQ(events_.keys[1].answer, KeyAnswer::kFound);
 }
 
 INSTANTIATE_TEST_SUITE_P(Wires, FailoverTest,

@@ -27,6 +27,7 @@ class NotingChannel final : public ShardChannel {
   void cancel_call(uint64_t) override {}
   void gather_answers(size_t bytes) override { gathered.push_back(bytes); }
   size_t streams_max() const noexcept override { return allowed; }
+  uint64_t disconnects() noexcept override { return 0; }
   bool has_events() const noexcept override { return false; }
   void take(std::vector<LinkEvent>& out) override { out.clear(); }
 

@@ -1,219 +1,116 @@
 #!/usr/bin/python3
-"""Three reference shards behind the real gateway, under load, while shards are killed, stopped and restarted.
+"""Reference shards behind real gateways, under load, while components are killed, stopped and restarted.
 
-usage: chaos.py GATEWAY SHARD LOAD [--rounds N] [--seed N] [--rate N] [--wire auto|batch|stream|unary]
+usage: chaos.py GATEWAY SHARD LOAD [--etcd] [--gateways N] [--rounds N] [--seed N] [--rate N]
+                [--wire auto|batch|stream|unary] [--verbose] [--keep]
 
 What a client was quick-acked must reach a shard, and the first deliveries of a session must come in the order
 in which they were sent. The load writes down what was acknowledged to it, each shard what it took, before it
 tells anybody; the clocks of processes on one machine agree. Prints what was acknowledged, missing, reordered and
 delivered twice; the exit status is 1 when anything is missing or reordered. Loopback only.
+
+Three shards that the gateway's file names: they are killed and stopped at random, several at a time.
+With --etcd the shards are found through a real etcd, in which the gateways are registered as well; with
+--gateways N each of N gateways has its share of the load. Then one component at a time is killed, stopped for a
+while or restarted, in turn: a shard, a gateway, etcd. What a gateway held when it was killed is counted apart.
 """
 import argparse
-import collections
-import os
 import random
 import re
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 
-from programs import die_with_parent, free_port
+from chaos_cluster import Cluster, listens
+from chaos_judge import judge
 
-SHARDS = 3
-START_SECONDS = 30
-STOP_SECONDS = 60
-
-CONFIG = """
-Name: chaos
-ListenOn: 127.0.0.1:{service}
-Gnetway:
-  Server:
-    - Proto: tcp
-      Addresses: ["127.0.0.1:{port}"]
-Session:
-  Endpoints: [{endpoints}]
-  Timeout: 1000
-Ringway:
-  Workers: {{Count: 2, RingEntries: 1024, Buffers: 512}}
-  Session: {{Wire: {wire}}}
-  Timeouts: {{Drain: 30s}}
-  Limits: {{HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0, CryptoJobsPerAddress: 0}}
-"""
+# A shard or gateway that is away for the longer ones of these is noticed in every way there is.
+AWAY_SECONDS = (0.2, 4.0)
+PAUSE_SECONDS = (0.5, 1.5)
+LONG_RUN_SECONDS = 24 * 3600
 
 
-def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        return True
-    except OSError:
-        return False
+class ShardMishaps:
+    """Any shard may go at any time; one is left most of the time."""
 
+    def __init__(self, cluster, rng):
+        self.shards = cluster.shards
+        self.rng = rng
 
-class Cluster:
-    def __init__(self, arguments):
-        self.arguments = arguments
-        self.directory = tempfile.mkdtemp(prefix="ringway-chaos-")
-        self.port, self.service_port = free_port(), free_port()
-        self.shard_ports = [free_port() for _ in range(SHARDS)]
-        self.shards = [None] * SHARDS
-        self.stopped = [False] * SHARDS
-        self.gateway = self.load = None
+    def draw(self):
+        shard = self.rng.choice(self.shards)
+        if not shard.healthy():
+            return shard.help()
+        healthy = sum(1 for other in self.shards if other.healthy())
+        if healthy == 1 and self.rng.random() < 0.7:
+            return self.rng.choice([other for other in self.shards if not other.healthy()]).help()
+        if self.rng.random() < 0.4:
+            shard.stop()
+            return f"stop {shard}"
+        shard.kill()
+        return f"kill {shard}"
 
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def spawn(self, name, command):
-        with open(self.path(name + ".log"), "ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, preexec_fn=die_with_parent)
-
-    def log(self, name):
-        try:
-            with open(self.path(name + ".log"), errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
-
-    # Shards share their keys, as Teamgram's share a database, and nothing else.
-    def start_shard(self, i):
-        self.shards[i] = self.spawn(f"shard{i}", [
-            self.arguments.shard, "--listen", f"127.0.0.1:{self.shard_ports[i]}", "--data", self.path("keys"),
-            "--record", self.path(f"record{i}"), "--public", f"127.0.0.1:{self.port}", "--log-level", "error"])
-        self.stopped[i] = False
-
-    def kill_shard(self, i):
-        self.shards[i].kill()
-        self.shards[i].wait()
-        self.shards[i] = None
-
-    def start(self):
-        os.mkdir(self.path("keys"))
-        for i in range(SHARDS):
-            self.start_shard(i)
-        self.wait_until(lambda: all(listens(port) for port in self.shard_ports), "the shards")
-        endpoints = ", ".join(f'"127.0.0.1:{port}"' for port in self.shard_ports)
-        with open(self.path("ringway.yaml"), "w") as file:
-            file.write(CONFIG.format(service=self.service_port, port=self.port, endpoints=endpoints,
-                                     wire=self.arguments.wire))
-        self.gateway = self.spawn("gateway", [self.arguments.gateway, "-f", self.path("ringway.yaml"),
-                                              "--data", self.directory])
-        self.wait_until(lambda: listens(self.port), "the gateway")
-
-    def start_load(self, seconds):
-        self.load = self.spawn("load", [
-            self.arguments.load, "--addr", f"127.0.0.1:{self.port}", "--key", self.path("server_pub.pem"),
-            "--keys-file", self.path("load.keys"), "--mode", "quick-ack", "--connections", "48", "--keys", "24",
-            "--rate", str(self.arguments.rate), "--warmup", "0", "--duration", f"{seconds}s", "--drain", "30s",
-            "--acked", self.path("acked"), "--json"])
-        self.wait_until(lambda: os.path.exists(self.path("acked")) and os.path.getsize(self.path("acked")) > 0,
-                        "the load")
-
-    def wait_until(self, done, what):
-        deadline = time.monotonic() + START_SECONDS
-        while not done():
-            ended = self.gateway is not None and self.gateway.poll() is not None
-            if ended or time.monotonic() > deadline:
-                raise RuntimeError(f"{what} did not start:\n{self.log('gateway')}\n{self.log('load')}")
-            time.sleep(0.05)
-
-    # --- mishaps
-
-    def mishap(self, rng):
-        i = rng.randrange(SHARDS)
-        if self.shards[i] is None:
-            self.start_shard(i)
-            return f"start {i}"
-        if self.stopped[i]:
-            self.shards[i].send_signal(signal.SIGCONT)
-            self.stopped[i] = False
-            return f"continue {i}"
-        if self.healthy() == 1 and rng.random() < 0.7:
-            return self.help_one(rng)
-        if rng.random() < 0.4:
-            self.shards[i].send_signal(signal.SIGSTOP)
-            self.stopped[i] = True
-            return f"stop {i}"
-        self.kill_shard(i)
-        return f"kill {i}"
-
-    def help_one(self, rng):
-        i = rng.choice([i for i in range(SHARDS) if self.shards[i] is None or self.stopped[i]])
-        if self.shards[i] is None:
-            self.start_shard(i)
-            return f"start {i}"
-        self.shards[i].send_signal(signal.SIGCONT)
-        self.stopped[i] = False
-        return f"continue {i}"
-
-    def healthy(self):
-        return sum(1 for i in range(SHARDS) if self.shards[i] is not None and not self.stopped[i])
+    def round(self):
+        what = self.draw()
+        time.sleep(self.rng.uniform(0.2, 2.0))
+        return what
 
     def heal(self):
-        for i in range(SHARDS):
-            if self.shards[i] is None:
-                self.start_shard(i)
-            elif self.stopped[i]:
-                self.shards[i].send_signal(signal.SIGCONT)
-                self.stopped[i] = False
-
-    # A drained gateway has had everything acknowledged; it says so with its exit status and log.
-    def stop(self):
-        self.load.wait(timeout=STOP_SECONDS + 60)
-        self.gateway.send_signal(signal.SIGTERM)
-        self.gateway.wait(timeout=STOP_SECONDS + 60)
-
-    def close(self, keep):
-        for process in [self.load, self.gateway, *self.shards]:
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
-        if keep:
-            print(f"logs and records are in {self.directory}")
-        else:
-            shutil.rmtree(self.directory)
-
-    # --- the verdict
-
-    def acknowledged(self):
-        acked = collections.defaultdict(set)
-        with open(self.path("acked")) as file:
-            for line in file:
-                session, msg_id = line.split()
-                acked[int(session)].add(int(msg_id))
-        return acked
-
-    def deliveries(self):
-        """(when, session, msg_id) of everything that a shard took, in the order in which it was taken."""
-        fields = re.compile(r" session_id=(-?\d+) msg_id=(-?\d+) .* outcome=ok at=(\d+)$")
-        found = []
-        for i in range(SHARDS):
-            with open(self.path(f"record{i}"), errors="replace") as file:
-                for number, line in enumerate(file):
-                    match = fields.search(line) if line.startswith("send_data ") else None
-                    if match:
-                        session, msg_id, when = (int(text) for text in match.groups())
-                        found.append((when, number, session, msg_id))
-        found.sort()
-        return found
+        for shard in self.shards:
+            if not shard.healthy():
+                shard.help()
 
 
-def judge(cluster):
-    acked = cluster.acknowledged()
-    taken = collections.defaultdict(set)
-    newest = collections.defaultdict(int)
-    reordered = doubles = 0
-    for _, _, session, msg_id in cluster.deliveries():
-        if msg_id in taken[session]:
-            doubles += 1
-            continue
-        taken[session].add(msg_id)
-        reordered += msg_id < newest[session]
-        newest[session] = max(newest[session], msg_id)
-    missing = sum(len(msg_ids - taken[session]) for session, msg_ids in acked.items())
-    return sum(len(msg_ids) for msg_ids in acked.values()), missing, reordered, doubles
+class OneAtATime:
+    """Every kind of component meets every kind of mishap, each once before the next time around."""
+
+    def __init__(self, cluster, rng):
+        self.cluster = cluster
+        self.rng = rng
+        self.deck = []
+
+    def round(self):
+        if not self.deck:
+            kinds = sorted({component.kind for component in self.cluster.components()})
+            self.deck = [(kind, how) for kind in kinds for how in (self.kill, self.stop, self.restart)]
+            self.rng.shuffle(self.deck)
+        kind, how = self.deck.pop()
+        component = self.rng.choice([c for c in self.cluster.components() if c.kind == kind])
+        what = how(component)
+        self.cluster.wait_until(lambda: listens(component.port), component)
+        time.sleep(self.rng.uniform(*PAUSE_SECONDS))
+        return what
+
+    def stay_away(self):
+        seconds = self.rng.uniform(*AWAY_SECONDS)
+        time.sleep(seconds)
+        return f"for {seconds:.1f} s"
+
+    def kill(self, component):
+        component.kill()
+        if component.kind == "gateway":
+            self.cluster.kills.append((component.number, time.time()))
+        what = f"kill {component} {self.stay_away()}"
+        component.start()
+        return what
+
+    def stop(self, component):
+        component.stop()
+        what = f"stop {component} {self.stay_away()}"
+        component.proceed()
+        return what
+
+    # A gateway drains first: with the shards there, nothing may be left when it ends.
+    def restart(self, component):
+        status = component.end()
+        if component.kind != "etcd" and status != 0:
+            raise RuntimeError(f"{component} ended with status {status}:\n{component.log()[-4000:]}")
+        component.start()
+        return f"restart {component}"
+
+    def heal(self):
+        if self.cluster.etcd:
+            self.cluster.wait_until(self.cluster.all_registered, "the registration of shards and gateways")
 
 
 def counters_of(log):
@@ -225,29 +122,36 @@ def counters_of(log):
 
 
 def run(cluster, arguments, rng):
-    # Mishaps come 0.2 to 2 s apart, 1.1 s on average.
-    seconds = int(arguments.rounds * 1.1) + 8
     cluster.start()
-    cluster.start_load(seconds)
+    cluster.start_loads(LONG_RUN_SECONDS)
+    one_at_a_time = arguments.etcd or arguments.gateways > 1
+    mishaps = OneAtATime(cluster, rng) if one_at_a_time else ShardMishaps(cluster, rng)
     for _ in range(arguments.rounds):
-        what = cluster.mishap(rng)
+        what = mishaps.round()
         if arguments.verbose:
             print(what, flush=True)
-        time.sleep(rng.uniform(0.2, 2.0))
-    cluster.heal()
-    cluster.load.wait(timeout=seconds + 120)
+    mishaps.heal()
+    time.sleep(8)  # the load goes on when all is well again
+    cluster.interrupt_loads()
+    cluster.wait_for_loads(120)
     time.sleep(2)
-    cluster.gateway.send_signal(signal.SIGUSR1)
+    for gateway in cluster.gateways:
+        gateway.process.send_signal(signal.SIGUSR1)
     time.sleep(0.5)
-    counters = counters_of(cluster.log("gateway"))
-    cluster.stop()
-    acknowledged, missing, reordered, doubles = judge(cluster)
-    print(f"rounds {arguments.rounds}, seed {arguments.seed}, wire {arguments.wire}: quick-acked {acknowledged}, "
-          f"missing {missing}, reordered {reordered}, doubles {doubles}")
-    print(f"gateway: {counters}")
-    if acknowledged == 0:
-        print(f"nothing was acknowledged:\n{cluster.log('load')[-2000:]}\n{cluster.log('gateway')[-4000:]}")
-    return acknowledged > 0 and missing == 0 and reordered == 0 and cluster.gateway.returncode == 0
+    counters = [counters_of(gateway.log()) for gateway in cluster.gateways]
+    # A drained gateway has had everything acknowledged; it says so with its exit status.
+    drained = [gateway.end() == 0 for gateway in cluster.gateways]
+    verdict = judge(cluster)
+    print(f"rounds {arguments.rounds}, seed {arguments.seed}, wire {arguments.wire}: quick-acked "
+          f"{verdict.acknowledged}, missing {verdict.missing}, reordered {verdict.reordered}, "
+          f"doubles {verdict.doubles}")
+    if one_at_a_time:
+        print(f"gateways killed {len(cluster.kills)}, messages that went with their windows {verdict.held}")
+    for gateway, text in zip(cluster.gateways, counters):
+        print(f"{gateway}: {text}")
+    if verdict.acknowledged == 0:
+        print(f"nothing was acknowledged:\n{cluster.load_log(0)[-2000:]}\n{cluster.gateways[0].log()[-4000:]}")
+    return verdict.good() and all(drained)
 
 
 def main():
@@ -255,9 +159,11 @@ def main():
     parser.add_argument("gateway")
     parser.add_argument("shard")
     parser.add_argument("load")
+    parser.add_argument("--etcd", action="store_true", help="find shards through etcd, and lose that as well")
+    parser.add_argument("--gateways", type=int, default=1, help="gateways, each with its load (default 1)")
     parser.add_argument("--rounds", type=int, default=10, help="mishaps (default 10)")
     parser.add_argument("--seed", type=int, default=0, help="of the mishaps; 0 takes one from the clock")
-    parser.add_argument("--rate", type=int, default=2000, help="messages per second (default 2000)")
+    parser.add_argument("--rate", type=int, default=2000, help="messages per second in all (default 2000)")
     parser.add_argument("--wire", default="auto", choices=["auto", "batch", "stream", "unary"])
     parser.add_argument("--verbose", action="store_true", help="print each mishap")
     parser.add_argument("--keep", action="store_true", help="leave logs and records behind")

@@ -168,6 +168,89 @@ TEST(EtcdCluster, ShardsComeAndGoAndNothingIsLost) {
   EXPECT_EQ(stack.counter("messages_rejected"), 0U);
 }
 
+// A connection that speaks under a key which the gateway does not have: `count` pings.
+std::vector<std::unique_ptr<BlockingClient>> speak(const Stack& stack, const SessionKey& key,
+                                                   size_t count) {
+  std::vector<std::unique_ptr<BlockingClient>> clients;
+  for (size_t i = 0; i < count; ++i) {
+    clients.push_back(std::make_unique<BlockingClient>(transport("intermediate")));
+    EXPECT_TRUE(clients.back()->connect(stack.address()).ok());
+    clients.back()->use_key(key);
+    EXPECT_TRUE(clients.back()->send(client::make_ping(1)).ok());
+  }
+  return clients;
+}
+
+void expect_still_waiting(std::vector<std::unique_ptr<BlockingClient>>& clients) {
+  for (const auto& client : clients) {
+    EXPECT_EQ(client->wait(kShortWaitNs).kind, Arrival::Kind::kTimeout) << client->problem();
+  }
+}
+
+void expect_service(std::vector<std::unique_ptr<BlockingClient>>& clients) {
+  for (const auto& client : clients) EXPECT_TRUE(client->ping(kPongNs).ok()) << client->problem();
+}
+
+// The gateway starts before etcd: who comes with a known key meanwhile waits for the first shard.
+// With four workers the key lives elsewhere than most of its connections.
+TEST(EtcdCluster, ClientsWithKeysWaitForTheFirstShard) {
+  EtcdServer etcd;
+  etcd.start();
+  StackOptions options = clustered(etcd);
+  options.workers = 4;
+  Stack stack(std::move(options));
+  const auto made = make_clients(stack, 1);
+  ASSERT_EQ(made.size(), 1U);
+  const SessionKey key = made[0]->session().key();
+  stack.stop_gateway();
+  etcd.kill();
+  stack.start_gateway();
+  auto clients = speak(stack, key, 6);
+  expect_still_waiting(clients);
+  EXPECT_EQ(stack.counter("shards_known"), 0U);
+  etcd.start();
+  expect_service(clients);
+  EXPECT_EQ(stack.counter("closed_without_shard"), 0U);
+}
+
+TEST(EtcdCluster, ClientsWithKeysWaitForShardsThatAreDown) {
+  Stack stack({.ringway_yaml = kGenerousLimits});
+  const auto made = make_clients(stack, 1);
+  ASSERT_EQ(made.size(), 1U);
+  const SessionKey key = made[0]->session().key();
+  stack.stop_gateway();
+  stack.stop_shard();
+  stack.start_gateway();
+  ASSERT_TRUE(stack.wait_counter("shards_taken_out", 2, kPatienceMs)) << "by each worker";
+  auto clients = speak(stack, key, 6);
+  // Longer than a call to the shard and its wait for a connection.
+  ASSERT_TRUE(stack.wait_counter("key_queries_failed", 1, kPatienceMs));
+  expect_still_waiting(clients);
+  stack.start_shard({});
+  expect_service(clients);
+}
+
+// Nobody waits for ever, and who waits is not read from.
+TEST(EtcdCluster, ClientsWithKeysAreClosedWhenNoShardComes) {
+  EtcdServer etcd;
+  StackOptions options = clustered(etcd);
+  options.ringway_yaml = std::string(kGenerousLimits) +
+                         "  Session: {NoShardTimeout: 1s}\n  Timeouts: {KeyLookup: 200ms, "
+                         "Handshake: 200ms}\n";
+  Stack stack(std::move(options));
+  SessionKey key;
+  key.key.data()[0] = 1;
+  key.auth_key_id = 5;
+  auto clients = speak(stack, key, 6);
+  for (const auto& client : clients) {
+    EXPECT_EQ(client->wait_end(kPongNs).kind, Arrival::Kind::kClosed) << client->problem();
+    EXPECT_FALSE(client->last_transport_error()) << "no reason to throw the key away";
+  }
+  EXPECT_EQ(stack.counter("closed_without_shard"), 6U);
+  EXPECT_EQ(stack.counter("timeout_key_lookup"), 0U);
+  EXPECT_EQ(stack.counter("timeout_handshake"), 0U);
+}
+
 TEST(EtcdCluster, TakesTheOperatorsFileAsItIs) {
   EtcdServer etcd;
   etcd.start();

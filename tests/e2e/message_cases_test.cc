@@ -182,7 +182,7 @@ TEST_F(MessageCases, KeyMadeOnALiveConnectionWorksThere) {
   EXPECT_TRUE(client->ping().ok()) << client->problem();
 }
 
-// Case 44, the part without floods.
+// An unknown key: one question to the shard, and -404.
 TEST_F(MessageCases, UnknownKeyIsAskedForOnceAndRefused) {
   const SessionKey stranger = unknown_key();
   RawSession session(stranger);
@@ -221,7 +221,7 @@ TEST_F(MessageCases, OneQuestionForAllConnectionsOfAKey) {
   SetUp();  // the healthy connection ended with the first gateway
 }
 
-// Case 57.
+// Two connections, one session: its close comes after the second one's, and it is announced once.
 TEST_F(MessageCases, SessionClosesWithItsLastConnection) {
   RawSession session(key());
   auto first = connect("intermediate");
@@ -350,11 +350,13 @@ TEST_F(MessageCases, ClientThatDoesNotReadIsClosed) {
   EXPECT_LT(resident_max, before + kMemoryFactor * 96 * 1024);
 }
 
-// Case 45.
+// A shard that does not answer for a key is no reason to make a client throw it away.
 class KeyLookUpFails : public MessageTest {
  protected:
   static void SetUpTestSuite() {
-    start_stack({.ringway_yaml = std::string(kGenerousLimits) + "  Timeouts: {KeyLookup: 2s}\n"});
+    start_stack({.ringway_yaml = std::string(kGenerousLimits) +
+                                 "  Timeouts: {KeyLookup: 2s}\n"
+                                 "  Session: {NoShardTimeout: 2s}\n"});
   }
 };
 
@@ -366,7 +368,7 @@ TEST_F(KeyLookUpFails, UnavailableShardClosesWithoutAWord) {
   ASSERT_TRUE(client->send_frame(stranger.ping().frame).ok());
   expect_closed_without_a_word(*client, 10 * kNsPerSecond);
   stack().stop_shard();
-  // No shard at all: the same.
+  // No shard at all: the same, when the time for one to appear is over.
   auto again = connect("abridged");
   ASSERT_TRUE(again->send_frame(stranger.ping().frame).ok());
   expect_closed_without_a_word(*again, 10 * kNsPerSecond);
@@ -379,7 +381,7 @@ TEST_F(KeyLookUpFails, UnavailableShardClosesWithoutAWord) {
       15'000));
 }
 
-// Case 44, the flood.
+// Unknown keys by the thousand from one address: -429.
 class UnknownKeyBudget : public MessageTest {
  protected:
   static void SetUpTestSuite() {

@@ -238,7 +238,7 @@ TEST_P(WorkerThreads, ClientsOnAllWorkersMakeKeysAndAreHeard) {
   EXPECT_TRUE(cluster.drain());
 }
 
-// Case 57 across workers: several connections of one session, wherever they were accepted.
+// Several connections of one session, wherever they were accepted: it opens and closes once.
 TEST_P(WorkerThreads, OneSessionOnSeveralConnectionsOpensAndClosesOnce) {
   Cluster cluster(GetParam());
   client::BlockingClient first(transport("intermediate"));

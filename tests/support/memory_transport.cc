@@ -44,6 +44,7 @@ void MemoryShard::set_up(bool up) {
     const std::lock_guard lock(transport_.mutex_);
     up_ = up;
     if (!up) {
+      ++times_down_;
       transport_.fail_calls(kStatusUnavailable,
                             [this](const auto& channel, int64_t) { return channel.shard == this; });
     }
@@ -65,6 +66,28 @@ void MemoryShard::set_answering(bool answering) {
   const std::lock_guard lock(transport_.mutex_);
   answering_ = answering;
   if (answering) transport_.release_held(*this);
+}
+
+void MemoryShard::answer_one() {
+  const std::lock_guard lock(transport_.mutex_);
+  for (auto& [number, channel] : transport_.channels_) {
+    if (channel.shard != this) continue;
+    if (!channel.held.empty()) {
+      MemoryTransport::reply(channel, std::move(channel.held.front()));
+      channel.held.erase(channel.held.begin());
+    }
+    for (auto& [id, stream] : channel.streams) {
+      if (stream.ended || stream.held.empty()) continue;
+      stream.down.push_back(std::move(stream.held.front()));
+      stream.held.erase(stream.held.begin());
+      transport_.deliver(channel, id, stream);
+    }
+  }
+}
+
+void MemoryShard::hold_key(int64_t auth_key_id) {
+  const std::lock_guard lock(transport_.mutex_);
+  held_key_ = auth_key_id;
 }
 
 void MemoryShard::set_frozen(bool frozen) {
@@ -239,6 +262,11 @@ class MemoryChannel final : public ShardChannel {
   void cancel_call(uint64_t id) override {
     const std::lock_guard lock(transport_.mutex_);
     transport_.cancel_call(number_, id);
+  }
+
+  uint64_t disconnects() noexcept override {
+    const std::lock_guard lock(transport_.mutex_);
+    return transport_.find(number_)->shard->times_down_;
   }
 
   bool has_events() const noexcept override { return queue_->has_events(); }
@@ -421,6 +449,8 @@ void MemoryTransport::receive_link_up(ChannelState& channel, uint64_t id, Stream
         ShardMessage message = parse_client(item.bytes, item.number == 2, "batch");
         if (stream.ended || chokes_on(channel, id, stream, message)) return;
         shard.key_streams_[message.auth_key_id] = {channel.number, id};
+        const bool silent = shard.held_key_ != 0 && message.auth_key_id == shard.held_key_;
+        if (silent && stream.silent_from == 0) stream.silent_from = sequence;
         const auto [status, text] = take_message(shard, std::move(message));
         if (status == kStatusOk) return;
         down.bytes(3, Builder()
@@ -443,7 +473,8 @@ void MemoryTransport::receive_link_up(ChannelState& channel, uint64_t id, Stream
     }
   });
   if (stream.ended) return;
-  if (items) down.number(2, static_cast<int64_t>(stream.taken));
+  const uint64_t told = stream.silent_from == 0 ? stream.taken : stream.silent_from - 1;
+  if (items) down.number(2, static_cast<int64_t>(told));
   Bytes answer = down.take();
   if (!answer.empty()) send_down(channel, id, stream, std::move(answer));
 }
@@ -458,7 +489,10 @@ void MemoryTransport::receive_request(ChannelState& channel, StreamState& stream
     if (f.is_bytes(12)) message = parse_wrapped(f.bytes, true, "stream");
   });
   if (chokes_on(channel, id, stream, message)) return;
+  const int64_t held_key = channel.shard->held_key_;
+  const bool silent = held_key != 0 && message.auth_key_id == held_key;
   const auto [status, text] = take_message(*channel.shard, std::move(message));
+  if (silent) return;
   Builder response;
   response.text(1, request_id);
   if (status == kStatusOk) {
@@ -596,7 +630,9 @@ LinkEvent MemoryTransport::answer_call(MemoryShard& shard, CallMethod method, By
         event.cut = event.status == kStatusUnavailable;
         return event;
       }
+      const bool silent = shard.held_key_ != 0 && message.auth_key_id == shard.held_key_;
       std::tie(event.status, event.text) = take_message(shard, std::move(message));
+      if (silent) event.status = kHeldOpen;
       event.bytes = encode_bool(true);
       return event;
     }

@@ -68,6 +68,11 @@ class MemoryShard {
   void break_streams(int32_t status);
   // While false, messages are taken but not acknowledged, and calls are not answered.
   void set_answering(bool answering);
+  // While it does not answer: the oldest answer that it keeps for each stream and of all calls.
+  void answer_one();
+  // Messages of this key are taken and never acknowledged, while others are as far as their wire
+  // lets them; 0: no more.
+  void hold_key(int64_t auth_key_id);
   // Frozen, as by SIGSTOP: nothing that comes is looked at, and all of it is when the shard thaws,
   // also what came on connections that the gateway has given up since.
   void set_frozen(bool frozen);
@@ -127,6 +132,8 @@ class MemoryShard {
   size_t payload_max_ = SIZE_MAX;
   std::optional<int64_t> choking_key_;
   int32_t choking_status_ = 0;
+  int64_t held_key_ = 0;
+  uint64_t times_down_ = 0;
   std::function<void(MemoryShard&, const ShardMessage&)> listener_;
   std::map<int64_t, StoredKey> keys_;
   std::map<int64_t, std::pair<uint64_t, uint64_t>> key_streams_;  // key -> channel, stream
@@ -170,8 +177,9 @@ class MemoryTransport final : public ShardTransport {
     bool welcomed = false;
     uint64_t acknowledged = 0;  // as told; `taken` may be ahead while the shard hangs
     uint64_t taken = 0;
-    std::deque<Bytes> down;   // not delivered yet
-    std::vector<Bytes> held;  // answers of a hanging shard
+    uint64_t silent_from = 0;  // a held key's sequence: no acknowledgement reaches it
+    std::deque<Bytes> down;    // not delivered yet
+    std::vector<Bytes> held;   // answers of a hanging shard
   };
   struct ChannelState {
     uint64_t number = 0;
