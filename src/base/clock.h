@@ -28,4 +28,10 @@ struct Now {
   return {read_clock_ns(CLOCK_MONOTONIC), read_clock_ns(CLOCK_REALTIME)};
 }
 
+// For threads that may wait; a worker's may not. A signal ends it early.
+inline void sleep_ns(int64_t duration_ns) noexcept {
+  const timespec pause{duration_ns / kNsPerSecond, duration_ns % kNsPerSecond};
+  nanosleep(&pause, nullptr);
+}
+
 }  // namespace ringway

@@ -106,8 +106,11 @@ static_assert(kWindowBytesMax > kFrameBytesMax, "several large messages fit a wi
 inline constexpr size_t kWindowChunkBytes = 64 * 1024;  // encoded messages share these
 inline constexpr size_t kWindowSpareChunks = 256;       // kept by an emptier window: all of it
 inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, keys spread over them
-inline constexpr size_t kBatchesPerWriteMax = 4;        // batches handed to a link at once
-inline constexpr size_t kHttpCallsInFlightMax = 4096;   // per worker
+// SessionDataStreams take at most half of the streams that a shard allows on a connection: the rest
+// is for calls.
+inline constexpr size_t kStreamsForDataDivisor = 2;
+inline constexpr size_t kBatchesPerWriteMax = 4;       // batches handed to a link at once
+inline constexpr size_t kHttpCallsInFlightMax = 4096;  // per worker
 inline constexpr int64_t kHttpCallTimeoutNs = 30LL * 1'000'000'000;
 inline constexpr size_t kKeyStoresInFlightMax = 4096;  // SetAuthKey calls, per worker
 inline constexpr size_t kLinkEventsMax = 256;  // received, not yet taken: then reading stops
@@ -205,7 +208,9 @@ inline constexpr uint64_t kFilesPerWorker = 32;
 // Temporary keys.
 inline constexpr size_t kBindPushesMax = 16;  // held back until the key is bound, one key
 inline constexpr size_t kBindPushBytesMax = 64 * 1024;
-inline constexpr size_t kBindScanBytesMax = 4096;  // a bound key's message is looked at for a bind
+inline constexpr size_t kBindScanPackedMax =
+    16;  // packed ones of a bound key's container looked at
+inline constexpr size_t kBindScanHeadBytes = 64;  // of each; more only when that does not tell
 inline constexpr int64_t kBindAskAgainNs = 200LL * 1'000'000;   // between questions about one key
 inline constexpr int64_t kUnboundRememberedNs = 1'000'000'000;  // "no binding" is good for so long
 inline constexpr int64_t kBindingRecheckNs = 300LL * 1'000'000'000;  // a binding is, while in use

@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/log_file.h"
+#include "base/log_reopen.h"
 #include "base/log_text.h"
 #include "base/mpsc_queue.h"
 
@@ -54,6 +55,7 @@ class FileSink final : public spdlog::sinks::base_sink<spdlog::details::null_mut
  public:
   FileSink(std::string path, const LogRotation& rotation) : file_(std::move(path), rotation) {}
   [[nodiscard]] std::string open() { return file_.open(); }
+  void reopen() { file_.reopen(); }
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -82,7 +84,9 @@ void write_to(spdlog::sinks::sink& sink, const Line& line) {
 // The queue and the thread behind it.
 class Writer {
  public:
-  explicit Writer(spdlog::sink_ptr sink) : sink_(std::move(sink)), queue_(kLogLinesMax) {
+  // `file` is the sink when that is a file, else null.
+  Writer(spdlog::sink_ptr sink, std::shared_ptr<FileSink> file)
+      : sink_(std::move(sink)), file_(std::move(file)), queue_(kLogLinesMax) {
     thread_ = std::thread([this] { run(); });
   }
   ~Writer() {
@@ -106,6 +110,12 @@ class Writer {
     return true;
   }
 
+  // Any thread.
+  void reopen() noexcept {
+    reopening_.store(true, std::memory_order_release);
+    knock();
+  }
+
   void flush() {
     const uint64_t wanted = pushed_.load(std::memory_order_acquire);
     std::unique_lock lock(mutex_);
@@ -127,6 +137,7 @@ class Writer {
     for (;;) {
       const uint32_t knocks = knocks_.load(std::memory_order_acquire);
       const bool stopping = stopping_.load(std::memory_order_acquire);
+      if (reopening_.exchange(false, std::memory_order_acq_rel) && file_) file_->reopen();
       write_queued();
       if (stopping) return;
       knocks_.wait(knocks, std::memory_order_acquire);
@@ -163,11 +174,13 @@ class Writer {
   }
 
   const spdlog::sink_ptr sink_;
+  const std::shared_ptr<FileSink> file_;
   MpscQueue<Line> queue_;
   std::atomic<size_t> queued_bytes_{0};
   std::atomic<uint64_t> pushed_{0};
   std::atomic<uint32_t> knocks_{0};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> reopening_{false};
   uint64_t dropped_told_ = g_dropped.load(std::memory_order_relaxed);
   std::mutex mutex_;
   std::condition_variable written_more_;
@@ -212,12 +225,13 @@ std::string_view to_string(LogLevel level) noexcept {
 
 std::string log_setup(const LogOptions& options) {
   spdlog::sink_ptr sink;
+  std::shared_ptr<FileSink> file;
   if (options.file_path.empty()) {
     sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   } else {
-    auto file = std::make_shared<FileSink>(options.file_path, options.rotation);
+    file = std::make_shared<FileSink>(options.file_path, options.rotation);
     if (std::string error = file->open(); !error.empty()) return error;
-    sink = std::move(file);
+    sink = file;
   }
   sink->set_pattern(pattern_of(options));
   delete g_writer.exchange(nullptr, std::memory_order_acq_rel);
@@ -228,7 +242,7 @@ std::string log_setup(const LogOptions& options) {
           ? static_cast<uint32_t>(kLogLineBytesMax)
           : options.content_bytes_max,
       std::memory_order_relaxed);
-  g_writer.store(new Writer(std::move(sink)), std::memory_order_release);
+  g_writer.store(new Writer(std::move(sink), std::move(file)), std::memory_order_release);
   return "";
 }
 
@@ -255,6 +269,10 @@ void log_write(LogLevel level, std::string_view room, std::string_view text) {
 
 void log_flush() {
   if (Writer* writer = g_writer.load(std::memory_order_acquire)) writer->flush();
+}
+
+void log_reopen() noexcept {
+  if (Writer* writer = g_writer.load(std::memory_order_acquire)) writer->reopen();
 }
 
 LogTally log_tally() noexcept {

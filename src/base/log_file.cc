@@ -167,6 +167,12 @@ std::string LogFile::open() {
   return "";
 }
 
+void LogFile::reopen() {
+  close();
+  retry_at_ns_ = 0;
+  (void)open();
+}
+
 bool LogFile::write(std::string_view line, int64_t unix_ns) {
   if (fd_ < 0) {
     if (unix_ns < retry_at_ns_) return false;

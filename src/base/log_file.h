@@ -29,6 +29,9 @@ class LogFile {
 
   // Opens the file and makes its directory. Empty, or what is wrong.
   [[nodiscard]] std::string open();
+  // Lets the file go, which somebody may have moved away, and opens the path again; what goes wrong
+  // with that the next write tells.
+  void reopen();
   // A whole line with its end. False when it was not written; a file that cannot be opened or
   // written is tried again after kLogRetryNs.
   [[nodiscard]] bool write(std::string_view line, int64_t unix_ns);

@@ -25,11 +25,6 @@ constexpr int64_t kPointsMax = 200;
 
 int64_t mono_ns() noexcept { return read_clocks().mono_ns; }
 
-void sleep_ns(int64_t duration_ns) noexcept {
-  const timespec pause{duration_ns / kNsPerSecond, duration_ns % kNsPerSecond};
-  nanosleep(&pause, nullptr);  // a signal may end it early, which is what it is for
-}
-
 int64_t process_cpu_ns() noexcept {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);

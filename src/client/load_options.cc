@@ -21,6 +21,8 @@ constexpr std::array<std::pair<LoadMode, std::string_view>, 5> kModes = {{
     {LoadMode::kEcho, "echo"},
 }};
 
+constexpr int64_t kTemporaryLifeMinNs = 60 * kNsPerSecond;
+constexpr int64_t kTemporaryLifeMaxNs = 30 * 86'400 * kNsPerSecond;
 // What fits a frame beside MTProto's own headers and padding.
 constexpr size_t kMessageBytesMax =
     kFrameBytesMax - kMessageHeaderBytes - kMessagePrefixBytes - kMessagePaddingMax;
@@ -65,6 +67,14 @@ std::string check_crowd(const LoadOptions& options) {
   return {};
 }
 
+std::string check_temporary(const LoadOptions& options) {
+  if (options.temporary_ns == 0) return {};
+  if (options.temporary_ns < kTemporaryLifeMinNs || options.temporary_ns > kTemporaryLifeMaxNs) {
+    return "a temporary key lives for a minute to 30 days";
+  }
+  return {};
+}
+
 std::string check_pace(const LoadOptions& options) {
   if (options.window == 0 || options.window > kClientPendingMax / 2) {
     return fmt::format("the window must be between 1 and {}", kClientPendingMax / 2);
@@ -105,6 +115,7 @@ std::string check_mode(const LoadOptions& options) {
   if (options.mode == LoadMode::kHandshake) {
     if (!options.keys_path.empty()) return "the handshake mode keeps no keys; give it no key file";
     if (options.active > 0) return "the handshake mode has no idle connections";
+    if (options.temporary_ns != 0) return "the handshake mode makes permanent keys";
   }
   return {};
 }
@@ -115,6 +126,7 @@ std::string check(const LoadOptions& options) {
   if (options.address.empty()) return "no address was given";
   if (options.server_keys.empty()) return "no public key of the server was given";
   std::string wrong = check_crowd(options);
+  if (wrong.empty()) wrong = check_temporary(options);
   if (wrong.empty()) wrong = check_pace(options);
   if (wrong.empty()) wrong = check_mode(options);
   return wrong;

@@ -50,9 +50,10 @@ struct LoadOptions {
   uint32_t connections = 64;
   uint32_t active = 0;  // of them with traffic, the others stay idle; 0: all
   unsigned threads = 1;
-  uint32_t keys = 0;        // auth keys shared by the connections; 0: one per connection
-  std::string keys_path;    // a file to take keys from and to leave them in; empty: none
-  double connect_rate = 0;  // connections begun per second during the set-up; 0: no limit
+  uint32_t keys = 0;         // auth keys shared by the connections; 0: one per connection
+  std::string keys_path;     // a file to take keys from and to leave them in; empty: none
+  int64_t temporary_ns = 0;  // life of a temporary key for each connection; 0: it uses none
+  double connect_rate = 0;   // connections begun per second during the set-up; 0: no limit
 
   uint32_t window = 1;  // closed loop: messages under way per connection
   double rate = 0;      // open loop: messages per second over all connections; 0: closed loop

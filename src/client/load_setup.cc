@@ -13,6 +13,7 @@
 #include "client/stream_socket.h"
 #include "crypto/random.h"
 #include "mtproto/framing.h"
+#include "mtproto/tl.h"
 #include "mtproto/unencrypted.h"
 
 namespace ringway::client {
@@ -158,7 +159,7 @@ void LoadWorker::begin_connection(Client& client) {
   if (client.number == slot && shared_.keys.state(slot) == KeyBoard::State::kAwaited) {
     client.step = Step::kKeying;
     client.exchange_since_ns = now_.mono_ns;
-    start_exchange(client);
+    start_exchange(client, 0);
     return;
   }
   client.step = Step::kAwaitingKey;
@@ -166,16 +167,25 @@ void LoadWorker::begin_connection(Client& client) {
   start_session(client);
 }
 
-void LoadWorker::start_exchange(Client& client) {
+void LoadWorker::start_exchange(Client& client, int32_t expires_in) {
   HandshakeOptions options;
   options.keys = options_.server_keys;
   options.padding = options_.padding;
+  options.expires_in = expires_in;
   client.handshake = std::make_unique<Handshake>(std::move(options));
   client.step_since_ns = now_.mono_ns;
   send_frame(client,
              mtproto::write_unencrypted(client.unencrypted_ids.next(now_.unix_ns),
                                         client.handshake->start()),
              false);
+}
+
+// A temporary key is its connection's own, and is kept for as long as the gateway knows it.
+void LoadWorker::start_temporary(Client& client) {
+  client.step = Step::kKeying;
+  client.making_temporary = true;
+  client.exchange_since_ns = now_.mono_ns;
+  start_exchange(client, static_cast<int32_t>(options_.temporary_ns / kNsPerSecond));
 }
 
 void LoadWorker::on_unencrypted(Client& client, ByteView object) {
@@ -211,8 +221,16 @@ void LoadWorker::on_key(Client& client) {
     return;
   }
   stats_.exchange.record(now_.mono_ns - client.exchange_since_ns);
-  shared_.keys.put(client.number, SessionKey::from(client.handshake->result()));
+  const SessionKey key = SessionKey::from(client.handshake->result());
   client.handshake.reset();
+  if (std::exchange(client.making_temporary, false)) {
+    client.temporary = key;
+    client.temporary_ends_s =
+        (now_.unix_ns + key.time_offset_ns + options_.temporary_ns) / kNsPerSecond;
+    client.bound = false;
+  } else {
+    shared_.keys.put(client.number, key);
+  }
   start_session(client);
 }
 
@@ -228,16 +246,46 @@ void LoadWorker::start_session(Client& client) {
     case KeyBoard::State::kMade:
       break;
   }
+  if (options_.temporary_ns != 0 && !client.temporary) {
+    start_temporary(client);
+    return;
+  }
   if (client.session) {
     client.session->on_reconnected();
   } else {
-    client.session.emplace(shared_.keys.get(slot), SessionOptions{});
+    client.session.emplace(client.temporary ? *client.temporary : shared_.keys.get(slot),
+                           SessionOptions{});
   }
   client.step = Step::kProving;
   client.step_since_ns = now_.mono_ns;
-  const auto sent = client.session->send(make_ping(0), {.content_related = false}, now_);
+  prove(client);
+}
+
+// A temporary key is bound first, then as any other proven by a ping.
+void LoadWorker::prove(Client& client) {
+  const bool binds = client.temporary && !client.bound;
+  const auto sent =
+      binds ? client.session->send_bind(shared_.keys.get(client.number % shared_.keys.size()),
+                                        static_cast<int32_t>(client.temporary_ends_s), now_)
+            : client.session->send(make_ping(0), {.content_related = false}, now_);
   RW_ASSERT(sent.ok());  // the session is new, or had nothing under way, so its queue has room
   mark_dirty(client);
+}
+
+void LoadWorker::on_bound(Client& client, ByteView result) {
+  if (constructor_of(result) == mtproto::constructor::kBoolTrue) {
+    client.bound = true;
+    prove(client);
+    return;
+  }
+  // A permanent key from a file may be forgotten by now.
+  const size_t slot = client.number % shared_.keys.size();
+  if (shared_.keys.state(slot) == KeyBoard::State::kMade) {
+    (void)shared_.keys.renew(slot, shared_.keys.get(slot).auth_key_id);
+  }
+  const auto error = read_rpc_error(result);
+  drop(client, fmt::format("its temporary key was not bound: {}",
+                           error ? error->message : "not the answer to a bind"));
 }
 
 void LoadWorker::set_ready(Client& client) {
@@ -273,6 +321,9 @@ void LoadWorker::lose(Client& client, std::string why) {
       client.transport_error == mtproto::kErrorUnknownKey && client.session &&
       shared_.keys.renew(client.number % shared_.keys.size(), client.session->auth_key_id());
   if (renewed) why = "stored key unknown to the gateway";
+  // A gateway that does not know a temporary key any more is given another one.
+  if (client.transport_error == mtproto::kErrorUnknownKey) client.temporary.reset();
+  client.making_temporary = false;
   if (!wanted) ++stats_.errors[why];
   if (!wanted && client.session && client.under_way > 0) {
     stats_.errors["message lost with its connection"] += client.under_way;

@@ -177,6 +177,10 @@ void LoadWorker::on_event(Client& client, SessionEvent& event) {
       mark_dirty(client);
       return;
     case SessionEvent::Kind::kReply:
+      if (client.step == Step::kProving && event.request != 0) {
+        on_bound(client, event.body);
+        return;
+      }
       if (verifying_ && event.request != 0) {
         on_tally(client, event.body);
         return;
@@ -214,7 +218,7 @@ void LoadWorker::on_failed(Client& client, const SessionEvent& event) {
                       ? std::string("no answer in time")
                       : fmt::format("bad_msg_notification {}", event.bad_msg_code)];
   if (client.step == Step::kProving) {
-    drop(client, "first ping failed");
+    drop(client, client.temporary && !client.bound ? "bind failed" : "first ping failed");
     return;
   }
   give_up_work(client, 1);

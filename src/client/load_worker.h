@@ -75,6 +75,10 @@ class LoadWorker final : public net::ConnectionHandler {
     net::OwnedFd connecting;
     std::optional<mtproto::ClientTransport> transport;
     std::unique_ptr<Handshake> handshake;
+    std::optional<SessionKey> temporary;  // its own, with --temporary-keys
+    int64_t temporary_ends_s = 0;         // unix time of the server
+    bool making_temporary = false;        // `handshake` is for it
+    bool bound = false;                   // and the shard has said so
     std::optional<Session> session;
     ClientMsgId unencrypted_ids;
     int64_t step_since_ns = 0;
@@ -123,7 +127,11 @@ class LoadWorker final : public net::ConnectionHandler {
   void start_connects();
   bool poll_connects();  // true when any is connected now
   void begin_connection(Client& client);
-  void start_exchange(Client& client);
+  // Of a permanent key with 0.
+  void start_exchange(Client& client, int32_t expires_in);
+  void start_temporary(Client& client);
+  void prove(Client& client);
+  void on_bound(Client& client, ByteView result);
   void on_unencrypted(Client& client, ByteView object);
   void on_key(Client& client);
   void start_session(Client& client);

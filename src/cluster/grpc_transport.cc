@@ -247,41 +247,48 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
+// Calls share a connection, and each stream has one of its own: gRPC tells nobody how many streams
+// a shard allows on a connection, and keeps those beyond waiting in silence, behind streams that
+// never end.
 class GrpcChannel final : public ShardChannel {
  public:
   GrpcChannel(const std::string& address, Waker& waker, std::shared_ptr<Outstanding> outstanding)
-      : queue_(std::make_shared<LinkQueue>(waker)),
+      : address_(address),
+        queue_(std::make_shared<LinkQueue>(waker)),
         outstanding_(std::move(outstanding)),
         channel_(make_channel(address)),
-        stub_(channel_) {}
+        calls_stub_(channel_) {}
 
   ~GrpcChannel() override {
     queue_->close();
-    for (const auto& [id, stream] : streams_) {
-      stream->cancel();
-      stream->release();
+    for (const auto& [id, held] : streams_) {
+      held.stream->cancel();
+      held.stream->release();
     }
     for (const auto& [id, context] : calls_) context->TryCancel();
   }
 
   void start_stream(uint64_t id, StreamMethod method) override {
     auto* stream = new Stream(queue_, outstanding_, id);
-    streams_.emplace(id, stream);
-    stream->start(stub_, method);
+    if (idle_stubs_.empty()) {
+      idle_stubs_.push_back(std::make_unique<grpc::GenericStub>(make_channel(address_)));
+    }
+    Held& held = streams_[id];
+    held = {stream, std::move(idle_stubs_.back())};
+    idle_stubs_.pop_back();
+    stream->start(*held.stub, method);
   }
 
   void write(uint64_t id, std::span<WireMessage> messages) override {
     const auto found = streams_.find(id);
-    if (found != streams_.end() && !messages.empty()) found->second->write(messages);
+    if (found != streams_.end() && !messages.empty()) found->second.stream->write(messages);
     for (WireMessage& message : messages) message.clear();
   }
 
   void cancel_stream(uint64_t id) override {
     const auto found = streams_.find(id);
-    if (found == streams_.end()) return;
-    found->second->cancel();
-    found->second->release();
-    streams_.erase(found);
+    if (found != streams_.end()) found->second.stream->cancel();
+    let_go(id);
   }
 
   void call(uint64_t id, CallMethod method, WireMessage request, int64_t timeout_ns,
@@ -289,7 +296,7 @@ class GrpcChannel final : public ShardChannel {
     auto context = std::make_shared<grpc::ClientContext>();
     calls_.emplace(id, context);
     auto* call = new Call(queue_, outstanding_, id, std::move(context));
-    call->start(stub_, method, request, timeout_ns, wait_for_shard);
+    call->start(calls_stub_, method, request, timeout_ns, wait_for_shard);
   }
 
   void cancel_call(uint64_t id) override {
@@ -321,7 +328,7 @@ class GrpcChannel final : public ShardChannel {
     out.resize(kept);
     for (const uint64_t id : paused_) {
       const auto found = streams_.find(id);
-      if (found != streams_.end()) found->second->read_on();
+      if (found != streams_.end()) found->second.stream->read_on();
     }
   }
 
@@ -329,17 +336,25 @@ class GrpcChannel final : public ShardChannel {
   void let_go(uint64_t id) {
     const auto found = streams_.find(id);
     if (found == streams_.end()) return;
-    found->second->release();
+    found->second.stream->release();
+    idle_stubs_.push_back(std::move(found->second.stub));
     streams_.erase(found);
   }
 
+  struct Held {
+    Stream* stream = nullptr;
+    std::unique_ptr<grpc::GenericStub> stub;
+  };
+
+  const std::string address_;
   const std::shared_ptr<LinkQueue> queue_;
   const std::shared_ptr<Outstanding> outstanding_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  grpc::GenericStub stub_;
+  const std::shared_ptr<grpc::Channel> channel_;  // of the calls
+  grpc::GenericStub calls_stub_;
   bool was_connected_ = false;  // when it was last looked at
   uint64_t disconnects_ = 0;
-  std::unordered_map<uint64_t, Stream*> streams_;  // those that the worker holds
+  std::vector<std::unique_ptr<grpc::GenericStub>> idle_stubs_;  // connections without a stream
+  std::unordered_map<uint64_t, Held> streams_;                  // those that the worker holds
   std::unordered_map<uint64_t, std::shared_ptr<grpc::ClientContext>> calls_;
   std::vector<uint64_t> paused_;
 };

@@ -94,6 +94,12 @@ void Http2Channel::cancel_on_session(Rpc& rpc) {
   if (rpc.stream && rpc.stream->session != nullptr) rpc.stream->session->cancel(*rpc.stream);
 }
 
+size_t Http2Channel::streams_max() const noexcept {
+  size_t least = session_ == nullptr ? SIZE_MAX : session_->streams_max();
+  for (const auto& session : draining_) least = std::min(least, session->streams_max());
+  return least;
+}
+
 void Http2Channel::take(std::vector<LinkEvent>& out) {
   for (LinkEvent& event : out) {
     if (event.kind == LinkEvent::Kind::kMessage) give_spare_bytes(std::move(event.bytes));

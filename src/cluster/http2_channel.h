@@ -52,6 +52,7 @@ class Http2Channel final : public ShardChannel, private Http2Session::Events {
             bool wait_for_shard) override;
   void cancel_call(uint64_t id) override;
   void gather_answers(size_t bytes) override;
+  [[nodiscard]] size_t streams_max() const noexcept override;
   [[nodiscard]] uint64_t disconnects() noexcept override { return disconnects_; }
   [[nodiscard]] bool has_events() const noexcept override { return !events_.empty(); }
   void take(std::vector<LinkEvent>& out) override;

@@ -398,6 +398,11 @@ void Http2Session::die(std::string_view why) {
   events_.on_dead(*this, reached_, reason);
 }
 
+size_t Http2Session::streams_max() const noexcept {
+  if (dead() || !reached_) return SIZE_MAX;
+  return nghttp2_session_get_remote_settings(http2_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 void Http2Session::pump() {
   if (!needs_pump_ || dead() || pipe_->room() == 0) return;
   needs_pump_ = false;

@@ -107,6 +107,9 @@ class Http2Session final : private LinkPipeEvents {
   // What the stream delivered has been taken.
   void give_window(Http2Stream& stream);
 
+  // The shard's SETTINGS_MAX_CONCURRENT_STREAMS; SIZE_MAX before its SETTINGS are here.
+  [[nodiscard]] size_t streams_max() const noexcept;
+
   // What the shard says may wait until there are so many bytes of it; 0: not.
   void set_receive_low(size_t bytes) {
     if (!dead()) pipe_->set_receive_low(bytes);

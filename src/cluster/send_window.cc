@@ -46,20 +46,17 @@ uint32_t SendWindow::append_item(ItemKind kind, size_t body_size, int64_t auth_k
   write(out);
   RW_ASSERT(out.position() == sizes.total);
 
-  return link_entry({.block = place.block,
-                     .data = place.data,
-                     .size = static_cast<uint32_t>(sizes.total),
-                     .head = static_cast<uint32_t>(sizes.head),
-                     .kind = kind,
-                     .auth_key_id = auth_key_id,
-                     .perm_auth_key_id = perm_auth_key_id});
+  return link_entry(place.block, {.data = place.data,
+                                  .size = static_cast<uint32_t>(sizes.total),
+                                  .head = static_cast<uint32_t>(sizes.head),
+                                  .kind = kind,
+                                  .auth_key_id = auth_key_id,
+                                  .perm_auth_key_id = perm_auth_key_id});
 }
 
-uint32_t SendWindow::link_entry(Entry entry) {
+uint32_t SendWindow::link_entry(Block* block, const EncodedItem& item) {
   const uint32_t number = take_entry();
-  entry.previous = last_;
-  entry.next = kNoEntry;
-  entry.serial = ++appended_;
+  const Entry entry{item, last_, kNoEntry, block, ++appended_};
   (last_ == kNoEntry ? first_ : entries_[last_].next) = number;
   last_ = number;
   ++entry.block->live;
@@ -71,28 +68,13 @@ uint32_t SendWindow::link_entry(Entry entry) {
 
 WindowItem SendWindow::take(uint32_t number) {
   const Entry& entry = entries_[number];
-  WindowItem item{.chunk = entry.block->chunk,
-                  .data = entry.data,
-                  .size = entry.size,
-                  .head = entry.head,
-                  .kind = entry.kind,
-                  .auth_key_id = entry.auth_key_id,
-                  .perm_auth_key_id = entry.perm_auth_key_id,
-                  .marks = entry.marks,
-                  .serial = entry.serial};
+  WindowItem item{entry, entry.block->chunk, entry.serial};
   release(number);
   return item;
 }
 
 uint32_t SendWindow::adopt(WindowItem item) {
-  return link_entry({.block = adopted_block(std::move(item.chunk)),
-                     .data = item.data,
-                     .size = item.size,
-                     .head = item.head,
-                     .kind = item.kind,
-                     .marks = item.marks,
-                     .auth_key_id = item.auth_key_id,
-                     .perm_auth_key_id = item.perm_auth_key_id});
+  return link_entry(adopted_block(std::move(item.chunk)), item);
 }
 
 SendWindow::Block* SendWindow::adopted_block(ChunkRef chunk) {

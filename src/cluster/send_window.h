@@ -32,16 +32,20 @@ struct EntryMarks {
   uint8_t crashes = 0;     // shards that went away or hung while it was on its way
 };
 
-// An entry between two windows: the same bytes, still in the memory they were encoded into.
-struct WindowItem {
-  ChunkRef chunk;
+// What an entry keeps on its way from one window to another.
+struct EncodedItem {
   const uint8_t* data = nullptr;
   uint32_t size = 0;
-  uint32_t head = 0;
+  uint32_t head = 0;  // the item's bytes before its body
   ItemKind kind = ItemKind::kData;
+  EntryMarks marks;
   int64_t auth_key_id = 0;
   int64_t perm_auth_key_id = 0;
-  EntryMarks marks;
+};
+
+// An entry between two windows: the same bytes, still in the memory they were encoded into.
+struct WindowItem : EncodedItem {
+  ChunkRef chunk;
   uint64_t serial = 0;  // in the window that it left
 };
 
@@ -106,17 +110,10 @@ class SendWindow {
     size_t used = 0;
     uint32_t live = 0;
   };
-  struct Entry {
+  struct Entry : EncodedItem {
     uint32_t previous = kNoEntry;
     uint32_t next = kNoEntry;
     Block* block = nullptr;
-    const uint8_t* data = nullptr;
-    uint32_t size = 0;
-    uint32_t head = 0;  // the item's bytes before its body
-    ItemKind kind = ItemKind::kData;
-    EntryMarks marks;
-    int64_t auth_key_id = 0;
-    int64_t perm_auth_key_id = 0;
     uint64_t serial = 0;
   };
   struct Place {
@@ -132,7 +129,7 @@ class SendWindow {
   bool may_allocate(size_t capacity) const noexcept;
   Block* make_block(size_t capacity);
   Block* adopted_block(ChunkRef chunk);
-  uint32_t link_entry(Entry entry);
+  uint32_t link_entry(Block* block, const EncodedItem& item);
   void release_block(Block* block);
   uint32_t take_entry();
 

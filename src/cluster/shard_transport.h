@@ -92,6 +92,10 @@ class ShardChannel {
   // once, as at first.
   virtual void gather_answers(size_t bytes) { (void)bytes; }
 
+  // How many streams and calls the shard lets run at once on the connection they share, as it said
+  // last; SIZE_MAX when it has said nothing, or when they do not share one.
+  [[nodiscard]] virtual size_t streams_max() const noexcept { return SIZE_MAX; }
+
   // Grows when a connection to the shard has ended; cheap. For whoever has nothing under way that
   // would tell. Streams and calls hear of it by themselves.
   [[nodiscard]] virtual uint64_t disconnects() noexcept = 0;

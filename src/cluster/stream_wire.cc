@@ -2,14 +2,16 @@
 //
 // A shard works one stream strictly request after request and answers each in order, so a slow
 // request holds up what is behind it: keys are spread over kStreamsPerShard streams (lanes), each
-// key on one. A shard says nothing until it has a request, so the first requests find out whether
-// it knows this wire; until the first answer each lane has one request on its way. An unknown
-// method has done nothing with them: they stay in the window for the next wire.
+// key on one. A shard says nothing until it has a request, so the first request finds out whether
+// it knows this wire: until its answer there is one lane with that alone on its way. An unknown
+// method has done nothing with it: it stays in the window for the next wire. With the answer it is
+// known how many streams the shard allows at once; of these the lanes leave calls their share.
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
 #include <deque>
+#include <span>
 
 #include "base/limits.h"
 #include "cluster/session_codec.h"
@@ -38,15 +40,12 @@ uint64_t mix(uint64_t x) noexcept {
 class StreamWire final : public Wire {
  public:
   StreamWire(LinkContext& link, Now) : Wire(link) {
-    for (Lane& lane : lanes_) {
-      lane.stream = link.new_id();
-      link.channel->start_stream(lane.stream, StreamMethod::kSessionData);
-    }
+    open_lanes(1);
     StreamWire::rewind();
   }
 
   ~StreamWire() override {
-    for (const Lane& lane : lanes_) {
+    for (const Lane& lane : open()) {
       if (!lane.ended) link_.channel->cancel_stream(lane.stream);
     }
     if (gathering_) link_.channel->gather_answers(0);
@@ -137,7 +136,25 @@ class StreamWire final : public Wire {
 
   Lane& lane_of(uint32_t entry) {
     const auto key = static_cast<uint64_t>(link_.window.perm_auth_key_id(entry));
-    return lanes_[mix(key) % lanes_.size()];
+    return lanes_[mix(key) % lanes_open_];
+  }
+
+  std::span<const Lane> open() const noexcept { return std::span(lanes_).first(lanes_open_); }
+
+  void open_lanes(size_t count) {
+    for (; lanes_open_ < count; ++lanes_open_) {
+      Lane& lane = lanes_[lanes_open_];
+      lane.stream = link_.new_id();
+      link_.channel->start_stream(lane.stream, StreamMethod::kSessionData);
+    }
+  }
+
+  // The first answer is here, and it was to the one request on its way: all keys may move.
+  void establish() {
+    established_ = true;
+    open_lanes(std::clamp<size_t>(link_.channel->streams_max() / kStreamsForDataDivisor, 1,
+                                  kStreamsPerShard));
+    rewind();
   }
 
   // A shard answers each request for itself, and nobody waits for an answer but the window. While
@@ -242,7 +259,6 @@ class StreamWire final : public Wire {
   WireState on_response(Lane& lane, ByteView bytes, Now now) {
     const Result<StreamResponse> response = decode_stream_response(bytes);
     if (!response) return malformed("SessionStreamResponse does not decode", now);
-    established_ = true;
     ++answers_;
     const std::string_view id = response->request_id;
     uint64_t request = 0;
@@ -265,6 +281,7 @@ class StreamWire final : public Wire {
     } else {
       settle(entry, response->success ? kStatusOk : kStatusUnknown, "answered false", now);
     }
+    if (!established_) establish();
     return WireState::kGoing;
   }
 
@@ -309,6 +326,7 @@ class StreamWire final : public Wire {
   uint64_t answers_ = 0;
   uint64_t answers_before_ = 0;  // at the last look
   uint64_t last_request_ = 0;
+  size_t lanes_open_ = 0;  // the first ones
   std::array<Lane, kStreamsPerShard> lanes_;
 };
 

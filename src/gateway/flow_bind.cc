@@ -258,11 +258,7 @@ void Flow::ask_about(KeyEntry& entry) {
 // A bound key may be bound again, to another permanent one. Its messages go where they went until
 // the shard has answered the call and says so.
 void Flow::note_rebind(KeyEntry& entry, ByteView payload) {
-  const auto messages = mtproto::peek(payload);
-  if (!messages.ok()) return;
-  for (const mtproto::PeekedMessage& message : *messages) {
-    if (message.purpose == mtproto::Purpose::kBind) entry.rebind_msg_id = message.msg_id;
-  }
+  if (const auto msg_id = mtproto::find_bind(payload)) entry.rebind_msg_id = *msg_id;
 }
 
 // The shard has spoken about a key that is in use.

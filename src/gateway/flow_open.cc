@@ -234,10 +234,7 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
     take_unbound(inlet, entry, job, quick_ack, arrived_ns);
     return;
   }
-  if (entry.record.key_type != 0 && job.payload.size() <= kBindScanBytesMax &&
-      mtproto::may_hold_bind(job.payload)) {
-    note_rebind(entry, job.payload);
-  }
+  if (entry.record.key_type != 0) note_rebind(entry, job.payload);
   const bool must_wait = inlet.held != nullptr && inlet.held->opened_left() > 0;
   if (!must_wait && route(inlet, entry, job.header, job.payload, quick_ack, job.quick_ack_token)) {
     note_taken_over(arrived_ns);

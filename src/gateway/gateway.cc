@@ -28,7 +28,7 @@ namespace {
 // A worker looks around this often even when nothing happens, to see that it is to stop.
 constexpr int64_t kIdleWaitNs = 500 * kNsPerMs;
 // Between two looks of a thread that may wait: the main thread, discovery, never a worker.
-constexpr long kRetryNs = 1'000'000;
+constexpr int64_t kRetryNs = 1'000'000;
 
 std::string refused(std::string_view key, const std::vector<int>& cores, int error) {
   return fmt::format("{}: cannot run on {}: {}", key, config::cores_text(cores),
@@ -45,11 +45,6 @@ net::UringOptions ring_options(const config::WorkerSettings& settings) {
   ring.submission_poll_core = settings.submission_poll;
   ring.submission_poll_idle_ms = settings.submission_poll_idle_ms;
   return ring;
-}
-
-void sleep_ns(long ns) noexcept {
-  const timespec pause{0, ns};
-  nanosleep(&pause, nullptr);
 }
 
 cluster::EtcdOptions etcd_options(const config::Etcd& etcd) {

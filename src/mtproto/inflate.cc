@@ -67,4 +67,18 @@ Result<Bytes> inflate_gzip(ByteView packed, InflateBudget& budget) {
   return inflated;
 }
 
+size_t inflate_head(ByteView packed, ByteSpan head) noexcept {
+  thread_local Inflater inflater;
+  if (!inflater.ready() || packed.size() > UINT32_MAX) return 0;
+  z_stream& stream = inflater.stream();
+  if (inflateReset(&stream) != Z_OK) return 0;
+  stream.next_in = const_cast<Bytef*>(packed.data());  // zlib does not write to its input
+  stream.avail_in = static_cast<uInt>(packed.size());
+  stream.next_out = head.data();
+  stream.avail_out = static_cast<uInt>(head.size());
+  // Why it stops does not matter: what came out before is what there is to see.
+  (void)inflate(&stream, Z_NO_FLUSH);
+  return head.size() - stream.avail_out;
+}
+
 }  // namespace ringway::mtproto

@@ -21,4 +21,8 @@ struct InflateBudget {
 // The same within a budget: kTooLarge, too, when `packed` is more than is left of it.
 Result<Bytes> inflate_gzip(ByteView packed, InflateBudget& budget);
 
+// Inflates what fits into `head` of a stream, which may break off behind that; how much came out.
+// The thread keeps zlib's state for the next one, so that nothing comes from the heap.
+[[nodiscard]] size_t inflate_head(ByteView packed, ByteSpan head) noexcept;
+
 }  // namespace ringway::mtproto

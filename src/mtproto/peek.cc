@@ -1,5 +1,7 @@
 #include "mtproto/peek.h"
 
+#include <array>
+
 #include "base/limits.h"
 #include "mtproto/bind.h"
 #include "mtproto/query.h"
@@ -48,29 +50,8 @@ Result<void> for_each_message(ByteView payload, Visit&& visit) {
   return {};
 }
 
-// Messages of the protocol that a client sends and that need no user.
-bool is_client_service(uint32_t number) noexcept {
-  switch (number) {
-    case constructor::kMsgsAck:
-    case constructor::kHttpWait:
-    case constructor::kMsgsStateReq:
-    case constructor::kMsgsStateInfo:
-    case constructor::kMsgsAllInfo:
-    case constructor::kMsgDetailedInfo:
-    case constructor::kMsgNewDetailedInfo:
-    case constructor::kMsgResendReq:
-    case constructor::kMsgResendAnsReq:
-    case constructor::kGetFutureSalts:
-    case constructor::kDestroySession:
-    case constructor::kDestroyAuthKey:
-    case constructor::kRpcDropAnswer:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Those that a server sends of itself or about the client's messages. None carries a user's data.
+// Messages of the protocol that a server sends of itself or about the client's messages. None
+// carries a user's data.
 bool is_server_service(uint32_t number) noexcept {
   switch (number) {
     case constructor::kMsgsAck:
@@ -127,6 +108,51 @@ Result<PeekedMessage> classify(const Inner& inner, InflateBudget& budget) {
   return message;
 }
 
+// Looks for a bind in the messages of one payload.
+class BindScan {
+ public:
+  [[nodiscard]] bool holds_bind(ByteView body) {
+    // Most messages are told by their first word, and nothing else of them is touched.
+    if (!may_lead_to_bind(constructor_of(body))) return false;
+    const auto query = unwrap_query(body, false, budget_);
+    if (!query.ok()) return false;
+    if (query->constructor == constructor::kGzipPacked) return packs_bind(query->arguments);
+    return is_bind(*query);
+  }
+
+ private:
+  [[nodiscard]] static bool may_lead_to_bind(uint32_t number) noexcept {
+    return number == constructor::kBindTempAuthKey || number == constructor::kGzipPacked ||
+           is_query_wrapper(number);
+  }
+
+  [[nodiscard]] static bool is_bind(const Query& query) {
+    if (query.constructor != constructor::kBindTempAuthKey) return false;
+    ByteReader reader(query.arguments);
+    return read_bind_call(reader).ok();
+  }
+
+  // Unpacks the whole only where the head leaves a bind possible.
+  [[nodiscard]] bool packs_bind(ByteView arguments) {
+    ByteReader reader(arguments);
+    const auto packed = read_tl_string(reader);
+    if (!packed.ok() || packed->size() > budget_.packed_bytes || packed_left_ == 0) return false;
+    --packed_left_;
+    std::array<uint8_t, kBindScanHeadBytes> head;
+    const ByteView shown = ByteView(head).first(inflate_head(*packed, head));
+    const auto begins = unwrap_query(shown, false, budget_);
+    if (begins.ok() && begins->constructor != constructor::kBindTempAuthKey) return false;
+    const auto inflated = inflate_gzip(*packed, budget_);
+    if (!inflated.ok()) return false;
+    const auto query = unwrap_query(*inflated, false, budget_);
+    return query.ok() && is_bind(*query);
+  }
+
+  InflateBudget budget_{.inflated_bytes = kPeekInflatedBytesMax,
+                        .packed_bytes = kPeekPackedBytesMax};
+  size_t packed_left_ = kBindScanPackedMax;
+};
+
 }  // namespace
 
 Result<std::vector<PeekedMessage>> peek(ByteView payload) {
@@ -141,11 +167,14 @@ Result<std::vector<PeekedMessage>> peek(ByteView payload) {
   return messages;
 }
 
-bool may_hold_bind(ByteView payload) noexcept {
-  bool found = false;
-  for (size_t at = 0; at + 4 <= payload.size(); at += 4) {
-    found |= load_le<uint32_t>(payload.data() + at) == constructor::kBindTempAuthKey;
-  }
+std::optional<int64_t> find_bind(ByteView payload) {
+  BindScan scan;
+  std::optional<int64_t> found;
+  // A container that breaks off has shown what it has.
+  (void)for_each_message(payload, [&](const Inner& inner) -> Result<void> {
+    if (scan.holds_bind(inner.body)) found = inner.msg_id;
+    return {};
+  });
   return found;
 }
 

@@ -8,6 +8,7 @@
 // Pure; any thread. A `payload` is msg_id, seq_no, length, body: what OpenJob yields.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "base/bytes.h"
@@ -38,9 +39,10 @@ struct PeekedMessage {
 // is kMalformed.
 Result<std::vector<PeekedMessage>> peek(ByteView payload);
 
-// Whether a payload may have auth.bindTempAuthKey in it, packed ones apart: a look at each word,
-// for keys whose messages are not peeked at.
-[[nodiscard]] bool may_hold_bind(ByteView payload) noexcept;
+// The msg_id of the last auth.bindTempAuthKey in a payload, for keys whose messages are not peeked
+// at: reads of each message what tells its query, of a packed one a head first. What does not parse
+// or exceeds the bounds is passed over.
+[[nodiscard]] std::optional<int64_t> find_bind(ByteView payload);
 
 // What a shard sends to a key that is not bound.
 struct PeekedPush {

@@ -128,6 +128,13 @@ Result<void> skip_wrapper(ByteReader& reader, uint32_t number, int32_t& layer) {
 
 }  // namespace
 
+bool is_query_wrapper(uint32_t number) noexcept {
+  ByteReader nothing{ByteView()};
+  int32_t layer = 0;
+  const auto skipped = skip_wrapper(nothing, number, layer);
+  return skipped.ok() || skipped.error() != Error::kNotFound;
+}
+
 Result<Query> unwrap_query(ByteView body, bool may_be_packed, InflateBudget& budget) {
   Query query;
   ByteReader reader(body);

@@ -22,6 +22,9 @@ struct Query {
   int32_t layer = 0;     // of invokeWithLayer; 0 when there was none
 };
 
+// Whether an object with this constructor has a query in it; cheap.
+[[nodiscard]] bool is_query_wrapper(uint32_t number) noexcept;
+
 // Unwraps invokeWithLayer, initConnection and their kin, and one gzip_packed when `may_be_packed`.
 // Errors: kTruncated and kMalformed for broken wrappers, kTooLarge for too many of them or for more
 // than `budget` allows. An initConnection with flags that are not known here is no wrapper: where

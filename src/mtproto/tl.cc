@@ -50,4 +50,25 @@ size_t tl_string_bytes(size_t bytes) noexcept {
   return unpadded + padding_bytes(unpadded);
 }
 
+bool is_client_service(uint32_t number) noexcept {
+  switch (number) {
+    case constructor::kMsgsAck:
+    case constructor::kHttpWait:
+    case constructor::kMsgsStateReq:
+    case constructor::kMsgsStateInfo:
+    case constructor::kMsgsAllInfo:
+    case constructor::kMsgDetailedInfo:
+    case constructor::kMsgNewDetailedInfo:
+    case constructor::kMsgResendReq:
+    case constructor::kMsgResendAnsReq:
+    case constructor::kGetFutureSalts:
+    case constructor::kDestroySession:
+    case constructor::kDestroyAuthKey:
+    case constructor::kRpcDropAnswer:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace ringway::mtproto

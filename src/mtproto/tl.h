@@ -95,4 +95,7 @@ void write_tl_string(ByteAppender& out, ByteView value);
 // Encoded size of a string of `bytes` bytes.
 [[nodiscard]] size_t tl_string_bytes(size_t bytes) noexcept;
 
+// Messages of the protocol that a client sends and that need no user; pings are not among them.
+[[nodiscard]] bool is_client_service(uint32_t number) noexcept;
+
 }  // namespace ringway::mtproto

@@ -70,6 +70,10 @@ void declare_crowd(CLI::App& app, LoadArguments& arguments) {
                  "take auth keys from this file, make those that are missing, and leave all in it; "
                  "whoever reads it can speak as these clients")
       ->group("Crowd");
+  app.add_flag("--temporary-keys{24h}", arguments.temporary,
+               "each connection makes a temporary key, binds it to its auth key and speaks under "
+               "it; --temporary-keys=1h says how long it lives (24h)")
+      ->group("Crowd");
 }
 
 void declare_traffic(CLI::App& app, LoadArguments& arguments) {
@@ -197,7 +201,8 @@ std::string complete_texts(LoadArguments& arguments) {
         {arguments.ramp, load.ramp_ns},
         {arguments.drain, load.drain_ns},
         {arguments.p99_max, load.p99_max_ns},
-        {arguments.setup_timeout, load.setup_timeout_ns}}) {
+        {arguments.setup_timeout, load.setup_timeout_ns},
+        {arguments.temporary, load.temporary_ns}}) {
     const auto duration = client::parse_duration(text);
     if (!duration.ok()) return fmt::format("'{}' is not a duration such as 10s or 500ms", text);
     target = *duration;

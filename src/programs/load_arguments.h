@@ -23,6 +23,7 @@ struct LoadArguments {
   std::string ramp = "0";
   std::string drain = "2s";
   std::string setup_timeout = "60s";
+  std::string temporary = "0";
   bool legacy_padding = false;
   bool json = false;
   bool demo = false;

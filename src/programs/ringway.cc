@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_reopen.h"
 #include "config/config.h"
 #include "config/explain.h"
 #include "config/loader.h"
@@ -51,6 +52,7 @@ sigset_t block_signals() {
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGUSR1);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return set;
@@ -67,8 +69,8 @@ void log_counters(const gateway::Gateway& gateway) {
   log_info("main", "counters:{}", line);
 }
 
-// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters. Meanwhile `stat`, if any, gets
-// its minute.
+// Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters, SIGHUP opens the log file
+// anew. Meanwhile `stat`, if any, gets its minute.
 void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway, programs::StatLog* stat) {
   int64_t stat_at_ns = read_clocks().mono_ns + kStatLogNs;
   for (;;) {
@@ -76,6 +78,10 @@ void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway, programs
     const timespec wait{left_ns / kNsPerSecond, left_ns % kNsPerSecond};
     const int received = sigtimedwait(&set, nullptr, &wait);
     if (received == SIGUSR1) log_counters(gateway);
+    if (received == SIGHUP) {
+      log_reopen();
+      log_info("main", "SIGHUP: the log file, if there is one, was opened anew");
+    }
     if (received == SIGINT || received == SIGTERM) return;
     if (read_clocks().mono_ns < stat_at_ns) continue;
     stat_at_ns += kStatLogNs;
@@ -134,12 +140,23 @@ void print_explanation(const config::LoadOutcome& outcome) {
   fmt::print("{}", config::explain(outcome, machine));
 }
 
-void log_start(const config::Config& config) {
+// Each of them by its place in the file, where that is known: "FILE:LINE: KEY".
+std::string places_without_effect(const config::LoadOutcome& outcome) {
+  std::vector<std::string> places;
+  for (const std::string& text : outcome.config.without_effect) {
+    const std::string key = text.substr(0, text.find(" ("));
+    places.push_back(config::place_of(outcome, key) + text.substr(key.size()));
+  }
+  return fmt::format("{}", fmt::join(places, ", "));
+}
+
+void log_start(const config::LoadOutcome& outcome) {
+  const config::Config& config = outcome.config;
   log_info("main", "ringway {} starting", RINGWAY_VERSION);
   log_info("main", "crypto kernels: {} for AES, {} for SHA-256", crypto::aes_kernel_name(),
            crypto::sha_kernel_name());
   if (!config.without_effect.empty()) {
-    log_warning("main", "these keys have no effect: {}", fmt::join(config.without_effect, ", "));
+    log_warning("main", "these keys have no effect: {}", places_without_effect(outcome));
   }
   if (!config.listeners_not_served.empty()) {
     log_warning("main", "these listeners are not served: {}",
@@ -206,7 +223,7 @@ int run(const CommandLine& line) {
     return EXIT_FAILURE;
   }
   umask(0077);
-  log_start(config);
+  log_start(loaded);
 
   programs::ServerKeys keys = programs::load_server_keys(config, line.data_dir);
   if (!keys.error.empty()) {
@@ -268,7 +285,7 @@ int main(int argc, char** argv) {
       "messages and "
       "hands them to session shards over gRPC.\n"
       "Signals: SIGTERM and SIGINT stop it gracefully, a second one at once; SIGUSR1 logs the "
-      "counters."};
+      "counters, SIGHUP opens the log file anew."};
   CommandLine line;
   app.add_option("-f,--file", line.config_file,
                  "configuration file (YAML); without it, built-in defaults")

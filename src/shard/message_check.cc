@@ -14,25 +14,14 @@ Relation relation_of(uint32_t number) noexcept {
     case mtproto::constructor::kGzipPacked:
     case mtproto::constructor::kPing:
     case mtproto::constructor::kPingDelayDisconnect:
-    case constructor::kHttpWait:
-    case constructor::kMsgsStateReq:
-    case constructor::kMsgsStateInfo:
-    case constructor::kMsgsAllInfo:
-    case constructor::kMsgDetailedInfo:
-    case constructor::kMsgNewDetailedInfo:
-    case constructor::kMsgResendReq:
-    case constructor::kMsgResendAnsReq:
-    case constructor::kGetFutureSalts:
-    case constructor::kDestroySession:
-    case constructor::kDestroyAuthKey:
-    case constructor::kRpcDropAnswer:
     case constructor::kPushEcho:
     case constructor::kLoadCounted:
     case constructor::kLoadGetTally:
       return Relation::kEither;
     default:
-      return Relation::kContent;
+      break;
   }
+  return mtproto::is_client_service(number) ? Relation::kEither : Relation::kContent;
 }
 
 Verdict check_msg_id(int64_t msg_id, Now now) noexcept {

@@ -69,6 +69,7 @@ struct GrpcShard::Impl {
   std::condition_variable changed;
   GrpcShardWires wires;
   int port = 0;
+  int streams_max = 0;
   bool held = false;
   bool stopping = false;
   bool checks = false;
@@ -274,6 +275,9 @@ bool GrpcShard::start() {
   grpc::ServerBuilder builder;
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(8 * 1024 * 1024);
+  if (i.streams_max != 0) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, i.streams_max);
+  }
   int bound = 0;
   builder.AddListeningPort("127.0.0.1:" + std::to_string(i.port), grpc::InsecureServerCredentials(),
                            &bound);
@@ -300,6 +304,7 @@ void GrpcShard::stop() {
 }
 
 void GrpcShard::set_wires(GrpcShardWires wires) { impl_->wires = wires; }
+void GrpcShard::allow_streams(int streams_max) { impl_->streams_max = streams_max; }
 std::string GrpcShard::address() const { return "127.0.0.1:" + std::to_string(impl_->port); }
 
 void GrpcShard::hold(bool held) {

@@ -39,6 +39,8 @@ class GrpcShard {
   bool start();
   void stop();
   void set_wires(GrpcShardWires wires);  // for the next start
+  // GRPC_ARG_MAX_CONCURRENT_STREAMS of the next start; 0: gRPC's own.
+  void allow_streams(int streams_max);
   [[nodiscard]] std::string address() const;
 
   // While held, messages are taken and answered only after the release (or never, when stopped).

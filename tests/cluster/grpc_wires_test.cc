@@ -245,6 +245,38 @@ TEST_P(GrpcWireTest, AHangingShardHoldsUpNoTurn) {
   EXPECT_EQ(events_.opened.back(), dispatcher_->shard_of(1));
 }
 
+// Streams stay for good: where a shard allows few on a connection, they leave room for calls.
+TEST_P(GrpcWireTest, AShardThatAllowsFewStreamsServesMessagesAndCalls) {
+  for (const int streams_max : {2, 3, 5}) {
+    shard_ = std::make_unique<GrpcShard>(GetParam().wires);
+    shard_->allow_streams(streams_max);
+    ASSERT_TRUE(shard_->start());
+    connect({.call_timeout_ns = 5 * kNsPerSecond});
+    events_ = {};
+    constexpr int64_t kKeys = 12;
+    constexpr uint32_t kMessages = 60;
+    for (uint32_t i = 0; i < kMessages; ++i) {
+      for (int64_t key = 1; key <= kKeys; ++key) ASSERT_EQ(send(key, i), Submit::kAccepted);
+      if (i % 20 == 0) turn();
+    }
+    ASSERT_TRUE(drained()) << streams_max;
+    EXPECT_EQ(wire(), GetParam().name);
+    for (int64_t id = 100; id < 110; ++id) {
+      ASSERT_TRUE(dispatcher_->query_auth_key(id, read_clocks()));
+    }
+    ASSERT_TRUE(dispatcher_->set_auth_key(make_key(7), -1, 0, 1, read_clocks()));
+    ASSERT_TRUE(
+        run_until([this] { return events_.keys.size() == 10 && events_.stores.size() == 1; }));
+    for (const KeyResult& result : events_.keys) {
+      EXPECT_EQ(result.answer, KeyAnswer::kUnregistered) << streams_max;
+    }
+    EXPECT_EQ(events_.stores[1], StoreAnswer::kStored);
+    for (int64_t key = 1; key <= kKeys; ++key) EXPECT_EQ(numbers(key), counting(kMessages));
+    EXPECT_EQ(shard_->received_count(), kKeys * kMessages) << "nothing was sent twice";
+    dispatcher_.reset();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Wires, GrpcWireTest,
                          ::testing::Values(WireCase{{true, true, true}, "batch"},
                                            WireCase{{false, true, true}, "stream"},

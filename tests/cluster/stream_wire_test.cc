@@ -26,6 +26,7 @@ class NotingChannel final : public ShardChannel {
   void call(uint64_t, CallMethod, WireMessage, int64_t, bool) override {}
   void cancel_call(uint64_t) override {}
   void gather_answers(size_t bytes) override { gathered.push_back(bytes); }
+  size_t streams_max() const noexcept override { return allowed; }
   uint64_t disconnects() noexcept override { return 0; }
   bool has_events() const noexcept override { return false; }
   void take(std::vector<LinkEvent>& out) override { out.clear(); }
@@ -34,6 +35,7 @@ class NotingChannel final : public ShardChannel {
     uint64_t id = 0;
     size_t messages = 0;
   };
+  size_t allowed = 2;  // by the shard, with calls: one lane for all keys
   std::vector<uint64_t> streams;
   std::vector<Write> writes;
   std::map<uint64_t, std::deque<std::string>> requests;  // unanswered, by stream
@@ -52,15 +54,19 @@ class NotingChannel final : public ShardChannel {
 class StreamWireTest : public ::testing::Test {
  protected:
   StreamWireTest() : wire_(make_stream_wire(context_, now())) {
-    // One key's messages are all on one lane; the first answer makes the wire known.
+    establish();
+    now_ns_ += kStreamGatherNs;
+    channel_.writes.clear();
+  }
+
+  // The first answer makes the wire known.
+  void establish() {
     append(1);
     flush();
-    lane_ = channel_.writes.at(0).id;
+    lane_ = channel_.writes.back().id;
     written();
     answer(1);
     flush();
-    now_ns_ += kStreamGatherNs;
-    channel_.writes.clear();
   }
 
   Now now() const { return {now_ns_, 1'700'000'000 * kNsPerSecond}; }
@@ -115,6 +121,50 @@ class StreamWireTest : public ::testing::Test {
   std::unique_ptr<Wire> wire_;
   uint64_t lane_ = 0;
 };
+
+// One lane asks whether the shard knows the wire, the others follow with its answer: as many as the
+// shard allows with as many calls.
+TEST_F(StreamWireTest, LanesLeaveRoomForCalls) {
+  for (const auto& [allowed, lanes] : std::map<size_t, size_t>{{0, 1},
+                                                               {1, 1},
+                                                               {2, 1},
+                                                               {3, 1},
+                                                               {4, 2},
+                                                               {7, 3},
+                                                               {8, kStreamsPerShard},
+                                                               {100, kStreamsPerShard},
+                                                               {SIZE_MAX, kStreamsPerShard}}) {
+    channel_.allowed = allowed;
+    channel_.streams.clear();
+    wire_ = make_stream_wire(context_, now());
+    EXPECT_EQ(channel_.streams.size(), 1U);
+    establish();
+    EXPECT_EQ(channel_.streams.size(), lanes) << allowed;
+  }
+}
+
+// What came to wait before the first answer is spread over all lanes, each key on one.
+TEST_F(StreamWireTest, WhatWaitsForTheFirstAnswerIsSpreadInOrder) {
+  channel_.allowed = SIZE_MAX;
+  wire_ = make_stream_wire(context_, now());
+  constexpr int64_t kKeys = 64;
+  for (uint32_t i = 0; i < 3 * kKeys; ++i) {
+    wire_->added(window_.append(NumberedMessage(1 + i % kKeys, i).message));
+  }
+  channel_.writes.clear();
+  channel_.requests.clear();
+  flush();
+  ASSERT_EQ(channel_.writes.size(), 1U);
+  EXPECT_EQ(channel_.writes[0].messages, 1U) << "until it is known, one and no more";
+  lane_ = channel_.writes[0].id;
+  written();
+  answer(1);
+  flush();
+  size_t waiting = 0;
+  for (const auto& [stream, requests] : channel_.requests) waiting += requests.size();
+  EXPECT_EQ(channel_.writes.size(), 1U + kStreamsPerShard) << "each lane has some of so many keys";
+  EXPECT_EQ(waiting, 3 * kKeys - 1U) << "and everything goes once";
+}
 
 TEST_F(StreamWireTest, AFullLaneGoesOnInSteps) {
   append(kStreamWindowMax + 2 * kStreamStepMin);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "crypto/rsa.h"
@@ -120,6 +121,33 @@ TEST_F(LoadCases, AMixedCrowdFromManyAddressesLosesNothing) {
         "\"unasked\":0", "\"gateway\":{\"cpu_us_per_message\"", "\"series_us\":[{"}) {
     EXPECT_NE(output.find(text), std::string::npos) << text << " in " << output;
   }
+}
+
+// Every connection has a key of its own, bound to one of the crowd's.
+TEST_F(LoadCases, TemporaryKeysAreBoundAndCarryEveryMode) {
+  const auto bound = [] {
+    const std::string log = directory_->file("gateway.log");
+    const size_t before = read_text(log).size();
+    gateway_->signal(SIGUSR1);
+    std::string counters;
+    EXPECT_TRUE(wait_until(
+        [&] {
+          counters = read_text(log).substr(before);
+          return counters.find(" binds_confirmed=") != std::string::npos && counters.back() == '\n';
+        },
+        kRunTimeoutMs));
+    const size_t at = counters.find(" binds_confirmed=") + std::strlen(" binds_confirmed=");
+    return std::stoul(counters.substr(at));
+  };
+  const size_t before = bound();
+  expect_good({"--mode", "ping", "--temporary-keys"});
+  EXPECT_EQ(bound(), before + 8);
+  expect_good({"--mode", "reconnect", "--temporary-keys=1h", "--connections", "4"});
+  EXPECT_EQ(bound(), before + 12) << "who comes back keeps his key";
+  const std::string output = run({"--mode", "quick-ack", "--verify", "--json", "--temporary-keys"});
+  EXPECT_EQ(status_, 0) << output;
+  EXPECT_NE(output.find("\"lost\":0,\"surplus\":0"), std::string::npos) << output;
+  EXPECT_EQ(bound(), before + 20);
 }
 
 TEST_F(LoadCases, StepsAndTheSearch) {

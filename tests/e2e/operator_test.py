@@ -389,6 +389,35 @@ class LogTest(OperatorTest):
         with open(stack.path("gateway.log")) as file:
             self.assertNotIn("ready", file.read(), "nothing goes to the console")
 
+    def test_a_file_that_was_moved_away_is_opened_anew(self):
+        stack = self.make("Log: {{Mode: file, Path: '{directory}/logs', TimeFormat: x}}")
+        path, moved = stack.path("logs/ringway.log"), stack.path("logs/moved")
+        gateway = stack.gateway.process
+
+        def text_of(name):
+            with open(name) as file:
+                return file.read()
+        self.eventually(lambda: "ready" in text_of(path), "the first file")
+        os.rename(path, moved)
+        gateway.send_signal(signal.SIGUSR1)
+        self.eventually(lambda: "counters:" in text_of(moved), "before the signal the old one goes on")
+        gateway.send_signal(signal.SIGHUP)
+        self.eventually(lambda: os.path.exists(path) and "opened anew" in text_of(path), "a new file")
+        before = text_of(moved)
+        gateway.send_signal(signal.SIGUSR1)
+        self.eventually(lambda: "counters:" in text_of(path), "lines go there")
+        stack.gateway.stop()
+        self.assertEqual(text_of(moved), before)
+        self.assertIn("stopped", text_of(path))
+        self.assertRegex(before, r"these keys have no effect: \S+:\d+: Log.TimeFormat")
+
+    def test_a_hangup_does_not_end_a_gateway_that_logs_to_the_console(self):
+        stack = self.make("")
+        stack.gateway.process.send_signal(signal.SIGHUP)
+        self.eventually(lambda: "opened anew" in stack.gateway.log(), "the signal is taken")
+        self.assertGreater(stack.load("--mode", "ping", "--connections", "2")["completed"], 0)
+        stack.gateway.stop()
+
     def test_a_log_that_hangs_holds_up_nobody(self):
         directory = tempfile.mkdtemp(prefix="ringway-log-")
         self.addCleanup(shutil.rmtree, directory, ignore_errors=True)

@@ -18,13 +18,23 @@ constexpr int64_t kMsgId = 0x1234;
 void check_bind(const PeekedMessage& message, size_t payload_bytes) {
   require(message.bind.size() <= payload_bytes + kPeekInflatedBytesMax);
   const Bytes again = frame_message(message.msg_id, message.seq_no, message.bind);
-  require(may_hold_bind(again));
+  require(find_bind(again) == message.msg_id);
   const auto same = peek(again);
   require(same.ok() && same->size() == 1);
   require(same->front().purpose == Purpose::kBind);
   require(same->front().perm_auth_key_id == message.perm_auth_key_id);
   require(same->front().expires_at == message.expires_at);
   require(equal(same->front().bind, message.bind));
+}
+
+// Where both looks see everything, they see the same.
+void check_found(const std::vector<PeekedMessage>& messages, ByteView payload) {
+  std::optional<int64_t> last;
+  for (const PeekedMessage& message : messages) {
+    if (message.purpose == Purpose::kBind) last = message.msg_id;
+  }
+  const auto found = find_bind(payload);
+  require(messages.size() > kBindScanPackedMax || found == last);
 }
 
 void check(ByteView payload) {
@@ -39,6 +49,7 @@ void check(ByteView payload) {
       require((message.purpose == Purpose::kBind) == !message.bind.empty());
       if (message.purpose == Purpose::kBind) check_bind(message, payload.size());
     }
+    check_found(*messages, payload);
   }
   // A push that answers one call cannot pass for a push to another.
   const PeekedPush push = peek_push(payload, kMsgId);

@@ -240,10 +240,49 @@ TEST(Peek, EveryCutIsRefusedOrHarmless) {
   }
 }
 
-TEST(MayHoldBind, LooksAtEveryWord) {
-  EXPECT_TRUE(may_hold_bind(frame_message(1, 1, container({ping(1), init(0, bind())}))));
-  EXPECT_FALSE(may_hold_bind(frame_message(1, 1, container({ping(1), ack()}))));
-  EXPECT_FALSE(may_hold_bind({}));
+TEST(FindBind, SeesIntoWrappersAndPackedOnes) {
+  const auto find = [](ByteView body) { return find_bind(frame_message(kMsgId, 1, body)); };
+  for (const Bytes& query : {bind(), init(3, bind()), packed(bind()), packed(init(3, bind())),
+                             init(0, packed(bind()))}) {
+    EXPECT_EQ(find(query), kMsgId);
+    EXPECT_EQ(find(container({ping(1), query, ack()})), kMsgId + 4);
+    EXPECT_EQ(find(container({query, query, ack()})), kMsgId + 4) << "the last one";
+  }
+  for (const Bytes& query :
+       {ping(1), ack(), packed(ping(1)), init(3, packed(ping(1))), packed(packed(bind())),
+        container({}), container({ping(1), packed(Bytes(1 << 20, 0))})}) {
+    EXPECT_EQ(find(query), std::nullopt);
+  }
+  EXPECT_EQ(find_bind({}), std::nullopt);
+}
+
+TEST(FindBind, PassesOverWhatIsBroken) {
+  const auto find = [](ByteView body) { return find_bind(frame_message(kMsgId, 1, body)); };
+  Bytes half = packed(bind());
+  half.resize(half.size() / 2 / 4 * 4);
+  const Bytes init_without_end = Tl(ctor::kInitConnection).u32(0);
+  EXPECT_EQ(find(container({half, init_without_end, packed(bind())})), kMsgId + 8);
+  EXPECT_EQ(find(half), std::nullopt);
+  EXPECT_EQ(find(Tl(ctor::kBindTempAuthKey).u32(1)), std::nullopt);
+  // A container that breaks off has shown what it had.
+  Bytes broken = container({bind(), ping(1)});
+  broken.resize(broken.size() - 4);
+  EXPECT_EQ(find(broken), kMsgId);
+}
+
+TEST(FindBind, KeepsToItsBounds) {
+  const auto find = [](ByteView body) { return find_bind(frame_message(kMsgId, 1, body)); };
+  // A bomb costs its head only, unless it calls itself a bind; the budget is for all together.
+  Bytes bomb = bind();
+  bomb.resize(8 << 20);
+  EXPECT_EQ(find(packed(bomb)), std::nullopt);
+  bomb.resize(kPeekInflatedBytesMax);
+  EXPECT_EQ(find(container({packed(bomb), packed(bind())})), kMsgId) << "the budget is used up";
+  std::vector<Bytes> many(kBindScanPackedMax, packed(ping(1)));
+  many.push_back(packed(bind()));
+  EXPECT_EQ(find(container(many)), std::nullopt);
+  many.erase(many.begin());
+  EXPECT_EQ(find(container(many)), kMsgId + 4 * static_cast<int64_t>(kBindScanPackedMax - 1));
 }
 
 Bytes result_of(int64_t msg_id) { return Tl(ctor::kRpcResult).i64(msg_id).u32(ctor::kBoolTrue); }
