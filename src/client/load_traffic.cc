@@ -102,7 +102,7 @@ void LoadWorker::give_work(Client& client, int64_t started_ns) {
   switch (options_.mode) {
     case LoadMode::kHandshake:
       client.exchange_since_ns = started_ns;
-      start_exchange(client);
+      start_exchange(client, 0);
       return;
     case LoadMode::kReconnect:
       begin_reconnect(client, started_ns);

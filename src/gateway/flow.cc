@@ -263,6 +263,9 @@ void Flow::resume(Inlet& inlet) {
       const OpenedMessage& message = wait.opened[wait.opened_done];
       const auto payload =
           ByteView(wait.payloads).subspan(message.payload_at, message.payload_bytes);
+      // It may have been held while its key was not bound, and not looked at for this.
+      const bool is_temporary = message.entry->record.key_type != 0;
+      if (is_temporary && !message.entry->unbound()) note_rebind(*message.entry, payload);
       const bool served = message.entry->unbound()
                               ? serve_unbound(inlet, message, payload)
                               : route(inlet, *message.entry, message.header, payload,

@@ -124,6 +124,12 @@ bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
     return false;
   }
   Session& session = session_of(inlet, entry, message.header.session_id);
+  if (session.claimed_perm_auth_key_id != 0 && session.claimed_perm_auth_key_id != claimed) {
+    // What the first one's shard still has for this session must not reach the second one's client.
+    counters_.add(Counter::kBindsRefused);
+    fail(inlet, 0);
+    return true;
+  }
   const Bytes payload = mtproto::frame_message(peeked.msg_id, peeked.seq_no, peeked.bind);
   cluster::ClientMessage sent;
   sent.conn_type = session.claimed_perm_auth_key_id == claimed ? 0 : 1;
@@ -165,7 +171,12 @@ bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
 bool Flow::serve_call(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message) {
   Binding& binding = binding_of(entry);
   if (binding.asking || binding.bind) {
-    if (!binding.asking && now_.mono_ns - binding.asked_ns >= kBindAskAgainNs) ask_about(entry);
+    if (!binding.asking && now_.mono_ns - binding.asked_ns >= kBindAskAgainNs) {
+      ask_about(entry);
+    } else if (!binding.asking) {
+      binding.retry_ns = std::min(binding.retry_ns, binding.asked_ns + kBindAskAgainNs);
+      arm_key_timer(entry);
+    }
     wait_for_binding(inlet, binding);
     return false;
   }
@@ -308,13 +319,21 @@ void Flow::settle_bound(KeyEntry& entry, int64_t bound_before) {
   if (entry.binding == nullptr) return;
   const std::unique_ptr<Binding> binding = std::move(entry.binding);
   if (binding->bind) {
-    counters_.add(Counter::kBindsConfirmed);
-    // A shard does not tell when a key ends; the bind that it has accepted does.
+    // Bound by another bind, the key is not the one's whom this bind has claimed, nor are the
+    // pushes.
     const bool ours = binding->bind->claimed_perm_auth_key_id == entry.record.perm_auth_key_id;
+    counters_.add(ours ? Counter::kBindsConfirmed : Counter::kBindsRefused);
+    // A shard does not tell when a key ends; the bind that it has accepted does.
     if (ours && entry.expires_at_s == 0 && binding->bind->expires_at_s > now_.unix_seconds()) {
       entry.expires_at_s = binding->bind->expires_at_s;
     }
-    for (cluster::PushRequest& push : binding->bind->pushes) deliver(std::move(push));
+    for (cluster::PushRequest& push : binding->bind->pushes) {
+      if (ours) {
+        deliver(std::move(push));
+      } else {
+        refuse_push(std::move(push.reply));
+      }
+    }
   }
   wake_for_binding(*binding);
   arm_key_timer(entry);
@@ -337,7 +356,8 @@ void Flow::settle_unbound(KeyEntry& entry) {
 }
 
 // The sessions of a key go with its binding: what an old shard was told of is closed there, and a
-// session that a bind has begun at the shard that is now the key's goes on.
+// session that a bind has begun at the shard that is now the key's goes on. One that a bind has
+// begun for somebody else ends with its connection.
 void Flow::follow_binding(const KeyEntry& entry) {
   const int64_t perm_auth_key_id = entry.record.perm_auth_key_id;
   for (const ConnectionRef& ref : entry.users) {
@@ -347,12 +367,14 @@ void Flow::follow_binding(const KeyEntry& entry) {
       Session& session = use->second;
       if (use->first.auth_key_id != entry.record.auth_key_id) continue;
       if (session.perm_auth_key_id == perm_auth_key_id) continue;
+      const int64_t claimed = std::exchange(session.claimed_perm_auth_key_id, 0);
       close_at_shard(use->first, session, *inlet);
       session.key_type = entry.record.key_type;
       session.perm_auth_key_id = perm_auth_key_id;
-      session.announced =
-          perm_auth_key_id != 0 && session.claimed_perm_auth_key_id == perm_auth_key_id;
-      session.claimed_perm_auth_key_id = 0;
+      session.announced = claimed != 0 && claimed == perm_auth_key_id;
+      if (claimed == 0 || session.announced) continue;
+      session.claimed_perm_auth_key_id = claimed;
+      fail(*inlet, 0);
     }
   }
 }

@@ -93,16 +93,22 @@ void Flow::leave_session(Inlet& inlet, SessionKey key) {
   close_at_shard(key, detached.session, inlet);
 }
 
+// At each shard that has heard of it: the key's, and that of a bind which came to nothing.
 void Flow::close_at_shard(const SessionKey& key, const Session& session, const Inlet& inlet) {
-  if (!session.announced) return;  // the shard has never heard of it
+  const net::IpText client_ip = inlet.peer.ip_text();
   cluster::SessionClose close;
   close.auth_key_id = key.auth_key_id;
   close.key_type = session.key_type;
-  close.perm_auth_key_id = session.perm_auth_key_id;
   close.session_id = key.session_id;
-  const net::IpText client_ip = inlet.peer.ip_text();
   close.client_ip = client_ip.view();
-  dispatcher_->close_session(close);
+  if (session.claimed_perm_auth_key_id != 0) {
+    close.perm_auth_key_id = session.claimed_perm_auth_key_id;
+    dispatcher_->close_session(close);
+  }
+  if (session.announced) {
+    close.perm_auth_key_id = session.perm_auth_key_id;
+    dispatcher_->close_session(close);
+  }
 }
 
 void Flow::wait_for_window(Inlet& inlet, uint32_t shard) {

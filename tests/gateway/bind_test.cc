@@ -136,6 +136,9 @@ class BindTest : public ::testing::Test {
     }
   }
 
+  // Until what the worker has ended is closed, although its client does not end its side.
+  void linger() { run_until(network_.now_ns() + 30 * kNsPerSecond); }
+
   // --- the clients
 
   Peer connect() {
@@ -185,12 +188,25 @@ class BindTest : public ::testing::Test {
     out.u32(ctor::kRpcResult);
     out.i64(msg_id);
     out.u32(result);
+    (void)push(peer, body);
+  }
+  uint64_t push(const Peer& peer, ByteView body) {
     Bytes payload;
     ByteAppender whole(payload);
     whole.i64(99);
     whole.i64(peer.session_id);
     whole.bytes(mtproto::frame_message(++last_push_ * 4 + 1, 1, body));
-    EXPECT_NE(shard().push(key_id_, peer.session_id, std::move(payload)), 0U);
+    const uint64_t id = shard().push(key_id_, peer.session_id, std::move(payload));
+    EXPECT_NE(id, 0U);
+    return id;
+  }
+  // The permanent keys whose shards were told that a session is over.
+  std::vector<int64_t> closes() {
+    std::vector<int64_t> found;
+    for (const ShardMessage& message : shard().received()) {
+      if (message.close) found.push_back(message.perm_auth_key_id);
+    }
+    return found;
   }
   std::vector<ShardMessage> messages() {
     std::vector<ShardMessage> found = shard().received();
@@ -296,12 +312,74 @@ TEST_F(BindTest, ASecondBindGoesWhenTheFirstIsRefused) {
   EXPECT_EQ(count(Counter::kBindsRefused), 1U);
   set_binding(kSecondUser);
   answer(second, other, ctor::kBoolTrue);
-  const int64_t call = send(first, object(kCall));
+  const int64_t call = send(second, object(kCall));
   settle();
+  linger();
+  EXPECT_TRUE(closed(first)) << "its session may have begun as another user's";
   ASSERT_EQ(messages().size(), 3U);
   EXPECT_EQ(msg_id_of(messages()[2]), call);
   EXPECT_EQ(messages()[2].perm_auth_key_id, kSecondUser);
   EXPECT_EQ(count(Counter::kBindsConfirmed), 1U);
+}
+
+// What a shard says for the user that a bind has claimed is not for the one that another bind, by
+// way of another gateway, has made the key's.
+TEST_F(BindTest, PushesForAClaimAreNotTheOtherUsers) {
+  Peer peer = connect();
+  const int64_t bind = send(peer, bind_to(kFirstUser));
+  settle();
+  const uint64_t update = push(peer, object(0x74ae4240));  // updates
+  settle();
+  const uint64_t sealed = count(Counter::kMessagesSealed);
+  set_binding(kSecondUser);
+  answer(peer, bind, ctor::kRpcError);
+  settle();
+  EXPECT_EQ(shard().push_result(update), std::optional<bool>(false));
+  EXPECT_LE(count(Counter::kMessagesSealed), sealed + 1) << "the bind's own answer";
+  EXPECT_EQ(count(Counter::kBindsConfirmed), 0U);
+  EXPECT_EQ(count(Counter::kBindsRefused), 1U);
+  linger();
+  EXPECT_TRUE(closed(peer));
+  EXPECT_EQ(closes(), std::vector<int64_t>{kFirstUser});
+}
+
+// The shard of a claim may have begun the session: it hears that it is over.
+TEST_F(BindTest, ASessionOfARefusedBindIsClosedWhereItBegan) {
+  Peer peer = connect();
+  const int64_t bind = send(peer, bind_to(kFirstUser));
+  settle();
+  answer(peer, bind, ctor::kRpcError);
+  settle();
+  EXPECT_TRUE(closes().empty());
+  network_.reset(peer.id);
+  settle();
+  EXPECT_EQ(closes(), std::vector<int64_t>{kFirstUser});
+}
+
+// One session is for one user: a second claim in it ends the connection, and with it the first
+// one's session.
+TEST_F(BindTest, ASessionClaimsOneUserOnly) {
+  Peer peer = connect();
+  const int64_t bind = send(peer, bind_to(kFirstUser));
+  settle();
+  answer(peer, bind, ctor::kRpcError);
+  settle();
+  (void)send(peer, bind_to(kSecondUser));
+  settle();
+  linger();
+  EXPECT_TRUE(closed(peer));
+  EXPECT_EQ(messages().size(), 1U);
+  EXPECT_EQ(closes(), std::vector<int64_t>{kFirstUser});
+  // The same user again is what a client does whose clock was wrong.
+  Peer again = connect();
+  for (int i = 0; i < 2; ++i) {
+    const int64_t retry = send(again, bind_to(kFirstUser));
+    settle();
+    answer(again, retry, ctor::kRpcError);
+    settle();
+  }
+  EXPECT_FALSE(closed(again));
+  EXPECT_EQ(messages().size(), 3U);
 }
 
 // Where the first has bound the key, the second is a message like others of that key's user.
