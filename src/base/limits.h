@@ -33,6 +33,7 @@ inline constexpr size_t kQueryJsonDepthMax = 8;     // of initConnection's param
 inline constexpr size_t kPeekContainerMessagesMax = 1024;
 inline constexpr size_t kPeekInflatedBytesMax = 64 * 1024;  // all gzip_packed of one message
 inline constexpr size_t kPeekPackedBytesMax = 64 * 1024;    // one gzip_packed
+inline constexpr size_t kPeekPackedPartsMax = 16;           // gzip_packed of one message
 
 // Obfuscation.
 inline constexpr size_t kObfuscationInitBytes = 64;

@@ -13,6 +13,7 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 #include <vector>
 
 #include "base/clock.h"
@@ -73,7 +74,10 @@ std::vector<Backup> find_backups(const std::string& path, const LogRotation& rot
   std::error_code ignored;
   fs::path directory = fs::path(path).parent_path();
   if (directory.empty()) directory = ".";
-  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+  // What cannot be read ends the list: a log never throws.
+  for (fs::directory_iterator at(directory, ignored), end; !ignored && at != end;
+       at.increment(ignored)) {
+    const fs::directory_entry& entry = *at;
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(prefix) || name.ends_with(kUnfinished)) continue;
     std::string stamp = name.substr(prefix.size());
@@ -218,7 +222,11 @@ std::string LogFile::backup_path(int64_t unix_ns) const {
       backup_prefix(path_, rotation_) + (rotation_.by_size ? stamp_of(unix_ns) : day_);
   const std::string ending = rotation_.by_size ? file.extension().string() : "";
   std::string path = (file.parent_path() / (name + ending)).string();
-  for (int i = 1; i < kSameNameMax && (fs::exists(path) || fs::exists(path + ".gz")); ++i) {
+  const auto is_there = [](const std::string& at) {
+    std::error_code ignored;  // a name that cannot be looked at fails again where it is used
+    return fs::exists(at, ignored);
+  };
+  for (int i = 1; i < kSameNameMax && (is_there(path) || is_there(path + ".gz")); ++i) {
     path = (file.parent_path() / fmt::format("{}.{}{}", name, i, ending)).string();
   }
   return path;
@@ -234,9 +242,13 @@ void LogFile::rotate(int64_t unix_ns) {
 
 void LogFile::start_cleaning(int64_t unix_ns) {
   if (cleaner_.joinable()) cleaner_.join();
-  cleaner_ = std::thread([path = path_, rotation = rotation_, unix_ns] {
-    clean_log_backups(path, rotation, unix_ns);
-  });
+  try {
+    cleaner_ = std::thread([path = path_, rotation = rotation_, unix_ns] {
+      clean_log_backups(path, rotation, unix_ns);
+    });
+  } catch (const std::system_error&) {
+    // No thread to be had: the next rotation cleans up after this one, too.
+  }
 }
 
 }  // namespace ringway

@@ -58,7 +58,8 @@ Result<Bytes> inflate_gzip(ByteView packed, size_t bytes_max) {
 }
 
 Result<Bytes> inflate_gzip(ByteView packed, InflateBudget& budget) {
-  if (packed.size() > budget.packed_bytes) return Error::kTooLarge;
+  if (packed.size() > budget.packed_bytes || budget.parts == 0) return Error::kTooLarge;
+  --budget.parts;
   auto inflated = inflate_gzip(packed, budget.inflated_bytes);
   if (inflated.ok()) {
     budget.packed_bytes -= packed.size();

@@ -16,9 +16,10 @@ Result<Bytes> inflate_gzip(ByteView packed, size_t bytes_max);
 struct InflateBudget {
   size_t inflated_bytes = 0;
   size_t packed_bytes = SIZE_MAX;
+  size_t parts = SIZE_MAX;  // each costs something, however small it is
 };
 
-// The same within a budget: kTooLarge, too, when `packed` is more than is left of it.
+// The same within a budget: kTooLarge, too, when `packed` or one part is more than is left of it.
 Result<Bytes> inflate_gzip(ByteView packed, InflateBudget& budget);
 
 // Inflates what fits into `head` of a stream, which may break off behind that; how much came out.

@@ -157,7 +157,8 @@ class BindScan {
 
 Result<std::vector<PeekedMessage>> peek(ByteView payload) {
   InflateBudget budget{.inflated_bytes = kPeekInflatedBytesMax,
-                       .packed_bytes = kPeekPackedBytesMax};
+                       .packed_bytes = kPeekPackedBytesMax,
+                       .parts = kPeekPackedPartsMax};
   std::vector<PeekedMessage> messages;
   RW_TRY(for_each_message(payload, [&](const Inner& inner) -> Result<void> {
     RW_TRY_ASSIGN(PeekedMessage message, classify(inner, budget));

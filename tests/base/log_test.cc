@@ -185,6 +185,16 @@ TEST_F(LogTest, SetsAsideByDay) {
   EXPECT_EQ(text(), "next day\nstill\n");
 }
 
+// With the date behind it the name is longer than a file system takes.
+TEST_F(LogTest, AFileThatCannotBeSetAsideGoesOn) {
+  const std::string name(250, 'l');
+  LogFile file(path(name), {});
+  ASSERT_EQ(file.open(), "");
+  EXPECT_TRUE(file.write("first\n", kNoon));
+  EXPECT_TRUE(file.write("next day\n", kNoon + kDay));
+  EXPECT_EQ(text(name), "first\nnext day\n");
+}
+
 TEST_F(LogTest, AFileOfYesterdayIsSetAsideAfterARestart) {
   touch("ringway.log");
   const timespec then{kNoon / kNsPerSecond, 0};

@@ -206,6 +206,11 @@ TEST(Peek, InflatingIsBoundedForTheWholeMessage) {
   // A bomb: 64 MiB in 64 KiB.
   const Bytes zeroes(64 << 20, 0);
   EXPECT_EQ(peek_body(packed(zeroes)).error(), Error::kTooLarge);
+  // Many that are small.
+  std::vector<Bytes> many(kPeekPackedPartsMax, packed(ping(1)));
+  EXPECT_TRUE(peek_body(container(many)).ok());
+  many.push_back(packed(ping(1)));
+  EXPECT_EQ(peek_body(container(many)).error(), Error::kTooLarge);
   // Much to read for little that comes out.
   Bytes stored = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
   while (stored.size() < kPeekPackedBytesMax) stored.insert(stored.end(), {0, 0, 0, 0xff, 0xff});
