@@ -386,6 +386,11 @@ void Flow::refuse_bind(KeyEntry& entry) {
   if (entry.binding == nullptr || !entry.binding->bind) return;
   const PendingBind& bind = *entry.binding->bind;
   if (Inlet* inlet = inlet_of(bind.from); inlet != nullptr && !inlet->failed) {
+    for (SessionEntry* use : inlet->sessions) {
+      const bool is_its = use->first.auth_key_id == entry.record.auth_key_id &&
+                          use->first.session_id == bind.session_id;
+      if (is_its) use->second.claimed_perm_auth_key_id = 0;  // nothing has begun there
+    }
     answer(*inlet, entry, bind.salt, bind.session_id,
            make_rpc_error(bind.msg_id, kBadRequest, "ENCRYPTED_MESSAGE_INVALID"));
   }
