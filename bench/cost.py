@@ -37,7 +37,7 @@ def rate_text(run):
 def window_one(bench):
     """One message per read and connection, each side at its own highest rate."""
     settings, cases = bench.settings, []
-    stack = bench.stack()
+    stack = bench.stack_of_small_batches()
     echo = stack.start_echo()
     for connections in settings.connections:
         for size in settings.sizes:
@@ -125,8 +125,8 @@ def other_wires(bench):
     settings, cases = bench.settings, []
     connections, size = settings.connections[0], settings.sizes[0]
     for wire, limit in (("stream", 2.0), ("unary", None)):
-        with bench.new_stack(wire=wire) as stack:
-            for window in (1, WINDOW):
+        for window in (1, WINDOW):
+            with bench.new_stack(wire=wire, shard_idle=window == 1) as stack:
                 batched = bench.recall(f"window {window}", (connections, size))[PLAIN]
                 # A unary link has one call per key under way, so each connection has a key of its own.
                 runs = [stack.measure(connections, settings.seconds, settings.settle, size=size, window=window,
@@ -146,7 +146,7 @@ def other_wires(bench):
 def push_echo(bench):
     """Message up, push down; both sealed and opened, no quick acks."""
     settings, cases = bench.settings, []
-    stack = bench.stack()
+    stack = bench.stack_of_small_batches()
     connections, size = settings.connections[0], settings.sizes[0]
     echo = stack.start_echo()
     wire_bytes = bench.recall("window 1", (connections, size))[PLAIN]["wire_bytes"]

@@ -53,7 +53,7 @@ def workers(bench):
     settings, cases = bench.settings, []
     counts = (1, 2, 4)
     with contextlib.ExitStack() as exits:
-        stacks = {count: exits.enter_context(bench.new_stack(workers=count)) for count in counts}
+        stacks = {count: exits.enter_context(bench.new_stack(workers=count, shard_idle=True)) for count in counts}
         rounds = []
         for _ in range(settings.rounds):
             rounds.append({count: stacks[count].measure(WORKER_CONNECTIONS, settings.seconds, settings.settle,

@@ -262,10 +262,10 @@ def check_report(report):
 class Stack(Runner):
     """A shard on the load's core and a gateway on the servers'.
 
-    With `shard_idle` the shard runs at idle priority: it holds up nothing of the load, whose clock runs on the same
-    core, and takes what has gathered since, so that the gateway and not the shard limits a run."""
+    With `shard_idle` the shard runs at idle priority and takes what has gathered since, so that the gateway and not
+    the shard limits a closed loop of small batches. Beside a load that does not wait for it, it would get nothing."""
 
-    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=True):
+    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=False):
         directory.mkdir(parents=True)
         super().__init__(build, directory, cores)
         self.clients_port, service, shard_port = free_ports(3)

@@ -184,8 +184,7 @@ def overload(bench):
         quota = CpuQuota(QUOTA)
     except harness.NotRun as why:
         return [not_run(row, why)]
-    # This load never rests, so that a shard at idle priority beside it would get nothing.
-    with quota, bench.new_stack(cgroup=quota, shard_idle=False) as stack:
+    with quota, bench.new_stack(cgroup=quota) as stack:
         best = stack.measure(connections, settings.seconds_overload, settings.settle, window=OVERLOAD_WINDOW,
                              keys=settings.keys)
         rate = 2 * best["messages_per_second"]

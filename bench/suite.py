@@ -69,6 +69,7 @@ class Bench:
         self.remembered = {}
         self.stacks = 0
         self.shared_stack = None
+        self.shared_idle_stack = None
         self.shared_figures = None
 
     def new_stack(self, **options):
@@ -81,6 +82,13 @@ class Bench:
             self.shared_stack = self.new_stack()
             self.exits.append(self.shared_stack)
         return self.shared_stack
+
+    def stack_of_small_batches(self):
+        """The same with a shard that leaves the load's core to the load."""
+        if self.shared_idle_stack is None:
+            self.shared_idle_stack = self.new_stack(shard_idle=True)
+            self.exits.append(self.shared_idle_stack)
+        return self.shared_idle_stack
 
     def runner(self):
         """For programs that need no gateway."""
