@@ -219,7 +219,7 @@ class BatchWire final : public Wire {
       link_.window.release(link_.window.first());
       return;
     }
-    set_aside(link_.window.first(), aside->second.code, aside->second.text);
+    link_.set_aside(link_.window.first(), aside->second.code, aside->second.text);
     asides_.erase(aside);
   }
 

@@ -188,9 +188,7 @@ void ShardLink::look_for_suspect(Now now) {
   if (!given_up) return;
   if (broken.status == kStatusDeadlineExceeded) {
     // Silence names nobody: the message goes on in a line, where it holds up its own key alone.
-    context_.counters.add(Counter::kMessagesSetAside);
-    context_.output.asides.push_back(
-        {window_.take(entry), context_.number, broken.status, "the shard hangs"});
+    context_.set_aside(entry, broken.status, "the shard hangs");
     return;
   }
   context_.counters.add(Counter::kMessagesLost);

@@ -21,15 +21,10 @@ void Wire::settle(uint32_t entry, int32_t code, std::string_view text, Now now) 
     case Verdict::kRedirected:
     case Verdict::kRetry:
     case Verdict::kRetryFew:
-      set_aside(entry, code, text);
+      link_.set_aside(entry, code, text);
       return;
   }
   link_.window.release(entry);
-}
-
-void Wire::set_aside(uint32_t entry, int32_t code, std::string_view text) {
-  link_.counters.add(Counter::kMessagesSetAside);
-  link_.output.asides.push_back({link_.window.take(entry), link_.number, code, std::string(text)});
 }
 
 void Wire::give_up(int32_t code, std::string_view text, Now now) {

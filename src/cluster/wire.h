@@ -105,6 +105,11 @@ struct LinkContext {
   SendPace pace{options.window_messages_max, options.call_timeout_ns};
 
   [[nodiscard]] uint64_t new_id() noexcept { return ++last_id; }
+  // What was answered, or not, goes on in a line of its key.
+  void set_aside(uint32_t entry, int32_t code, std::string_view text) {
+    counters.add(Counter::kMessagesSetAside);
+    output.asides.push_back({window.take(entry), number, code, std::string(text)});
+  }
   // A message goes out that has been sent before.
   void count_replay() noexcept {
     ++tally.replays;
@@ -176,7 +181,6 @@ class Wire {
   }
   // Counts and logs an entry that is given up; the caller releases it.
   void give_up(int32_t code, std::string_view text, Now now);
-  void set_aside(uint32_t entry, int32_t code, std::string_view text);
   void refused(int64_t auth_key_id, int32_t code, std::string_view text, Now now);
 
   LinkContext& link_;

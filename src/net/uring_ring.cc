@@ -237,9 +237,7 @@ void UringRing::stop() {
     if (look == kCancelLooksMax) break;
     io_uring_enter(static_cast<unsigned>(impl_->ring.ring_fd), 0, 0, IORING_ENTER_SQ_WAKEUP,
                    nullptr);
-    const timespec pause = {.tv_sec = 0,
-                            .tv_nsec = look < kQuickLooks ? kNsPerMs / 10 : kCancelLookNs};
-    nanosleep(&pause, nullptr);
+    sleep_ns(look < kQuickLooks ? kNsPerMs / 10 : kCancelLookNs);
   }
   io_uring_sync_cancel_reg cancel{};
   cancel.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;

@@ -2,7 +2,6 @@
 // they are bound, what a forged bind achieves (nothing), and how they end.
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <algorithm>
 
@@ -14,6 +13,7 @@
 #include "mtproto/message.h"
 #include "mtproto/peek.h"
 #include "mtproto/tl.h"
+#include "support/tl_objects.h"
 
 namespace ringway::testing {
 namespace {
@@ -25,32 +25,6 @@ constexpr uint32_t kGetNearestDc = 0x1fb33026;
 
 int32_t unix_in(int32_t seconds) {
   return static_cast<int32_t>(read_clocks().unix_seconds()) + seconds;
-}
-
-Bytes object(uint32_t number, ByteView rest = {}) {
-  Bytes made;
-  ByteAppender out(made);
-  out.u32(number);
-  out.bytes(rest);
-  return made;
-}
-
-Bytes gzip_packed(ByteView plain) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  Bytes packed(deflateBound(&stream, plain.size()));
-  stream.next_in = const_cast<Bytef*>(plain.data());
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = packed.data();
-  stream.avail_out = static_cast<uInt>(packed.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  packed.resize(stream.total_out);
-  deflateEnd(&stream);
-  Bytes made;
-  ByteAppender out(made);
-  out.u32(ctor::kGzipPacked);
-  mtproto::write_tl_string(out, packed);
-  return made;
 }
 
 // invokeWithLayer(initConnection(query)).

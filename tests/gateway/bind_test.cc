@@ -3,7 +3,6 @@
 #include "mtproto/bind.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <memory>
 #include <string>
@@ -17,6 +16,7 @@
 #include "mtproto/tl.h"
 #include "support/memory_transport.h"
 #include "support/sim_ring.h"
+#include "support/tl_objects.h"
 
 namespace ringway::gateway {
 namespace {
@@ -24,6 +24,8 @@ namespace {
 namespace ctor = mtproto::constructor;
 
 using cluster::ShardMessage;
+using testing::gzip_packed;
+using testing::object;
 using testing::SimNetwork;
 using testing::SimRandom;
 using testing::SimRing;
@@ -34,32 +36,6 @@ constexpr int64_t kTurnWaitNs = 20 * kNsPerMs;
 constexpr uint32_t kCall = 0x1fb33026;  // help.getNearestDc: asks for a user
 constexpr int64_t kFirstUser = 0x1111;
 constexpr int64_t kSecondUser = 0x2222;
-
-Bytes object(uint32_t number, ByteView rest = {}) {
-  Bytes made;
-  ByteAppender out(made);
-  out.u32(number);
-  out.bytes(rest);
-  return made;
-}
-
-Bytes gzip_packed(ByteView plain) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  Bytes packed(deflateBound(&stream, plain.size()));
-  stream.next_in = const_cast<Bytef*>(plain.data());
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = packed.data();
-  stream.avail_out = static_cast<uInt>(packed.size());
-  EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
-  packed.resize(stream.total_out);
-  deflateEnd(&stream);
-  Bytes made;
-  ByteAppender out(made);
-  out.u32(ctor::kGzipPacked);
-  mtproto::write_tl_string(out, packed);
-  return made;
-}
 
 // What is inside is the shard's to judge, and this one says what the test wants.
 Bytes bind_to(int64_t perm_auth_key_id) {
