@@ -1,11 +1,11 @@
 #include "mtproto/peek.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "base/limits.h"
 #include "mtproto/bind.h"
 #include "mtproto/tl.h"
+#include "support/tl_objects.h"
 
 namespace ringway::mtproto {
 namespace {
@@ -32,20 +32,7 @@ class Tl {
   ByteAppender out_{bytes_};
 };
 
-Bytes gzip(ByteView plain) {
-  z_stream stream{};
-  RW_ASSERT(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  Bytes out(deflateBound(&stream, plain.size()));
-  stream.next_in = const_cast<Bytef*>(plain.data());
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = out.data();
-  stream.avail_out = static_cast<uInt>(out.size());
-  RW_ASSERT(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-Bytes packed(ByteView plain) { return Tl(ctor::kGzipPacked).bytes(gzip(plain)); }
+Bytes packed(ByteView plain) { return testing::gzip_packed(plain); }
 
 Bytes ping(int64_t id) { return Tl(ctor::kPing).i64(id); }
 Bytes ack() { return Tl(ctor::kMsgsAck).u32(ctor::kVector).u32(1).i64(5); }
