@@ -11,12 +11,13 @@ import tree
 ARROWS = {
     "base": set(),
     "crypto": {"base"},
+    "tls": {"base", "crypto"},
     "mtproto": {"base", "crypto"},
     "net": {"base"},
     "cluster": {"base", "proto"},
     "config": {"base"},
-    "gateway": {"base", "crypto", "mtproto", "net", "cluster", "config"},
-    "client": {"base", "crypto", "mtproto", "net"},
+    "gateway": {"base", "crypto", "tls", "mtproto", "net", "cluster", "config"},
+    "client": {"base", "crypto", "tls", "mtproto", "net"},
     "shard": {"base", "crypto", "mtproto", "proto"},
     "metrics": {"base", "config", "gateway"},
     "programs": {"base", "crypto", "config", "cluster", "gateway", "metrics", "client", "shard"},
@@ -26,7 +27,7 @@ ARROWS = {
 LIBRARIES = {
     r"grpc(pp)?/|google/protobuf/": {"cluster", "shard"},
     r"liburing\.h|linux/io_uring\.h": {"net"},
-    r"openssl/": {"crypto"},
+    r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},
     r"lmdb\.h": {"shard"},
     r"zlib\.h": {"base", "mtproto"},
@@ -38,7 +39,7 @@ LIBRARIES = {
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
     r"sys/socket\.h|netinet/|arpa/inet\.h|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
-        "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base"},
+        "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base", "tls"},
 }
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
