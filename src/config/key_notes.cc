@@ -160,12 +160,11 @@ constexpr std::array kNotes = {
             "As in Gnetway.Server; auto is all of them, told apart by the first bytes."},
     KeyNote{"Ringway.Listeners.Tls.Cert", "", "A PEM file with the certificate and its chain."},
     KeyNote{"Ringway.Listeners.Tls.Key", "", "A PEM file with the private key."},
-    KeyNote{"Ringway.Listeners.Tls.MinVersion", "",
-            "1.2 or 1.3, which older clients lack."},
-    KeyNote{"Ringway.Listeners.ProxyProtocol.From", "",
-            "Balancers whose PROXY header is believed. Whoever is in it may claim any address, and "
-            "with "
-            "it that address's budgets."},
+    KeyNote{"Ringway.Listeners.Tls.MinVersion", "", "1.2 or 1.3, which older clients lack."},
+    KeyNote{
+        "Ringway.Listeners.ProxyProtocol.From", "",
+        "Balancers whose PROXY header is believed. They may claim any address, and with it that "
+        "address's budgets."},
     KeyNote{"Ringway.Listeners.ProxyProtocol.Require", "",
             "On: who comes without a header that is believed is closed. Off: the address of "
             "such a connection is taken for the client's."},
