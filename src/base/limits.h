@@ -40,6 +40,8 @@ inline constexpr size_t kObfuscationInitBytes = 64;
 inline constexpr size_t kTransportSecretBytes = 16;
 inline constexpr size_t kTransportSecretsMax =
     16;  // each one costs a trial decryption per connection
+inline constexpr size_t kFakeTlsSecretsMax = 16;       // each one costs an HMAC per connection
+inline constexpr size_t kFakeTlsDomainBytesMax = 182;  // clients refuse longer ones
 
 // Key exchange.
 inline constexpr size_t kHandshakeStatesPerConnection = 3;  // the oldest nonce is evicted
@@ -248,6 +250,8 @@ inline constexpr uint32_t kConnectionBytesCeiling =
 inline constexpr uint32_t kFrameBytesFloor = 4096;
 inline constexpr uint32_t kSocketBufferBytesMax = 64 * 1024 * 1024;
 inline constexpr size_t kListenersMax = 256;
+inline constexpr size_t kProxySourcesMax = 256;  // ranges of one listener, looked through in turn
+inline constexpr uint32_t kListenerConnectionsCeiling = kWorkersMax * kConnectionsPerWorkerMax;
 inline constexpr size_t kShardEndpointsMax = 4096;
 inline constexpr size_t kEtcdHostsMax = 64;
 static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");

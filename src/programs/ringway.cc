@@ -125,8 +125,8 @@ void print_values(const config::LoadOutcome& outcome) {
   for (const std::string& key : outcome.config.without_effect) {
     fmt::print("no effect: {}\n", key);
   }
-  for (const std::string& listener : outcome.config.listeners_not_served) {
-    fmt::print("not served: {}\n", listener);
+  for (const config::Listener& listener : outcome.config.listeners_not_served) {
+    fmt::print("not served: {}\n", config::to_string(listener));
   }
   fmt::print("the configuration is good\n");
 }
@@ -158,9 +158,12 @@ void log_start(const config::LoadOutcome& outcome) {
   if (!config.without_effect.empty()) {
     log_warning("main", "these keys have no effect: {}", places_without_effect(outcome));
   }
-  if (!config.listeners_not_served.empty()) {
-    log_warning("main", "these listeners are not served: {}",
-                fmt::join(config.listeners_not_served, ", "));
+  std::vector<std::string> not_served;
+  for (const config::Listener& listener : config.listeners_not_served) {
+    not_served.push_back(config::to_string(listener));
+  }
+  if (!not_served.empty()) {
+    log_warning("main", "these listeners are not served: {}", fmt::join(not_served, ", "));
   }
 }
 
