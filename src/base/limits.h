@@ -41,6 +41,10 @@ inline constexpr size_t kTransportSecretBytes = 16;
 inline constexpr size_t kTransportSecretsMax =
     16;  // each one costs a trial decryption per connection
 
+// Doors: what stands before a transport.
+inline constexpr size_t kProxyV1BytesMax = 107;          // with its line end
+inline constexpr size_t kProxyV2PayloadBytesMax = 2048;  // addresses and TLVs
+
 // Key exchange.
 inline constexpr size_t kHandshakeStatesPerConnection = 3;  // the oldest nonce is evicted
 inline constexpr int64_t kHandshakeTtlNs = 600LL * 1'000'000'000;

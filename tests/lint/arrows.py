@@ -11,12 +11,13 @@ import tree
 ARROWS = {
     "base": set(),
     "crypto": {"base"},
+    "door": {"base", "crypto"},
     "mtproto": {"base", "crypto"},
     "net": {"base"},
     "cluster": {"base", "proto"},
     "config": {"base"},
-    "gateway": {"base", "crypto", "mtproto", "net", "cluster", "config"},
-    "client": {"base", "crypto", "mtproto", "net"},
+    "gateway": {"base", "crypto", "door", "mtproto", "net", "cluster", "config"},
+    "client": {"base", "crypto", "door", "mtproto", "net"},
     "shard": {"base", "crypto", "mtproto", "proto"},
     "metrics": {"base", "config", "gateway"},
     "programs": {"base", "crypto", "config", "cluster", "gateway", "metrics", "client", "shard"},
@@ -32,11 +33,14 @@ LIBRARIES = {
     r"zlib\.h": {"base", "mtproto"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
+    r"http_parser\.h": {"door"},
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
     r"prometheus/|civetweb\.h": {"metrics"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
-    r"sys/socket\.h|netinet/|arpa/inet\.h|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
+    r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
+    # Text and bytes of addresses: pure functions.
+    r"arpa/inet\.h": {"door", "net", "gateway", "client", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
         "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base"},
 }
