@@ -27,7 +27,37 @@ PROXY_HEADER = {
     'neither': b'\xef\x01',
 }
 
-CORPORA = {'proxy_header': PROXY_HEADER}
+
+
+def frame(first, payload, mask=b'\x37\xfa\x21\x3d'):
+    length = len(payload)
+    bit = 0x80 if mask else 0
+    head = bytes([first, bit | min(length, 127 if length > 0xffff else 126 if length > 125 else length)])
+    head += b'' if length <= 125 else struct.pack('>H', length) if length <= 0xffff else struct.pack('>Q', length)
+    return head + mask + bytes(byte ^ mask[i % 4] if mask else byte for i, byte in enumerate(payload))
+
+
+def served(seed, *frames):
+    return bytes([0, seed]) + b''.join(frames)
+
+
+WEBSOCKET = {
+    'binary': served(1, frame(0x82, b'\xef' * 64), frame(0x82, b'')),
+    'fragments': served(2, frame(0x02, b'abc'), frame(0x89, b'are you there'), frame(0x00, b''), frame(0x80, b'd' * 9)),
+    'medium': served(3, frame(0x82, bytes(range(256)) * 2), frame(0x8a, b'x' * 125), frame(0x82, b'y' * 126)),
+    'large': served(4, frame(0x82, b'z' * 0x7000), frame(0x02, b'w' * 300), frame(0x88, b'\x03\xe8bye')),
+    'length64': served(5, bytes.fromhex('82ff000000000001000001020304') + b'q' * 40),
+    'close': served(6, frame(0x88, b''), frame(0x82, b'ignored')),
+    'close_one_byte': served(7, frame(0x88, b'\x03')),
+    'text': served(8, frame(0x81, b'Hello')),
+    'unmasked': served(9, frame(0x82, b'Hello', b'')),
+    'reserved': served(10, frame(0xc2, b'Hello')),
+    'overlong': served(11, bytes.fromhex('82fe000501020304') + b'Hello'),
+    'lone_continuation': served(12, frame(0x80, b'Hello')),
+    'from_server': b'\1\1' + frame(0x82, b'a' * 300, b'') + frame(0x89, b'ping', b'') + frame(0x88, b'\x03\xe9', b''),
+}
+
+CORPORA = {'proxy_header': PROXY_HEADER, 'websocket': WEBSOCKET}
 
 for corpus, inputs in CORPORA.items():
     os.makedirs(os.path.join(HERE, corpus), exist_ok=True)
