@@ -57,7 +57,35 @@ WEBSOCKET = {
     'from_server': b'\1\1' + frame(0x82, b'a' * 300, b'') + frame(0x89, b'ping', b'') + frame(0x88, b'\x03\xe9', b''),
 }
 
-CORPORA = {'proxy_header': PROXY_HEADER, 'websocket': WEBSOCKET}
+
+def request(line, *fields):
+    return b'\r\n'.join((line,) + fields) + b'\r\n\r\n'
+
+
+HANDSHAKE = (b'Host: x', b'Upgrade: websocket', b'Connection: keep-alive, Upgrade', b'Sec-WebSocket-Version: 13',
+             b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', b'Sec-WebSocket-Protocol: chat, binary')
+
+# Byte 0 seeds how the rest is cut.
+HTTP_REQUEST = {
+    'post': b'\1' + request(b'POST /apiw1 HTTP/1.1', b'Host: x', b'Content-Length: 4') + b'abcd'
+            + request(b'OPTIONS /api?x HTTP/1.1', b'Origin: https://x'),
+    'handshake': b'\2' + request(b'GET /apiws HTTP/1.1', *HANDSHAKE) + b'\x82\x80\0\0\0\0',
+    'absolute': b'\3' + request(b'POST http://user@host:80/api?q#f HTTP/1.1', b'Content-Length: 8') + b'12345678',
+    'http10': b'\4' + request(b'POST /api HTTP/1.0', b'Connection: keep-alive', b'Expect: 100-continue'),
+    'chunked': b'\5' + request(b'POST /api HTTP/1.1', b'Transfer-Encoding: gzip, chunked') + b'4\r\nabcd\r\n0\r\n\r\n',
+    'both_lengths': b'\6' + request(b'POST /api HTTP/1.1', b'Transfer-Encoding: chunked', b'Content-Length: 4'),
+    'two_lengths': b'\7' + request(b'POST /api HTTP/1.1', b'Content-Length: 4', b'Content-Length: 8'),
+    'space_in_name': b'\x08' + request(b'POST /api HTTP/1.1', b'Content-Length : 4'),
+    'folded': b'\x09' + request(b'POST /api HTTP/1.1', b'Foo: x', b' bar'),
+    'bare_lf': b'\x0a' + b'POST /api HTTP/1.1\nHost: x\n\n',
+    'bare_cr': b'\x0b' + b'POST /api HTTP/1.1\r\nFoo:\rBar: x\r\n\r\n',
+    'empty_line': b'\x0c' + b'\r\n' + request(b'OPTIONS /apiw_test1 HTTP/1.1'),
+    'connect': b'\x0d' + request(b'CONNECT host:443 HTTP/1.1'),
+    'version': b'\x0e' + request(b'PUT / HTTP/2.0'),
+    'large': b'\x0f' + request(b'POST /api HTTP/1.1', b'Foo: ' + b'x' * 8200),
+}
+
+CORPORA = {'proxy_header': PROXY_HEADER, 'websocket': WEBSOCKET, 'http_request': HTTP_REQUEST}
 
 for corpus, inputs in CORPORA.items():
     os.makedirs(os.path.join(HERE, corpus), exist_ok=True)
