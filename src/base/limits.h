@@ -43,6 +43,15 @@ inline constexpr size_t kTransportSecretsMax =
 inline constexpr size_t kFakeTlsSecretsMax = 16;       // each one costs an HMAC per connection
 inline constexpr size_t kFakeTlsDomainBytesMax = 182;  // clients refuse longer ones
 
+// Doors: what stands before a transport.
+inline constexpr size_t kProxyV1BytesMax = 107;          // with its line end
+inline constexpr size_t kProxyV2PayloadBytesMax = 2048;  // addresses and TLVs
+inline constexpr size_t kHttpHeadBytesMax = 8 * 1024;    // request line and header fields
+inline constexpr size_t kHttpUriBytesMax = 1024;
+inline constexpr size_t kHttpBodyBytesMax = 1024 * 1024;
+static_assert(kHttpUriBytesMax < kHttpHeadBytesMax);
+static_assert(kHttpBodyBytesMax < kFrameBytesMax, "a body is one message");
+
 // Key exchange.
 inline constexpr size_t kHandshakeStatesPerConnection = 3;  // the oldest nonce is evicted
 inline constexpr int64_t kHandshakeTtlNs = 600LL * 1'000'000'000;

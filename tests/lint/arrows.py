@@ -11,36 +11,39 @@ import tree
 ARROWS = {
     "base": set(),
     "crypto": {"base"},
+    "door": {"base", "crypto"},
+    "tls": {"base", "crypto"},
     "mtproto": {"base", "crypto"},
     "net": {"base"},
     "cluster": {"base", "proto"},
     "config": {"base"},
-    "gateway": {"base", "crypto", "mtproto", "net", "cluster", "config"},
-    "client": {"base", "crypto", "mtproto", "net"},
+    "gateway": {"base", "crypto", "door", "tls", "mtproto", "net", "cluster", "config"},
+    "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
     "shard": {"base", "crypto", "mtproto", "proto"},
     "metrics": {"base", "config", "gateway"},
-    "programs": {"base", "crypto", "config", "cluster", "gateway", "metrics", "client", "shard"},
+    "programs": {"base", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "shard"},
 }
 
 # Headers of libraries -> the only rooms that may include them.
 LIBRARIES = {
     r"grpc(pp)?/|google/protobuf/": {"cluster", "shard"},
     r"liburing\.h|linux/io_uring\.h": {"net"},
-    r"openssl/": {"crypto"},
+    r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},
     r"lmdb\.h": {"shard"},
     r"zlib\.h": {"base", "mtproto"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
+    r"http_parser\.h": {"door"},
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
     r"prometheus/|civetweb\.h": {"metrics"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
     r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
-    # It also turns text into addresses, which is all that the configuration does with it.
-    r"arpa/inet\.h": {"net", "gateway", "client", "shard", "programs", "config"},
+    # Text and bytes of addresses: pure functions.
+    r"arpa/inet\.h": {"config", "door", "net", "gateway", "client", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
-        "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base"},
+        "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base", "tls"},
 }
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
