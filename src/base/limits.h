@@ -52,6 +52,26 @@ inline constexpr size_t kHttpBodyBytesMax = 1024 * 1024;
 static_assert(kHttpUriBytesMax < kHttpHeadBytesMax);
 static_assert(kHttpBodyBytesMax < kFrameBytesMax, "a body is one message");
 
+// Fake TLS.
+inline constexpr size_t kFakeHelloBytesMax = 16 * 1024;   // of a client hello's record
+inline constexpr int64_t kFakeHelloAgeMaxSeconds = 600;   // older hellos are refused,
+inline constexpr int64_t kFakeHelloAheadMaxSeconds = 3;   // and newer ones
+inline constexpr size_t kFakeHellosRemembered = 1 << 20;  // against replays, whole process
+inline constexpr size_t kFakeHelloStripes = 256;          // locks over them
+// A hello is remembered for as long as it could be taken at its word, and for so long where there
+// is room: see tls/replay_cache.h.
+inline constexpr int64_t kFakeHelloRememberedSeconds = 2 * 24 * 3600;
+static_assert(kFakeHelloRememberedSeconds > kFakeHelloAgeMaxSeconds + kFakeHelloAheadMaxSeconds);
+inline constexpr size_t kFakeRecordBytesMax = 16 * 1024 + 256;  // received
+inline constexpr size_t kFakeRecordPayloadMax = 16 * 1024;      // sent
+inline constexpr size_t kFakeEmptyRecordsMax = 32;              // received in a row
+
+// TLS.
+inline constexpr size_t kTlsInputBytesMax = 64 * 1024;  // received and not read: then no more
+inline constexpr size_t kTlsOutputBytesMax = 4 * 1024 * 1024;  // sealed and not taken away
+inline constexpr size_t kTlsServerNameBytesMax = 253;
+inline constexpr size_t kTlsChainMax = 16;  // certificates of one file
+
 // Key exchange.
 inline constexpr size_t kHandshakeStatesPerConnection = 3;  // the oldest nonce is evicted
 inline constexpr int64_t kHandshakeTtlNs = 600LL * 1'000'000'000;
@@ -71,6 +91,7 @@ inline constexpr size_t kOutputBytesPerConnection = 4 * 1024 * 1024;
 inline constexpr size_t kSendGatherMax = 16;  // pieces of one gathered send
 static_assert(kInputBytesPerConnection > kFrameBytesMax, "a largest frame must fit");
 static_assert(kOutputBytesPerConnection >= kServerFrameBytesMax);
+static_assert(kTlsOutputBytesMax >= kOutputBytesPerConnection);
 
 inline constexpr int64_t kLingerNs = 1'000'000'000;         // for the peer to read our last bytes
 inline constexpr int64_t kAcceptBackoffMinNs = 10'000'000;  // after EMFILE and its like, doubling

@@ -1,5 +1,5 @@
 // crypto/openssl_ptr: owning pointers for the OpenSSL objects that this room uses. Only for .cc
-// files of this room and of its benchmarks.
+// files of this room, of tls, and of their tests and benchmarks.
 #pragma once
 
 #include <openssl/bio.h>
