@@ -34,9 +34,7 @@ std::string_view to_string(CryptoKernel kernel) noexcept {
 Config defaults() { return {}; }
 
 bool is_served(const Listener& listener) noexcept {
-  return listener.protocol == Protocol::kTcp && listener.unix_path.empty() && !listener.tls &&
-         !listener.proxy_protocol.enabled && listener.secrets.empty() &&
-         listener.fake_tls_secrets.empty() && listener.max_connections == 0;
+  return listener.protocol != Protocol::kHttp && listener.unix_path.empty() && !listener.mask;
 }
 
 const std::vector<Secret<kTransportSecretBytes>>& secrets_of(const Config& config,
