@@ -14,6 +14,8 @@ ECHO_BUFFER_BYTES = 32 * 1024  # a whole window of the larger messages in one re
 # What a shard link carries for a message beside its body: msg_id, seq_no and length, and the fields of
 # SessionClientData with their tags.
 LINK_FIELD_BYTES = 16 + 80
+REFERENCE = "reference shard"  # one case of each window is measured with it too, and reported
+PUSH_GATHER_US = 50  # whoever waits for a push waits for the shard's gathering too
 
 
 def body_limit(size):
@@ -34,10 +36,23 @@ def rate_text(run):
             f"core {run['core_busy']:.0%}")
 
 
+def reference_case(row, where, run, light):
+    ratio = run["cpu_us_per_message"] / light["cpu_us_per_message"]
+    return Case(row, f"{where}, {REFERENCE}", f"light shard {light['cpu_us_per_message']:.2f} us",
+                f"**{ratio:.2f}x**: {rate_text(run)}, {run['messages_per_turn']:.1f} a turn", "reported", ratio,
+                figures={"cpu_us": run["cpu_us_per_message"], "baseline_us": light["cpu_us_per_message"]})
+
+
+def is_first(settings, connections, size):
+    return (connections, size) == (settings.connections[0], settings.sizes[0])
+
+
 def window_one(bench):
     """One message per read and connection, each side at its own highest rate."""
-    settings, cases = bench.settings, []
-    stack = bench.stack_of_small_batches()
+    settings, cases, row = bench.settings, [], "CPU per message, window 1"
+    stack = bench.light_stack()
+    reference = bench.new_stack(shard_idle=True)
+    bench.exits.append(reference)
     echo = stack.start_echo()
     for connections in settings.connections:
         for size in settings.sizes:
@@ -48,6 +63,9 @@ def window_one(bench):
                         for transport in TRANSPORTS}
                 runs["echo"] = harness.measure_echo(stack, echo, connections, runs[PLAIN]["wire_bytes"],
                                                     settings.seconds, warmup=settings.settle)
+                if is_first(settings, connections, size):
+                    runs[REFERENCE] = reference.measure(connections, settings.seconds, settings.settle, size=size,
+                                                        keys=settings.keys)
                 rounds.append(runs)
             middle = {name: harness.medians([each[name] for each in rounds]) for name in rounds[0]}
             bench.remember("window 1", (connections, size), middle)
@@ -55,13 +73,16 @@ def window_one(bench):
             for transport in TRANSPORTS:
                 run, ratio = middle[transport], ratios(rounds, transport, "echo")
                 cases.append(Case(
-                    "CPU per message, window 1", f"{connections:,} connections, {size} bytes, {SHORT[transport]}",
+                    row, f"{connections:,} connections, {size} bytes, {SHORT[transport]}",
                     f"echo {rate_text(middle['echo'])}",
                     f"**{ratio:.2f}x**: {rate_text(run)}, {run['messages_per_turn']:.1f} a turn"
                     + unequal_text(run, middle["echo"]),
                     f"at most {limit}x", ratio, limit,
                     figures={"cpu_us": run["cpu_us_per_message"], "gateway": run, "echo": middle["echo"],
                              "baseline_us": middle["echo"]["cpu_us_per_message"]}))
+            if REFERENCE in middle:
+                cases.append(reference_case(row, f"{connections:,} connections, {size} bytes, plain",
+                                            middle[REFERENCE], middle[PLAIN]))
     return cases
 
 
@@ -87,8 +108,8 @@ def grpc_us(bench, size):
 
 def pipelined(bench):
     """Many messages per read."""
-    settings, cases = bench.settings, []
-    stack = bench.stack()
+    settings, cases, row = bench.settings, [], f"CPU per message, window {WINDOW}"
+    stack = bench.light_stack()
     echo = stack.start_echo(ECHO_BUFFER_BYTES)
     connections = settings.connections[0]
     for size in settings.sizes:
@@ -99,6 +120,9 @@ def pipelined(bench):
                     for transport in TRANSPORTS}
             runs["echo"] = harness.measure_echo(stack, echo, connections, runs[PLAIN]["wire_bytes"],
                                                 settings.seconds, WINDOW, warmup=settings.settle)
+            if is_first(settings, connections, size):
+                runs[REFERENCE] = bench.stack().measure(connections, settings.seconds, settings.settle, size=size,
+                                                        window=WINDOW, keys=settings.keys)
             rounds.append(runs)
             floors.append(grpc_us(bench, size))
         middle = {name: harness.medians([each[name] for each in rounds]) for name in rounds[0]}
@@ -111,23 +135,26 @@ def pipelined(bench):
             run = middle[transport]
             echo_us, grpc = middle["echo"]["cpu_us_per_message"], statistics.median(floors)
             cases.append(Case(
-                f"CPU per message, window {WINDOW}", f"{connections:,} connections, {size} bytes, {SHORT[transport]}",
+                row, f"{connections:,} connections, {size} bytes, {SHORT[transport]}",
                 f"echo {echo_us:.2f} + crypto {kernels:.2f} + gRPC {grpc:.2f} = {statistics.median(sums):.2f} us",
                 f"**{ratio:.2f}x**: {rate_text(run)}, {run['messages_per_turn']:.1f} a turn",
                 "at most 1.3x", ratio, 1.3,
                 figures={"cpu_us": run["cpu_us_per_message"], "baseline_us": statistics.median(sums),
                          "echo_us": echo_us, "kernels_us": kernels, "grpc_us": grpc, "gateway": run}))
+        if REFERENCE in middle:
+            cases.append(reference_case(row, f"{connections:,} connections, {size} bytes, plain", middle[REFERENCE],
+                                        middle[PLAIN]))
     return cases
 
 
 def other_wires(bench):
-    """Teamgram's own wires, against the batched stream."""
+    """Teamgram's own wires, against the batched stream, all of them of the reference shard."""
     settings, cases = bench.settings, []
     connections, size = settings.connections[0], settings.sizes[0]
     for wire, limit in (("stream", 2.0), ("unary", None)):
         for window in (1, WINDOW):
             with bench.new_stack(wire=wire, shard_idle=window == 1) as stack:
-                batched = bench.recall(f"window {window}", (connections, size))[PLAIN]
+                batched = bench.recall(f"window {window}", (connections, size))[REFERENCE]
                 # A unary link has one call per key under way, so each connection has a key of its own.
                 runs = [stack.measure(connections, settings.seconds, settings.settle, size=size, window=window,
                                       keys=settings.keys if settings.quick else connections)
@@ -146,7 +173,7 @@ def other_wires(bench):
 def push_echo(bench):
     """Message up, push down; both sealed and opened, no quick acks."""
     settings, cases = bench.settings, []
-    stack = bench.stack_of_small_batches()
+    stack = bench.light_stack(PUSH_GATHER_US)
     connections, size = settings.connections[0], settings.sizes[0]
     echo = stack.start_echo()
     wire_bytes = bench.recall("window 1", (connections, size))[PLAIN]["wire_bytes"]

@@ -4,6 +4,7 @@ they cost the others."""
 import time
 
 import harness
+from cost import REFERENCE
 from table import Case
 
 OBFUSCATED = "obfuscated-intermediate"
@@ -86,7 +87,7 @@ def crowds(bench):
 
 def active_among_idle(bench, stack, loads, total, active):
     settings = bench.settings
-    rate = bench.half_rate()
+    rate = bench.half_rate(REFERENCE)  # whose shard serves here
 
     def run():
         return stack.measure(active, settings.seconds, settings.settle, rate=rate, keys=settings.crowd_keys,

@@ -18,6 +18,7 @@ import time
 
 START_SECONDS = 60  # the programs, and all key exchanges of a load, on a slow and busy machine
 DISTURBED = 0.1  # the share of the cores' time used by other programs from which on the reader is warned
+GATHER_US = 500  # how long the light shard lets messages gather, where nobody waits for its answers
 UNEQUAL = 1.5  # how many times as busy one server's core may be as the other's
 TICKS = os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
@@ -262,21 +263,29 @@ def check_report(report):
 class Stack(Runner):
     """A shard on the load's core and a gateway on the servers'.
 
-    With `shard_idle` the shard runs at idle priority and takes what has gathered since, so that the gateway and not
-    the shard limits a closed loop of small batches. Beside a load that does not wait for it, it would get nothing."""
+    With `sink` the shard is bench/shard_sink, which leaves the core to the load; it knows the batched stream alone,
+    and takes what has come in `gather_us`.
+    With `shard_idle` the reference shard runs at idle priority and takes what has gathered since, so that the gateway
+    and not the shard limits a closed loop of small batches. Beside a load that does not wait for it, it would get
+    nothing."""
 
-    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=False):
+    def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=False,
+                 sink=False, gather_us=GATHER_US):
         directory.mkdir(parents=True)
         super().__init__(build, directory, cores)
-        self.clients_port, service, shard_port = free_ports(3)
+        self.clients_port, service, self.shard_port = free_ports(3)
         (directory / "shard").mkdir()
         (directory / "ringway.yaml").write_text(CONFIG.format(
-            clients=self.clients_port, service=service, shard=shard_port, workers=workers))
+            clients=self.clients_port, service=service, shard=self.shard_port, workers=workers))
         try:
-            self.shard = self.start(
-                "src/programs/ringway-shard", "--listen", f"127.0.0.1:{shard_port}", "--data",
-                directory / "shard", "--wire", wire, "--load-methods", "--log-level", "info", port=shard_port,
-                idle=shard_idle)
+            if sink:
+                self.shard = self.start("bench/shard_sink", "--port", self.shard_port, "--gather-us", gather_us,
+                                        port=self.shard_port, idle=shard_idle)
+            else:
+                self.shard = self.start(
+                    "src/programs/ringway-shard", "--listen", f"127.0.0.1:{self.shard_port}", "--data",
+                    directory / "shard", "--wire", wire, "--load-methods", "--log-level", "info", port=self.shard_port,
+                    idle=shard_idle)
             self.gateway = self.start(
                 "src/programs/ringway", "-f", "ringway.yaml", "--data", directory,
                 cores=cores.servers(workers), port=self.clients_port, cgroup=cgroup)

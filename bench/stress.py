@@ -102,7 +102,7 @@ def half_load(bench):
     settings = bench.settings
     rate, connections = bench.half_rate(), settings.connections[0]
     wire_bytes = bench.recall("window 1", (connections, settings.sizes[0]))["intermediate"]["wire_bytes"]
-    with bench.new_stack() as stack:
+    with bench.new_stack(sink=True) as stack:
         rounds = half_load_rounds(settings, stack, connections, rate, wire_bytes)
     middle = harness.medians(rounds)
     added = statistics.median(each["p50_us"] - each["echo_p50_us"] for each in rounds)
@@ -184,7 +184,7 @@ def overload(bench):
         quota = CpuQuota(QUOTA)
     except harness.NotRun as why:
         return [not_run(row, why)]
-    with quota, bench.new_stack(cgroup=quota) as stack:
+    with quota, bench.new_stack(cgroup=quota, sink=True) as stack:
         best = stack.measure(connections, settings.seconds_overload, settings.settle, window=OVERLOAD_WINDOW,
                              keys=settings.keys)
         rate = 2 * best["messages_per_second"]

@@ -69,7 +69,7 @@ class Bench:
         self.remembered = {}
         self.stacks = 0
         self.shared_stack = None
-        self.shared_idle_stack = None
+        self.shared_sinks = {}
         self.shared_figures = None
 
     def new_stack(self, **options):
@@ -77,18 +77,18 @@ class Bench:
         return harness.Stack(self.build, self.directory / f"stack{self.stacks}", self.cores, **options)
 
     def stack(self):
-        """The gateway with one worker and the batched stream, which most rows share."""
+        """The gateway with one worker and the reference shard."""
         if self.shared_stack is None:
             self.shared_stack = self.new_stack()
             self.exits.append(self.shared_stack)
         return self.shared_stack
 
-    def stack_of_small_batches(self):
-        """The same with a shard that leaves the load's core to the load."""
-        if self.shared_idle_stack is None:
-            self.shared_idle_stack = self.new_stack(shard_idle=True)
-            self.exits.append(self.shared_idle_stack)
-        return self.shared_idle_stack
+    def light_stack(self, gather_us=harness.GATHER_US):
+        """The same with the shard that leaves the load's core to the load."""
+        if gather_us not in self.shared_sinks:
+            self.shared_sinks[gather_us] = self.new_stack(sink=True, gather_us=gather_us)
+            self.exits.append(self.shared_sinks[gather_us])
+        return self.shared_sinks[gather_us]
 
     def runner(self):
         """For programs that need no gateway."""
@@ -102,10 +102,10 @@ class Bench:
             raise harness.NotRun(f"it needs figures of the row '{row}'")
         return self.remembered[row, case]
 
-    def half_rate(self):
-        """Half of what the gateway does at best with one message per read."""
+    def half_rate(self, which="intermediate"):
+        """Half of what the gateway does at best with one message per read; `which` of the row's runs says so."""
         best = self.recall("window 1", (self.settings.connections[0], self.settings.sizes[0]))
-        return round(best["intermediate"]["messages_per_second"] / 2)
+        return round(best[which]["messages_per_second"] / 2)
 
     def open_figures(self):
         """The counters of open_bench, by benchmark."""

@@ -40,6 +40,17 @@ inline constexpr size_t kObfuscationInitBytes = 64;
 inline constexpr size_t kTransportSecretBytes = 16;
 inline constexpr size_t kTransportSecretsMax =
     16;  // each one costs a trial decryption per connection
+inline constexpr size_t kFakeTlsSecretsMax = 16;       // each one costs an HMAC per connection
+inline constexpr size_t kFakeTlsDomainBytesMax = 182;  // clients refuse longer ones
+
+// Doors: what stands before a transport.
+inline constexpr size_t kProxyV1BytesMax = 107;          // with its line end
+inline constexpr size_t kProxyV2PayloadBytesMax = 2048;  // addresses and TLVs
+inline constexpr size_t kHttpHeadBytesMax = 8 * 1024;    // request line and header fields
+inline constexpr size_t kHttpUriBytesMax = 1024;
+inline constexpr size_t kHttpBodyBytesMax = 1024 * 1024;
+static_assert(kHttpUriBytesMax < kHttpHeadBytesMax);
+static_assert(kHttpBodyBytesMax < kFrameBytesMax, "a body is one message");
 
 // Fake TLS.
 inline constexpr size_t kFakeHelloBytesMax = 16 * 1024;   // of a client hello's record
@@ -269,6 +280,8 @@ inline constexpr uint32_t kConnectionBytesCeiling =
 inline constexpr uint32_t kFrameBytesFloor = 4096;
 inline constexpr uint32_t kSocketBufferBytesMax = 64 * 1024 * 1024;
 inline constexpr size_t kListenersMax = 256;
+inline constexpr size_t kProxySourcesMax = 256;  // ranges of one listener, looked through in turn
+inline constexpr uint32_t kListenerConnectionsCeiling = kWorkersMax * kConnectionsPerWorkerMax;
 inline constexpr size_t kShardEndpointsMax = 4096;
 inline constexpr size_t kEtcdHostsMax = 64;
 static_assert(kFrameBytesFloor >= kUnencryptedBytesMax, "a key exchange must fit a frame");

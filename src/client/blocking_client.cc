@@ -63,9 +63,33 @@ Error BlockingClient::fail(Error error, std::string text) {
 }
 
 Result<void> BlockingClient::connect(const std::string& address, int64_t timeout_ns) {
+  const int64_t deadline_ns = read_clocks().mono_ns + timeout_ns;
   auto connected = socket_.connect(address, timeout_ns);
   if (!connected.ok()) problem_ = socket_.last_error();
-  return connected;
+  doors_.reset();
+  if (!connected.ok() || !door_options_.any()) return connected;
+  return open_doors(deadline_ns);
+}
+
+// Until the stream may begin.
+Result<void> BlockingClient::open_doors(int64_t deadline_ns) {
+  auto doors = std::make_unique<ClientDoors>(door_options_);
+  Bytes out;
+  Result<void> going = doors->start(read_clocks().unix_seconds(), out);
+  for (;;) {
+    if (!out.empty()) RW_TRY(send_bytes(out));
+    if (!going.ok()) return fail(going.error(), doors->problem());
+    if (doors->is_open()) break;
+    const auto got = socket_.receive(input_, deadline_ns - read_clocks().mono_ns);
+    if (!got.ok())
+      return fail(got.error(), "the server did not open its door: " + socket_.last_error());
+    out.clear();
+    Bytes stream;
+    going = doors->receive(ByteSpan(input_).first(*got), stream, out);
+    if (!stream.empty()) take_bytes(stream);
+  }
+  doors_ = std::move(doors);
+  return {};
 }
 
 Result<HandshakeResult> BlockingClient::make_key(const HandshakeOptions& options,
@@ -192,6 +216,11 @@ Result<int64_t> BlockingClient::ping(int64_t timeout_ns) {
 }
 
 Result<void> BlockingClient::send_bytes(ByteView bytes) {
+  Bytes wrapped;
+  if (doors_ != nullptr) {
+    if (!doors_->wrap(bytes, wrapped).ok()) return fail(Error::kIo, doors_->problem());
+    bytes = wrapped;
+  }
   auto sent = socket_.send_all(bytes, kDefaultTimeoutNs);
   if (!sent.ok()) problem_ = socket_.last_error();
   return sent;
@@ -251,7 +280,7 @@ Arrival BlockingClient::wait_until(Found found, int64_t timeout_ns) {
     }
     const auto got = socket_.receive(input_, left_ns);
     if (got.ok()) {
-      take_bytes(ByteSpan(input_).first(*got));
+      take_through_doors(ByteSpan(input_).first(*got));
     } else if (got.error() == Error::kNotFound) {
       push_end(Arrival::Kind::kClosed, Error::kNone);
     } else if (got.error() != Error::kTimeout) {
@@ -266,6 +295,22 @@ Arrival BlockingClient::wait_until(Found found, int64_t timeout_ns) {
     }
     if (arrivals_.empty() && read_clocks().mono_ns >= deadline_ns) return {};
   }
+}
+
+void BlockingClient::take_through_doors(ByteSpan bytes) {
+  if (doors_ == nullptr) {
+    take_bytes(bytes);
+    return;
+  }
+  Bytes stream;
+  Bytes answer;
+  const Result<void> going = doors_->receive(bytes, stream, answer);
+  if (!stream.empty()) take_bytes(stream);
+  if (!answer.empty()) static_cast<void>(socket_.send_all(answer, kDefaultTimeoutNs).ok());
+  if (going.ok()) return;
+  problem_ = doors_->problem();
+  push_end(going.error() == Error::kNotFound ? Arrival::Kind::kClosed : Arrival::Kind::kBroken,
+           going.error());
 }
 
 void BlockingClient::take_bytes(ByteSpan bytes) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "client/client_doors.h"
 #include "client/handshake.h"
 #include "client/session.h"
 #include "client/stream_socket.h"
@@ -57,6 +59,9 @@ class BlockingClient {
   BlockingClient(const mtproto::ClientTransportOptions& transport,
                  std::span<const uint8_t, kObfuscationInitBytes> drawn_init);
 
+  // What stands around the stream, from the next connect() on.
+  void use_doors(const ClientDoorsOptions& doors) { door_options_ = doors; }
+
   // --- The connection. Errors: kUnavailable, kTimeout, kIo; problem() has the text.
   Result<void> connect(const std::string& address, int64_t timeout_ns = kDefaultTimeoutNs);
   void close() noexcept { socket_.close(); }
@@ -94,7 +99,7 @@ class BlockingClient {
   Result<void> flush();
 
   // --- Raw access.
-  // Bytes as they are, without the transport's opening.
+  // Bytes of the stream as they are, without the transport's opening.
   Result<void> send_bytes(ByteView bytes);
   // A frame of the transport, the opening before the first one.
   Result<void> send_frame(ByteView payload, bool quick_ack = false);
@@ -117,7 +122,9 @@ class BlockingClient {
   Result<Bytes> result_of(RequestId request, int64_t timeout_ns);
   template <typename Found>
   Arrival wait_until(Found found, int64_t timeout_ns);
+  Result<void> open_doors(int64_t deadline_ns);
   void take_bytes(ByteSpan bytes);
+  void take_through_doors(ByteSpan bytes);
   void take_frame(ByteSpan payload);
   void take_events(std::vector<SessionEvent>& events);
   void push_end(Arrival::Kind kind, Error error);
@@ -125,6 +132,8 @@ class BlockingClient {
 
   mtproto::ClientTransport transport_;
   mtproto::TransportKind kind_;
+  ClientDoorsOptions door_options_;
+  std::unique_ptr<ClientDoors> doors_;
   StreamSocket socket_;
   std::optional<Session> session_;
   ClientMsgId unencrypted_ids_;

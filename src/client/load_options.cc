@@ -120,6 +120,33 @@ std::string check_mode(const LoadOptions& options) {
   return {};
 }
 
+// Notes the door at the beginning of a transport's name; what stands behind it.
+std::string_view cut_door(std::string_view name, TransportShare& share) {
+  struct Door {
+    std::string_view name;
+    std::string_view transport;  // when none is named
+    bool websocket;
+    bool tls;
+    bool fake_tls;
+  };
+  static constexpr std::array<Door, 4> kDoors = {{
+      {"ws", "obfuscated-intermediate", true, false, false},
+      {"wss", "obfuscated-intermediate", true, true, false},
+      {"tls", "obfuscated-intermediate", false, true, false},
+      {"faketls", "obfuscated-padded", false, false, true},
+  }};
+  for (const Door& door : kDoors) {
+    if (!name.starts_with(door.name)) continue;
+    const std::string_view rest = name.substr(door.name.size());
+    if (!rest.empty() && rest.front() != '-') continue;
+    share.doors.websocket = door.websocket;
+    share.behind_tls = door.tls;
+    share.behind_fake_tls = door.fake_tls;
+    return rest.empty() ? door.transport : rest.substr(1);
+  }
+  return name;
+}
+
 }  // namespace
 
 std::string check(const LoadOptions& options) {
@@ -136,8 +163,12 @@ Result<std::vector<TransportShare>> parse_transports(std::string_view text) {
   RW_TRY_ASSIGN(const auto shares, parse_shares(text));
   std::vector<TransportShare> transports;
   for (const auto& [name, weight] : shares) {
-    RW_TRY_ASSIGN(auto transport, mtproto::client_transport_by_name(name));
-    transports.push_back({name, std::move(transport), weight});
+    TransportShare share;
+    share.name = name;
+    share.weight = weight;
+    const std::string_view inner = cut_door(name, share);
+    RW_TRY_ASSIGN(share.transport, mtproto::client_transport_by_name(inner));
+    transports.push_back(std::move(share));
   }
   return transports;
 }

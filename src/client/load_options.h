@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "client/client_doors.h"
 #include "client/handshake.h"
 #include "client/load_source.h"
 #include "client/metrics_probe.h"
@@ -31,6 +32,9 @@ struct TransportShare {
   std::string name = "intermediate";
   mtproto::ClientTransportOptions transport;
   uint32_t weight = 1;
+  ClientDoorsOptions doors{};
+  bool behind_tls = false;       // asks for doors.tls
+  bool behind_fake_tls = false;  // asks for doors.fake_tls
 };
 
 struct SizeShare {
@@ -89,6 +93,9 @@ struct LoadOptions {
 // "250ms", "10s", "2m", "1h"; a bare number is seconds. Nanoseconds; kInvalidArgument otherwise.
 Result<int64_t> parse_duration(std::string_view text) noexcept;
 // "intermediate" or "intermediate=3,obfuscated-abridged=1".
+// "ws", "wss" (inside TLS), "tls" and "faketls" may stand before a transport, as in
+// "wss-obfuscated-padded"; alone they stand before "obfuscated-intermediate" ("obfuscated-padded"
+// for faketls).
 Result<std::vector<TransportShare>> parse_transports(std::string_view text);
 // "128" or "128=9,1024=1".
 Result<std::vector<SizeShare>> parse_sizes(std::string_view text);

@@ -145,6 +145,14 @@ void LoadWorker::begin_connection(Client& client) {
   }
   table_->set_context(client.handle, &client);
   client.transport.emplace(options_.transports[client.transport_index].transport);
+  client.doors.reset();
+  if (const TransportShare& share = options_.transports[client.transport_index];
+      share.doors.any()) {
+    client.doors = std::make_unique<ClientDoors>(share.doors);
+    scratch_.clear();
+    (void)client.doors->start(now_.unix_seconds(), scratch_);
+    (void)table_->write(client.handle, scratch_);
+  }
   client.unencrypted_ids.restart();
   client.opened = false;
   client.transport_error.reset();

@@ -175,6 +175,10 @@ void LoadWorker::on_bytes(net::ConnectionHandle handle, ByteSpan bytes) {
   auto* client = static_cast<Client*>(table_->context(handle));
   // Late bytes of a connection that we have let go are nobody's.
   if (client == nullptr || client->handle != handle) return;
+  if (client->doors != nullptr) {
+    bytes = through_doors(*client, bytes);
+    if (bytes.empty() || !client->transport) return;
+  }
   client->transport->receive(bytes);
   for (;;) {
     mtproto::ServerEvent event;
@@ -205,6 +209,20 @@ void LoadWorker::on_bytes(net::ConnectionHandle handle, ByteSpan bytes) {
     }
     if (!client->transport) return;  // lost meanwhile
   }
+}
+
+// What was read of the stream; it stays where it is until the turn's messages are opened.
+ByteSpan LoadWorker::through_doors(Client& client, ByteSpan bytes) {
+  Bytes stream;
+  scratch_.clear();
+  const Result<void> going = client.doors->receive(bytes, stream, scratch_);
+  if (!scratch_.empty()) (void)table_->write(client.handle, scratch_);
+  if (!going.ok()) {
+    drop(client, client.doors->problem());
+    return {};
+  }
+  kept_.push_back(std::move(stream));
+  return kept_.back();
 }
 
 // Unencrypted messages are handled at once, encrypted ones together with the turn's others.
@@ -254,6 +272,7 @@ void LoadWorker::open_received() {
     }
   }
   received_.clear();
+  kept_.clear();
 }
 
 void LoadWorker::mark_dirty(Client& client) {
@@ -290,6 +309,15 @@ void LoadWorker::send_frame(Client& client, ByteView payload, bool quick_ack) {
   if (!client.opened) scratch_ = client.transport->opening();
   client.opened = true;
   client.transport->write_frame(payload, quick_ack, scratch_);
+  if (client.doors != nullptr) {
+    Bytes wrapped;
+    if (!client.doors->wrap(scratch_, wrapped).ok()) {
+      table_->close(client.handle, net::CloseMode::kNow);
+      return;
+    }
+    if (wrapped.empty()) return;  // it goes out when the doors are open
+    scratch_.swap(wrapped);
+  }
   if (!table_->write(client.handle, scratch_)) {
     // The stream now lacks a frame, so the connection is of no more use; on_closed() tells.
     table_->close(client.handle, net::CloseMode::kNow);

@@ -74,6 +74,7 @@ class LoadWorker final : public net::ConnectionHandler {
     net::ConnectionHandle handle;
     net::OwnedFd connecting;
     std::optional<mtproto::ClientTransport> transport;
+    std::unique_ptr<ClientDoors> doors;  // null: none
     std::unique_ptr<Handshake> handshake;
     std::optional<SessionKey> temporary;  // its own, with --temporary-keys
     int64_t temporary_ends_s = 0;         // unix time of the server
@@ -115,6 +116,7 @@ class LoadWorker final : public net::ConnectionHandler {
   void turn();
   [[nodiscard]] int64_t turn_timeout_ns() const noexcept;
   void take_frame(Client& client, mtproto::ServerEvent& event);
+  [[nodiscard]] ByteSpan through_doors(Client& client, ByteSpan bytes);
   void open_received();
   void seal_and_send();
   void send_frame(Client& client, ByteView payload, bool quick_ack);
@@ -203,6 +205,7 @@ class LoadWorker final : public net::ConnectionHandler {
   int64_t next_publish_ns_ = 0;
   std::vector<Client*> connecting_;
   std::vector<Client*> dirty_;
+  std::vector<Bytes> kept_;  // what received_ lies in beside the receive buffers
   std::vector<Received> received_;
   std::vector<mtproto::OpenJob> open_jobs_;
   std::vector<mtproto::SealJob> seal_jobs_;

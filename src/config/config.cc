@@ -13,28 +13,8 @@ namespace ringway::config {
 bool operator==(const Transports& a, const Transports& b) noexcept {
   return a.abridged == b.abridged && a.intermediate == b.intermediate && a.padded == b.padded &&
          a.full == b.full && a.obfuscated == b.obfuscated &&
-         a.legacy_rsa_padding == b.legacy_rsa_padding &&
-         std::equal(a.secrets.begin(), a.secrets.end(), b.secrets.begin(), b.secrets.end(),
-                    [](const auto& x, const auto& y) { return equal(x.view(), y.view()); });
-}
-
-std::string to_string(const Endpoint& endpoint) {
-  if (endpoint.host.find(':') == std::string::npos) {
-    return fmt::format("{}:{}", endpoint.host, endpoint.port);
-  }
-  return fmt::format("[{}]:{}", endpoint.host, endpoint.port);
-}
-
-std::string_view to_string(Protocol protocol) noexcept {
-  switch (protocol) {
-    case Protocol::kTcp:
-      return "tcp";
-    case Protocol::kWebsocket:
-      return "websocket";
-    case Protocol::kHttp:
-      return "http";
-  }
-  return "tcp";
+         a.legacy_rsa_padding == b.legacy_rsa_padding && a.http_error_style == b.http_error_style &&
+         same_secrets(a.secrets, b.secrets);
 }
 
 std::string_view to_string(CryptoKernel kernel) noexcept {
@@ -52,6 +32,16 @@ std::string_view to_string(CryptoKernel kernel) noexcept {
 }
 
 Config defaults() { return {}; }
+
+bool is_served(const Listener& listener) noexcept {
+  return listener.protocol != Protocol::kHttp && listener.unix_path.empty() && !listener.mask;
+}
+
+const std::vector<Secret<kTransportSecretBytes>>& secrets_of(const Config& config,
+                                                             const Listener& listener) noexcept {
+  const bool own = !listener.secrets.empty() || !listener.fake_tls_secrets.empty();
+  return own ? listener.secrets : config.transports.secrets;
+}
 
 uint32_t worker_count(const Config& config, size_t allowed_cores) noexcept {
   if (config.workers.count != 0) return config.workers.count;

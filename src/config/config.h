@@ -17,22 +17,13 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "config/listener.h"
 
 namespace ringway::config {
 
 inline constexpr uint32_t kNoLimit = UINT32_MAX;
 // Ten years: beyond every process, and still safe to add to a clock.
 inline constexpr int64_t kNoTimeoutNs = 3650LL * 86400 * kNsPerSecond;
-
-struct Endpoint {
-  std::string host;  // empty: all addresses, IPv6 and IPv4; IPv6 without brackets
-  uint16_t port = 0;
-
-  friend bool operator==(const Endpoint&, const Endpoint&) = default;
-};
-
-// "host:port", with brackets around IPv6.
-[[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
 struct RsaKey {
   std::string file;                    // as written: relative paths start at the working directory
@@ -44,17 +35,6 @@ struct RsaKey {
 // What carries streams and calls to the shards.
 enum class LinkKind : uint8_t { kRing, kGrpc };
 enum class WireKind : uint8_t { kAuto, kBatch, kStream, kUnary };
-
-enum class Protocol : uint8_t { kTcp, kWebsocket, kHttp };
-[[nodiscard]] std::string_view to_string(Protocol protocol) noexcept;
-
-// One address that is listened on. The list holds only what is served now.
-struct Listener {
-  Protocol protocol = Protocol::kTcp;
-  Endpoint address;
-
-  friend bool operator==(const Listener&, const Listener&) = default;
-};
 
 // An etcd cluster, and the key below which something is registered there.
 struct Etcd {
@@ -197,8 +177,9 @@ struct Transports {
   bool full = true;
   bool obfuscated = true;
   bool legacy_rsa_padding = true;  // RSA with SHA-1 padding in the key exchange
-  // The dd prefix is removed. Empty: obfuscation without a secret.
+  // What listeners have that name none themselves; see secrets_of().
   std::vector<Secret<kTransportSecretBytes>> secrets;
+  HttpErrorStyle http_error_style = HttpErrorStyle::kStatus;  // stands in each listener already
 
   friend bool operator==(const Transports& a, const Transports& b) noexcept;
 };
@@ -224,6 +205,7 @@ struct Config {
   std::string name = "ringway";
   Endpoint listen_on{"127.0.0.1", 20110};  // the gateway's own gRPC service
   std::vector<RsaKey> rsa_keys;            // empty: the key of the data directory
+  // What is served now, see is_served(); never two at one place.
   std::vector<Listener> listeners{{Protocol::kTcp, {"127.0.0.1", 10443}}};
   uint32_t send_buf = 0;  // socket buffers; 0: the kernel's choice
   uint32_t receive_buf = 0;
@@ -240,16 +222,25 @@ struct Config {
   Crypto crypto;
   Grpc grpc;
 
-  // For the start-up log: keys that the file has and that change nothing (yet), and listeners whose
-  // protocol is not served yet, such as "websocket 0.0.0.0:11443".
+  // For the start-up log: keys that the file has and that change nothing (yet), and listeners that
+  // are not served yet.
   std::vector<std::string> without_effect;
-  std::vector<std::string> listeners_not_served;
+  std::vector<Listener> listeners_not_served;
 
   friend bool operator==(const Config&, const Config&) = default;
 };
 
 // What runs without a file.
 [[nodiscard]] Config defaults();
+
+// Whether the gateway can serve such a listener now. The loader asks it for each.
+[[nodiscard]] bool is_served(const Listener& listener) noexcept;
+
+// The secrets of obfuscation that hold on this listener: its own, or those of Ringway.Transports
+// when it has none of any kind. Empty, and no fake-TLS secrets either: obfuscation without a
+// secret. Empty beside fake-TLS secrets: obfuscation inside fake TLS alone.
+[[nodiscard]] const std::vector<Secret<kTransportSecretBytes>>& secrets_of(
+    const Config& config, const Listener& listener) noexcept;
 
 // Lists of cores are in ascending order where they are "allowed": what the scheduler lets this
 // process use.

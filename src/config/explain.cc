@@ -108,8 +108,6 @@ void add_key(std::string& out, const KeyValue& known, const KeyNote* note) {
     out += fmt::format(" {}", note->unit);
   }
   out += fmt::format("  [{}]\n", known.why);
-  // Entries of PerCore share the notes above them.
-  if (note != nullptr && note->key == known.key) add_wrapped(out, note->text);
 }
 
 // What one worker runs with, where PerCore may say otherwise.
@@ -186,6 +184,9 @@ std::string explain(const LoadOutcome& outcome, const Machine& machine) {
     }
     // A key of list entries that no entry has.
     if (!told) add_key(out, {key, key, "none", "in no entry"}, note);
+    // Once for all entries of a list; those of PerCore share the notes of Workers, which stand
+    // above.
+    if (note->key == key) add_wrapped(out, note->text);
   }
   out += "\n# Each worker\n";
   for (uint32_t i = 0; i < derived.workers(); ++i) add_worker(out, outcome, derived, i);

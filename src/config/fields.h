@@ -148,4 +148,10 @@ void read_word(Section& section, std::string_view name, T& out,
       });
 }
 
+inline void read_error_style(Section& section, HttpErrorStyle& out) {
+  read_word<HttpErrorStyle>(
+      section, "HttpErrorStyle", out,
+      {{"status", HttpErrorStyle::kStatus}, {"gnetway", HttpErrorStyle::kGnetway}});
+}
+
 }  // namespace ringway::config

@@ -1,9 +1,6 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "config/fields.h"
 #include "config/keys.h"
@@ -49,70 +46,9 @@ void read_rsa_keys(Document& document, Section& root, Config& config) {
   }
 }
 
-void add_listener(Document& document, const Section& server, Protocol protocol, bool proxy_protocol,
-                  const std::string& text, Config& config) {
-  const auto address = parse_endpoint(text);
-  if (!address) {
-    document.error(server.mark_of("Addresses"),
-                   fmt::format("{}: expected host:port (IPv6 in brackets), found \"{}\"",
-                               server.path_of("Addresses"), text));
-    return;
-  }
-  const std::string name = fmt::format("{} {}", to_string(protocol), to_string(*address));
-  if (protocol != Protocol::kTcp) {
-    config.listeners_not_served.push_back(name);
-    return;
-  }
-  if (proxy_protocol) {
-    config.listeners_not_served.push_back(name + " (PROXY protocol)");
-    return;
-  }
-  const Listener listener{protocol, *address};
-  if (address->port != 0 && std::find(config.listeners.begin(), config.listeners.end(), listener) !=
-                                config.listeners.end()) {
-    document.error(server.mark_of("Addresses"),
-                   fmt::format("{}: {} stands twice", server.path_of("Addresses"), text));
-  }
-  config.listeners.push_back(listener);
-}
-
-void read_servers(Document& document, Section& gnetway, Config& config) {
-  if (gnetway.has("Server")) config.listeners.clear();
-  gnetway.children("Server", [&](Section& server) {
-    Protocol protocol = Protocol::kTcp;
-    bool proxy_protocol = false;
-    std::vector<std::string> addresses;
-    read_word<Protocol>(
-        server, "Proto", protocol,
-        {{"tcp", Protocol::kTcp}, {"websocket", Protocol::kWebsocket}, {"http", Protocol::kHttp}});
-    server.flag("PPV1", proxy_protocol);
-    const bool listed = server.texts("Addresses", addresses);
-    if (!server.present()) return;
-    if (listed && addresses.empty()) {
-      document.error(server.mark_of("Addresses"),
-                     fmt::format("{}: expected at least one", server.path_of("Addresses")));
-    } else if (!server.has("Addresses")) {
-      document.error(server.mark(), "Gnetway.Server.Addresses: expected a list of host:port");
-    }
-    for (const std::string& text : addresses) {
-      add_listener(document, server, protocol, proxy_protocol, text, config);
-    }
-  });
-  std::string served;
-  for (const Listener& listener : config.listeners) {
-    if (!served.empty()) served += ", ";
-    served += fmt::format("{} {}", to_string(listener.protocol), to_string(listener.address));
-  }
-  document.amend(gnetway.path_of("Server"), served.empty() ? "none served" : served);
-  if (config.listeners.size() > kListenersMax) {
-    document.error(gnetway.mark_of("Server"),
-                   fmt::format("Gnetway.Server: expected at most {} addresses", kListenersMax));
-  }
-}
-
-void read_gnetway(Document& document, Section& root, Config& config) {
+void read_gnetway(Document& document, Section& root, ListenerReader& listeners, Config& config) {
   Section gnetway = root.child("Gnetway");
-  read_servers(document, gnetway, config);
+  listeners.read_servers(gnetway);
   gnetway.ignored({"Multicore"});  // Ringway.Workers.Count says how many cores
   read_size(gnetway, "SendBuf", config.send_buf, {0, kSocketBufferBytesMax});
   read_size(gnetway, "ReceiveBuf", config.receive_buf, {0, kSocketBufferBytesMax});
@@ -121,15 +57,6 @@ void read_gnetway(Document& document, Section& root, Config& config) {
   if (cache_mib != 0) config.auth_key_cache_bytes = cache_mib * 1024 * 1024;
   document.amend("Gnetway.AuthKeyCacheM", shown(config.auth_key_cache_bytes / (1024 * 1024)));
   gnetway.close();
-}
-
-// PEM files are read when etcd is first spoken to; that they can be is seen here already.
-void check_readable(Document& document, const Section& section, std::string_view name,
-                    const std::string& path) {
-  if (!document.looks_at_files() || !section.has(name) || path.empty()) return;
-  if (access(path.c_str(), R_OK) == 0) return;
-  document.error(section.mark_of(name), fmt::format("{}: cannot read {}: {}", section.path_of(name),
-                                                    path, std::strerror(errno)));
 }
 
 // host:port, also as http://host:port and https://host:port.
@@ -324,13 +251,14 @@ void read_ignored(Section& root) {
 
 }  // namespace
 
-void read_gnetway_keys(Document& document, Section& root, Config& config) {
+void read_gnetway_keys(Document& document, Section& root, ListenerReader& listeners,
+                       Config& config) {
   root.text("Name", config.name);
   root.value("ListenOn", config.listen_on, "host:port", parse_endpoint);
   read_number(root, "MaxProc", config.max_proc, {0, kWorkersMax});
   read_rsa_keys(document, root, config);
   read_own_etcd(document, root, config.etcd);
-  read_gnetway(document, root, config);
+  read_gnetway(document, root, listeners, config);
   read_session(document, root, config.etcd, config);
   read_log(root, config);
   read_prometheus(root, config);

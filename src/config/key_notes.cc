@@ -30,9 +30,15 @@ constexpr std::array kNotes = {
     KeyNote{"Etcd.InsecureSkipVerify", "", "Takes any certificate of etcd: for trials only."},
 
     KeyNote{"Gnetway.Server", "", "What clients connect to."},
-    KeyNote{"Gnetway.Server.Proto", "", "tcp; websocket and http are known and not served yet."},
-    KeyNote{"Gnetway.Server.PPV1", "", "The PROXY protocol in front of each connection."},
-    KeyNote{"Gnetway.Server.Addresses", "", "Addresses to listen on; port 0 is any free one."},
+    KeyNote{"Gnetway.Server.Proto", "",
+            "tcp is the plain transports, websocket upgrades alone, http POST alone; the last two "
+            "are known and not served yet."},
+    KeyNote{"Gnetway.Server.PPV1", "",
+            "PROXY protocol, version 1 or 2, believed from anybody and needed from nobody: every "
+            "client "
+            "may claim any address. Ringway.Listeners can say who is believed."},
+    KeyNote{"Gnetway.Server.Addresses", "",
+            "Addresses to listen on; port 0 is any free one, :PORT all addresses."},
     KeyNote{
         "Gnetway.SendBuf", "bytes",
         "A client's socket buffer; 0 leaves it to the kernel. Fixed ones bound the kernel's memory "
@@ -145,6 +151,36 @@ constexpr std::array kNotes = {
     KeyNote{"Ringway.Workers.PerCore.Core", "",
             "Whose: a core of Cores, or the worker's number from 0 when Cores is none."},
 
+    KeyNote{"Ringway.Listeners", "",
+            "More to connect to, beside Gnetway.Server or instead of it. Only tcp without the keys "
+            "below is served yet."},
+    KeyNote{"Ringway.Listeners.Address", "",
+            "host:port with a numeric host, :PORT for all addresses, or unix:PATH."},
+    KeyNote{"Ringway.Listeners.Proto", "",
+            "As in Gnetway.Server; auto is all of them, told apart by the first bytes."},
+    KeyNote{"Ringway.Listeners.Tls.Cert", "", "A PEM file with the certificate and its chain."},
+    KeyNote{"Ringway.Listeners.Tls.Key", "", "A PEM file with the private key."},
+    KeyNote{"Ringway.Listeners.Tls.MinVersion", "", "1.2 or 1.3, which older clients lack."},
+    KeyNote{
+        "Ringway.Listeners.ProxyProtocol.From", "",
+        "Balancers whose PROXY header is believed. They may claim any address, and with it that "
+        "address's budgets."},
+    KeyNote{"Ringway.Listeners.ProxyProtocol.Require", "",
+            "On: who comes without a header that is believed is closed. Off: the address of "
+            "such a connection is taken for the client's."},
+    KeyNote{"Ringway.Listeners.Secrets", "",
+            "With any, an obfuscated client must know one; those with ee are fake TLS. None: those "
+            "of Ringway.Transports. Each costs a trial per connection."},
+    KeyNote{"Ringway.Listeners.Mask", "",
+            "Where fake TLS sends those who know no secret, so that the port looks like that site. "
+            "None: they are closed without an answer."},
+    KeyNote{
+        "Ringway.Listeners.MaxConnections", "connections",
+        "Of all workers together; beyond it clients are refused at this address. 0: no limit of "
+        "its own."},
+    KeyNote{"Ringway.Listeners.HttpErrorStyle", "",
+            "As Ringway.Transports.HttpErrorStyle, which is its default."},
+
     KeyNote{
         "Ringway.Session.Link", "",
         "ring is HTTP/2 on each worker's ring; grpc is the gRPC library with its threads, which "
@@ -203,7 +239,12 @@ constexpr std::array kNotes = {
         "Ringway.Transports.LegacyRsaPadding", "",
         "The SHA-1 padding of older clients in the key exchange. Off: they cannot make new keys."},
     KeyNote{"Ringway.Transports.Secrets", "",
-            "With any, an obfuscated client must know one of them; each costs a trial decryption."},
+            "With any, an obfuscated client must know one of them; each costs a trial decryption. "
+            "A listener with secrets of its own takes those instead."},
+    KeyNote{
+        "Ringway.Transports.HttpErrorStyle", "",
+        "How HTTP clients hear of transport errors: status is a 404 with the error as its body, "
+        "gnetway a 200 with the same body."},
 
     KeyNote{"Ringway.Crypto.Kernel", "",
             "Which code encrypts; auto is the fastest that the processor runs."},

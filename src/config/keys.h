@@ -5,14 +5,17 @@
 #pragma once
 
 #include "config/config.h"
+#include "config/listener_keys.h"
 #include "config/section.h"
 
 namespace ringway::config {
 
 // What stands in gnetway's file: go-zero's server keys, RSA keys, listeners, the session client.
-void read_gnetway_keys(Document& document, Section& root, Config& config);
+void read_gnetway_keys(Document& document, Section& root, ListenerReader& listeners,
+                       Config& config);
 
 // The section `Ringway`.
-void read_ringway_keys(Document& document, Section& root, Config& config);
+void read_ringway_keys(Document& document, Section& root, ListenerReader& listeners,
+                       Config& config);
 
 }  // namespace ringway::config

@@ -15,8 +15,10 @@ namespace {
 
 void read_root(Document& document, const YAML::Node& node, Config& config) {
   Section root(document, node, "");
-  read_gnetway_keys(document, root, config);
-  read_ringway_keys(document, root, config);
+  ListenerReader listeners(document);
+  read_gnetway_keys(document, root, listeners, config);
+  read_ringway_keys(document, root, listeners, config);
+  listeners.settle(config);
   root.close();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/client_secret.h"
 #include "config/fields.h"
 #include "config/keys.h"
 
@@ -185,14 +186,21 @@ void read_transports(Document& document, Section& ringway, Transports& transport
   section.texts("Secrets", secrets);
   for (std::string& text : secrets) {
     // The message does not repeat the text: it is a secret all the same.
-    if (const auto secret = parse_transport_secret(text)) {
-      transports.secrets.push_back(*secret);
+    const auto secret = parse_client_secret(text);
+    if (secret && secret->domain.empty()) {
+      transports.secrets.push_back(secret->key);
+    } else if (secret) {
+      document.error(section.mark_of("Secrets"),
+                     "Ringway.Transports.Secrets: an ee secret belongs to one listener: expected "
+                     "it in Ringway.Listeners");
     } else {
       document.error(section.mark_of("Secrets"),
-                     "Ringway.Transports.Secrets: expected 32 hexadecimal digits, or dd and 32");
+                     "Ringway.Transports.Secrets: expected 32 hexadecimal digits, or dd and 32, "
+                     "or the same in base64url");
     }
     cleanse(reinterpret_cast<uint8_t*>(text.data()), text.size());
   }
+  read_error_style(section, transports.http_error_style);
   section.close();
   if (transports.secrets.size() > kTransportSecretsMax) {
     document.error(
@@ -218,8 +226,10 @@ void read_crypto(Section& ringway, Crypto& crypto) {
 
 }  // namespace
 
-void read_ringway_keys(Document& document, Section& root, Config& config) {
+void read_ringway_keys(Document& document, Section& root, ListenerReader& listeners,
+                       Config& config) {
   Section ringway = root.child("Ringway");
+  listeners.read_listeners(ringway);
   read_workers(document, ringway, config.workers);
   read_link(ringway, config.session);
   read_limits(document, ringway, config.limits);

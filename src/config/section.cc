@@ -1,8 +1,11 @@
 #include "config/section.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "config/values.h"
 
@@ -177,6 +180,11 @@ const Section::Entry* Section::ask(std::string_view name) {
 
 bool Section::has(std::string_view name) const { return find(name) != nullptr; }
 
+bool Section::is_null(std::string_view name) const {
+  const Entry* entry = find(name);
+  return entry != nullptr && entry->value.IsNull();
+}
+
 YAML::Mark Section::mark_of(std::string_view name) const {
   const Entry* entry = find(name);
   return entry == nullptr ? mark_ : entry->mark;
@@ -248,8 +256,9 @@ bool Section::read_texts(std::string_view name, std::vector<std::string>& out) {
   const Entry* entry = ask(name);
   if (entry == nullptr || entry->value.IsNull()) return false;
   if (!entry->value.IsSequence()) {
+    const bool hidden = is_secret(name) && entry->value.IsScalar();
     document_.error(entry->mark, fmt::format("{}: expected a list, found {}", path_of(name),
-                                             kind_of(entry->value)));
+                                             hidden ? "one value" : kind_of(entry->value)));
     return false;
   }
   out.clear();
@@ -316,6 +325,14 @@ void Section::close() {
   for (const Entry& entry : entries_) {
     if (!entry.asked) document_.unknown_.push_back({entry.mark, entry.name, path_, names_});
   }
+}
+
+void check_readable(Document& document, const Section& section, std::string_view name,
+                    const std::string& path) {
+  if (!document.looks_at_files() || !section.has(name) || path.empty()) return;
+  if (access(path.c_str(), R_OK) == 0) return;
+  document.error(section.mark_of(name), fmt::format("{}: cannot read {}: {}", section.path_of(name),
+                                                    path, std::strerror(errno)));
 }
 
 }  // namespace ringway::config

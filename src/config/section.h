@@ -104,6 +104,8 @@ class Section {
   [[nodiscard]] bool present() const noexcept { return present_; }
   [[nodiscard]] YAML::Mark mark() const { return mark_; }
   [[nodiscard]] bool has(std::string_view name) const;
+  // The key is there, with nothing behind it.
+  [[nodiscard]] bool is_null(std::string_view name) const;
   [[nodiscard]] YAML::Mark mark_of(std::string_view name) const;
 
   // Reads a scalar with `parse` (text -> optional<value>) into `out`, which keeps its value when
@@ -190,5 +192,10 @@ class Section {
   std::vector<Entry> entries_;
   std::vector<std::string> names_;  // asked for, in order
 };
+
+// An error when the file that a key names cannot be read, which is seen long before its first use.
+// Nothing is looked for when the key is absent, or the document looks at no files.
+void check_readable(Document& document, const Section& section, std::string_view name,
+                    const std::string& path);
 
 }  // namespace ringway::config

@@ -8,8 +8,6 @@
 #include <cmath>
 #include <string>
 
-#include "base/hex.h"
-
 namespace ringway::config {
 namespace {
 
@@ -195,18 +193,6 @@ std::optional<Endpoint> parse_endpoint(std::string_view text) {
   if (host == "*") host = {};
   if (host.find_first_of(" \t/[]") != std::string_view::npos) return {};
   return Endpoint{std::string(host), *port};
-}
-
-std::optional<Secret<kTransportSecretBytes>> parse_transport_secret(std::string_view text) {
-  constexpr size_t kDigits = 2 * kTransportSecretBytes;
-  if (text.size() == kDigits + 2 && same_word(text.substr(0, 2), "dd")) text.remove_prefix(2);
-  if (text.size() != kDigits) return {};
-  Result<Bytes> bytes = from_hex(text);
-  if (!bytes || bytes->size() != kTransportSecretBytes) return {};
-  Secret<kTransportSecretBytes> secret(
-      std::span<const uint8_t, kTransportSecretBytes>(bytes->data(), kTransportSecretBytes));
-  cleanse(bytes->data(), bytes->size());
-  return secret;
 }
 
 size_t edit_distance(std::string_view a, std::string_view b) {

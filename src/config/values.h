@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/secret.h"
 #include "config/config.h"
 
 namespace ringway::config {
@@ -39,10 +38,6 @@ namespace ringway::config {
 
 // "host:port"; an empty host or "*" means all addresses, IPv6 stands in brackets.
 [[nodiscard]] std::optional<Endpoint> parse_endpoint(std::string_view text);
-
-// 32 hexadecimal digits, or 34 that begin with dd.
-[[nodiscard]] std::optional<Secret<kTransportSecretBytes>> parse_transport_secret(
-    std::string_view text);
 
 // How many letters must be added, removed or changed to get from one word to the other, regardless
 // of case; words longer than 64 letters are cut.

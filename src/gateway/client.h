@@ -19,6 +19,7 @@
 #include "base/small_list.h"
 #include "cluster/push.h"
 #include "gateway/connection_state.h"
+#include "gateway/doors.h"
 #include "gateway/home.h"
 #include "gateway/key_cache.h"
 #include "gateway/session_table.h"
@@ -158,6 +159,7 @@ struct Client final : Inlet {
       : Inlet(false), transport(config, std::move(state)) {}
 
   mtproto::ServerTransport transport;
+  std::unique_ptr<Doors> doors;  // null: the stream is as it comes
   mtproto::ServerMsgId msg_id;
   std::unique_ptr<ClientHandshake> handshake;  // from the first req_pq on
   uint32_t last_input_ms = 0;                  // see short_ms()
@@ -170,7 +172,9 @@ struct Client final : Inlet {
   bool frame_timer : 1 = false;  // the deadline of a begun frame is set
   bool paused : 1 = false;
   bool close_now : 1 = false;  // refused: nothing is owed to it
-  bool uncounted : 1 = false;  // refused by the limit per address, so not part of its count
+  // Not part of its address's count: refused by the limit, or the address is not known yet.
+  bool uncounted : 1 = false;
+  bool of_listener : 1 = false;  // part of its listener's count
 };
 static_assert(sizeof(Client) <= 320, "one for each connection; allocators have a size of 320");
 static_assert(kConnectionBytesCeiling <= UINT32_MAX / 4, "input_bytes is a short number");

@@ -90,6 +90,7 @@ Result<void> get_lists(ByteReader& in, ConnectionState& state) {
 }  // namespace
 
 SecretString encode(const ConnectionState& state) {
+  RW_ASSERT(state.doors == nullptr);
   Bytes bytes;
   ByteAppender out(bytes);
   out.u32(kMagic);

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "gateway/doors.h"
 #include "gateway/session_table.h"
 #include "mtproto/transport.h"
 #include "net/address.h"
@@ -33,13 +34,16 @@ struct ConnectionState {
   net::PeerAddress peer;
   uint16_t listener = 0;
   uint64_t serial = 0;
-  int64_t last_msg_id = 0;  // of unencrypted answers
-  bool moved = false;       // has moved to the home of its first key: it does not move again
-  bool proven = false;      // has finished a key exchange or sent a message that opened
-  bool counted = true;      // is part of its address's count of connections
-  uint32_t handshakes = 0;  // heavy key exchanges counted in the present window
+  int64_t last_msg_id = 0;   // of unencrypted answers
+  bool moved = false;        // has moved to the home of its first key: it does not move again
+  bool proven = false;       // has finished a key exchange or sent a message that opened
+  bool counted = true;       // is part of its address's count of connections
+  bool of_listener = false;  // and of its listener's
+  uint32_t handshakes = 0;   // heavy key exchanges counted in the present window
   int64_t handshake_window_ns = 0;
   mtproto::TransportState transport;
+  // Between workers alone: what comes through doors does not cross processes.
+  std::unique_ptr<Doors> doors;
   Bytes unsent;            // output the kernel has not taken, already obfuscated
   SecretString handshake;  // HandshakeSet::export_state(); empty: none
   std::vector<ParkedFrame> parked;
@@ -49,6 +53,7 @@ struct ConnectionState {
 
 inline constexpr uint32_t kConnectionStateVersion = 2;
 
+// Of a connection without doors.
 [[nodiscard]] SecretString encode(const ConnectionState& state);
 // kMalformed for another version or anything that is not whole; fd is left invalid.
 Result<ConnectionState> decode_connection_state(ByteView bytes);

@@ -130,7 +130,11 @@ bool CryptoPool::run_one(Lane& lane) {
   queued_.fetch_sub(1, std::memory_order_relaxed);
   // From here on the count may be gone.
   entry->of_address->fetch_sub(1, std::memory_order_release);
-  entry->task.job->run();
+  if (entry->task.tls != nullptr) {
+    entry->task.tls_ok = entry->task.tls->handshake_step().ok();
+  } else {
+    entry->task.job->run();
+  }
   if (entry->prompt) prompt_jobs_.fetch_sub(1, std::memory_order_relaxed);
   while (!deliver_(entry->task)) {
     // The worker's inbox is full. This thread may wait; a worker never does.

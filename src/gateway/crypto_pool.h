@@ -1,4 +1,5 @@
-// gateway/crypto_pool: the threads that do what takes milliseconds: RSA and modular exponentiation.
+// gateway/crypto_pool: the threads that do what takes milliseconds: RSA and modular exponentiation,
+// for key exchanges and for TLS.
 //
 // Workers hand jobs in and get them back through their inbox; a job is owned by exactly one side at
 // any time. The queue is bounded as a whole and per client address, so that one address cannot keep
@@ -30,14 +31,18 @@
 
 #include "gateway/home.h"
 #include "mtproto/handshake_job.h"
+#include "tls/tls_stream.h"
 
 namespace ringway::gateway {
 
+// One of the two.
 struct CryptoTask {
   std::unique_ptr<mtproto::HandshakeJob> job;
-  ConnectionRef connection;  // who waits for it
-  uint64_t address_key = 0;  // the client's address, for its share of the queue
-  int64_t arrived_ns = 0;    // when its message came, monotonic
+  std::unique_ptr<tls::TlsStream> tls;  // a step of its handshake
+  bool tls_ok = false;                  // what that step returned
+  ConnectionRef connection;             // who waits for it
+  uint64_t address_key = 0;             // the client's address, for its share of the queue
+  int64_t arrived_ns = 0;               // when its message came, monotonic
 };
 
 enum class PoolAnswer : uint8_t { kQueued, kFull, kAddressFull };

@@ -86,18 +86,23 @@ Held& Flow::held(Inlet& inlet) {
 // --- the beginning
 
 void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
-  const uint32_t limit = shared_.config.limits.connections_per_address;
+  const ListenerDoors& doors = *shared_.doors[listener];
   const net::PeerAddress peer = table_->peer(handle);
-  auto client = std::make_unique<Client>(&shared_.transport);
+  auto client = std::make_unique<Client>(&doors.plain);
   client->peer = peer;
   client->listener = listener;
   client->ref.set_serial(next_serial_++ * shared_.workers + worker_);
-  const bool refused =
-      limit != config::kNoLimit && !shared_.budget->open_connection(peer, limit, now_.mono_ns);
-  if (refused) {
-    counters_.add(Counter::kConnectionsRefusedAddress);
-    client->uncounted = true;
+  const bool believed = doors.listener.believes_proxy_header(peer.ip);
+  if (doors.any()) client->doors = std::make_unique<Doors>(doors, believed);
+  bool refused = !count_for_listener(*client);
+  const config::ProxyProtocol& proxy = doors.listener.proxy_protocol;
+  if (proxy.enabled && proxy.require && !believed) {
+    counters_.add(Counter::kProxyHeadersRefused);
+    refused = true;
   }
+  // Who comes by a proxy counts for the address that its header names.
+  client->uncounted = client->doors != nullptr && client->doors->wants_proxy_header();
+  if (!refused && !client->uncounted) refused = !count_for_address(*client);
   status_.listener(listener).opened();
   Client& started = *client;
   start_client(std::move(client), handle);
@@ -108,6 +113,25 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
   }
   table_->set_deadline(handle, TimerKind::kFirstByte,
                        now_.mono_ns + shared_.config.timeouts.first_byte_ns);
+}
+
+bool Flow::count_for_listener(Client& client) {
+  const ListenerDoors& doors = *shared_.doors[client.listener];
+  if (doors.listener.max_connections == 0) return true;
+  client.of_listener = true;
+  if (doors.open.fetch_add(1, std::memory_order_relaxed) < doors.listener.max_connections) {
+    return true;
+  }
+  counters_.add(Counter::kConnectionsRefusedListener);
+  return false;
+}
+
+bool Flow::count_for_address(Client& client) {
+  const uint32_t limit = shared_.config.limits.connections_per_address;
+  client.uncounted = limit != config::kNoLimit &&
+                     !shared_.budget->open_connection(client.peer, limit, now_.mono_ns);
+  if (client.uncounted) counters_.add(Counter::kConnectionsRefusedAddress);
+  return !client.uncounted;
 }
 
 void Flow::start_client(std::unique_ptr<Client> client, net::ConnectionHandle handle) {
@@ -133,13 +157,57 @@ void Flow::on_bytes(net::ConnectionHandle handle, ByteSpan bytes) {
     }
     table_->set_deadline(handle, TimerKind::kIdle, now_.mono_ns + timeouts.idle_ns);
   }
-  client->transport.receive(bytes);
-  if (client->held != nullptr) {
-    park_input(*client);
+  if (client->doors == nullptr) {
+    take_stream(*client, bytes, false);
     return;
   }
-  pump(*client);
-  after_input(*client);
+  door_reply_.clear();
+  take_doors(*client, client->doors->receive(bytes, now_, turn_bytes_, counters_, door_reply_));
+}
+
+void Flow::take_stream(Client& client, ByteSpan bytes, bool is_last) {
+  client.transport.receive(bytes);
+  if (client.held != nullptr) {
+    park_input(client);
+  } else {
+    pump(client);
+    after_input(client);
+  }
+  if (is_last) fail(client, 0);
+}
+
+// What the doors made of a read. Their answers go out at once: nothing of the transport's lies in
+// the queue of such a connection before the end of the turn.
+void Flow::take_doors(Client& client, Doors::Outcome outcome) {
+  if (!door_reply_.empty() && !table_->write(client.ref.handle, door_reply_)) fail(client, 0);
+  if (outcome.proxy_header_done) {
+    if (outcome.peer) client.peer = *outcome.peer;
+    if (!count_for_address(client)) {
+      client.close_now = true;
+      fail(client, 0);
+    }
+  }
+  if (client.failed) return;
+  if (outcome.handshake != nullptr) {
+    CryptoTask task;
+    task.tls = std::move(outcome.handshake);
+    task.connection = client.ref;
+    task.arrived_ns = now_.mono_ns;
+    task.address_key = AddressBudget::key_of(client.peer);
+    if (shared_.submit_crypto(task) == PoolAnswer::kQueued) return;
+    counters_.add(Counter::kTlsHandshakesLimited);
+    fail(client, 0);
+    return;
+  }
+  if (outcome.begins != nullptr) client.transport = mtproto::ServerTransport(outcome.begins);
+  if (outcome.plain) client.doors.reset();
+  take_stream(client, outcome.stream, outcome.failed);
+}
+
+void Flow::resume_doors(Client& client, CryptoTask&& task) {
+  door_reply_.clear();
+  take_doors(client, client.doors->resume(std::move(task.tls), task.tls_ok, now_, turn_bytes_,
+                                          counters_, door_reply_));
 }
 
 // Cuts frames until the input is used up or something stands in the way.
@@ -212,6 +280,7 @@ void Flow::park_input(Client& client) {
 // whole. Where the worker's share is used up, those who hold much of it have to go.
 void Flow::count_input(Client& client) {
   size_t bytes = client.transport.buffered_bytes();
+  if (client.doors != nullptr) bytes += client.doors->buffered_bytes();
   if (client.held != nullptr) {
     bytes += client.held->remote_bytes + client.held->payloads.size();
     for (const ParkedFrame& frame : client.held->frames) bytes += frame.frame.size();
@@ -442,6 +511,9 @@ void Flow::take_apart(Client& client) {
   if (!client.uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
     shared_.budget->close_connection(client.peer);
   }
+  if (client.of_listener) {
+    shared_.doors[client.listener]->open.fetch_sub(1, std::memory_order_relaxed);
+  }
   input_bytes_ -= client.input_bytes;
   --clients_count_;
 }
@@ -464,6 +536,7 @@ void Flow::finish_turn() {
   outbox_->finish_turn();
   for (Client* client : failed_) {
     if (client->gone) continue;
+    if (client->doors != nullptr) say_goodbye(*client);
     table_->close(client->ref.handle,
                   client->close_now ? net::CloseMode::kNow : net::CloseMode::kFlush);
   }
@@ -476,7 +549,14 @@ void Flow::finish_turn() {
   departed_.clear();
   for (const auto& inlet : departed_remote_) release_inlet(*inlet);
   departed_remote_.clear();
+  turn_bytes_.clear();
   retry_posts();
+}
+
+void Flow::say_goodbye(Client& client) {
+  Bytes last;
+  client.doors->close(last);
+  if (!last.empty()) (void)table_->write(client.ref.handle, last);
 }
 
 void Flow::note_duration(int64_t duration_ns) noexcept {

@@ -54,7 +54,7 @@ namespace ringway::gateway {
 // What all workers share: immutable, or safe for any thread.
 struct SharedContext {
   config::Config config;
-  mtproto::TransportConfig transport;
+  std::vector<std::unique_ptr<ListenerDoors>> doors;  // by listener
   mtproto::HandshakeConfig handshake;
   uint32_t workers = 1;
   AddressBudget* budget = nullptr;
@@ -151,6 +151,12 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] Client* client_of(const ConnectionRef& ref) noexcept;
   [[nodiscard]] Inlet* inlet_of(const ConnectionRef& ref) noexcept;
   void start_client(std::unique_ptr<Client> client, net::ConnectionHandle handle);
+  [[nodiscard]] bool count_for_listener(Client& client);
+  [[nodiscard]] bool count_for_address(Client& client);
+  void take_stream(Client& client, ByteSpan bytes, bool is_last);
+  void take_doors(Client& client, Doors::Outcome outcome);
+  void resume_doors(Client& client, CryptoTask&& task);
+  void say_goodbye(Client& client);
   void pump(Client& client);
   void take_frame(Client& client, mtproto::Frame& frame);
   void after_input(Client& client);
@@ -286,6 +292,9 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   // The turn's open batch: two arrays of equal length, so that the jobs lie side by side.
   std::vector<OpenEntry> open_entries_;
   std::vector<mtproto::OpenJob> open_jobs_;
+
+  Bytes door_reply_;      // of the read in hand
+  TurnBytes turn_bytes_;  // what the turn's frames lie in beside the receive buffers
 
   std::vector<Client*> failed_;                    // to be closed at the end of the turn
   std::vector<std::unique_ptr<Client>> departed_;  // ended in this turn

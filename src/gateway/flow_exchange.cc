@@ -103,6 +103,10 @@ void Flow::start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job
 void Flow::take_crypto_result(CryptoTask&& task) {
   Client* client = client_of(task.connection);
   if (client == nullptr || client->failed) return;
+  if (task.tls != nullptr) {
+    resume_doors(*client, std::move(task));
+    return;
+  }
   take_outcome(*client, client->handshake->set.on_work_done(std::move(task.job), now_),
                task.arrived_ns);
   ready_.push_back(client->ref);

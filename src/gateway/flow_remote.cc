@@ -112,6 +112,8 @@ void Flow::on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socke
   state->moved = true;
   state->proven = client->proven;
   state->counted = !client->uncounted;
+  state->of_listener = client->of_listener;
+  state->doors = std::move(client->doors);
   state->transport = std::move(client->transport).export_state();
   state->unsent = std::move(socket.unsent);
   if (client->handshake != nullptr) {
@@ -127,7 +129,10 @@ void Flow::on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socke
 }
 
 void Flow::adopt(std::unique_ptr<ConnectionState> state) {
-  auto client = std::make_unique<Client>(&shared_.transport, std::move(state->transport));
+  auto client =
+      std::make_unique<Client>(&shared_.doors[state->listener]->plain, std::move(state->transport));
+  client->doors = std::move(state->doors);
+  client->of_listener = state->of_listener;
   client->peer = state->peer;
   client->listener = state->listener;
   client->ref.set_serial(state->serial);
@@ -155,6 +160,9 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
     counters_.add(Counter::kConnectionsRefusedFull);
     if (!client->uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
       shared_.budget->close_connection(client->peer);
+    }
+    if (client->of_listener) {
+      shared_.doors[client->listener]->open.fetch_sub(1, std::memory_order_relaxed);
     }
     status_.listener(client->listener).closed();
     return;  // the socket closes with `socket`

@@ -75,6 +75,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   [[nodiscard]] std::vector<std::pair<std::string_view, uint64_t>> counters() const override;
   [[nodiscard]] GatewayStatus status() const override;
   bool drain() override;
+  std::string reload_certificates(size_t& reloaded) override;
 
   // cluster::PushSink, on gRPC's threads.
   [[nodiscard]] bool push(cluster::PushRequest& push) override;
@@ -94,6 +95,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   };
 
   std::string make_shared_context();
+  std::string load_tls();
   std::string make_discovery();
   void start_registration();
   void take_nodes(const cluster::NodeSet& nodes);
@@ -111,6 +113,9 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
 
   const GatewayOptions options_;
   const std::vector<int> cores_ = allowed_cores();
+  tls::ReplayCache replays_;
+  // Of all TLS listeners, so that sessions outlast a reload.
+  std::shared_ptr<const tls::TlsTicketKeys> ticket_keys_ = tls::TlsTicketKeys::draw();
   SharedContext shared_;
   std::unique_ptr<AddressBudget> budget_;
   std::unique_ptr<cluster::ShardTransport> transport_;  // null: each worker has its own
@@ -134,16 +139,8 @@ std::string GatewayImpl::make_shared_context() {
   const config::Config& config = options_.config;
   shared_.config = config;
   shared_.workers = config::worker_count(config, cores_.size());
-  shared_.transport.abridged = config.transports.abridged;
-  shared_.transport.intermediate = config.transports.intermediate;
-  shared_.transport.padded = config.transports.padded;
-  shared_.transport.full = config.transports.full;
-  shared_.transport.obfuscated = config.transports.obfuscated;
-  shared_.transport.frame_bytes_max = config.limits.frame_bytes;
-  for (const auto& secret : config.transports.secrets) {
-    shared_.transport.secrets.emplace_back(
-        std::span<const uint8_t, kTransportSecretBytes>(secret.data(), kTransportSecretBytes));
-  }
+  shared_.doors = make_doors(config, &replays_);
+  if (std::string error = load_tls(); !error.empty()) return error;
   shared_.handshake.legacy_rsa_padding = config.transports.legacy_rsa_padding;
   for (const GatewayKey& key : options_.keys) {
     if (!key.key->has_private()) return "an RSAKey file holds no private key";
@@ -162,6 +159,39 @@ std::string GatewayImpl::make_shared_context() {
   };
   shared_.submit_crypto = [this](CryptoTask& task) { return pool_->submit(task); };
   return "";
+}
+
+// All listeners or none: a mistake in one file leaves everything as it is.
+std::string GatewayImpl::load_tls() {
+  std::vector<std::shared_ptr<const tls::TlsContext>> contexts(shared_.doors.size());
+  for (size_t i = 0; i < contexts.size(); ++i) {
+    const config::Listener& listener = shared_.doors[i]->listener;
+    if (!listener.tls) continue;
+    const auto version = listener.tls->min_version == config::TlsVersion::k13
+                             ? tls::TlsVersion::k13
+                             : tls::TlsVersion::k12;
+    tls::TlsLoaded loaded = tls::TlsContext::load(
+        {listener.tls->cert_file, listener.tls->key_file, version, ticket_keys_},
+        read_clocks().unix_seconds());
+    const std::string address = config::address_text(listener);
+    if (loaded.context == nullptr) return fmt::format("Tls of {}: {}", address, loaded.error);
+    for (const std::string& warning : loaded.warnings) {
+      log_warning("gateway", "Tls of {}: {}", address, warning);
+    }
+    contexts[i] = std::move(loaded.context);
+  }
+  for (size_t i = 0; i < contexts.size(); ++i) {
+    if (contexts[i] != nullptr) shared_.doors[i]->set_tls_context(std::move(contexts[i]));
+  }
+  return "";
+}
+
+std::string GatewayImpl::reload_certificates(size_t& reloaded) {
+  ticket_keys_ = ticket_keys_->renewed();
+  reloaded = static_cast<size_t>(
+      std::count_if(shared_.doors.begin(), shared_.doors.end(),
+                    [](const auto& doors) { return doors->listener.tls.has_value(); }));
+  return load_tls();
 }
 
 bool GatewayImpl::push(cluster::PushRequest& push) {

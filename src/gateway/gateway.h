@@ -43,6 +43,10 @@ class Gateway {
   // Any thread, from start() on: what the gateway shows of itself.
   [[nodiscard]] virtual GatewayStatus status() const = 0;
 
+  // Reads the listeners' certificates and keys again, for the connections that come from now on;
+  // `reloaded` is how many listeners have any. Empty, or what is wrong: the old ones then stay.
+  virtual std::string reload_certificates(size_t& reloaded) = 0;
+
   // Takes this gateway's name out of etcd, stops accepting, delivers what was taken over, closes
   // the sessions at their shards and ends the workers. False when the drain time was not enough;
   // what is left is then logged.

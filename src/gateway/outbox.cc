@@ -3,10 +3,25 @@
 #include <cstring>
 #include <utility>
 
+#include "base/spare_bytes.h"
+
 namespace ringway::gateway {
 
 Outbox::Outbox(net::ConnectionTable& table, CounterBlock& counters, WorkerStatusBoard& status)
     : table_(table), counters_(counters), status_(status) {}
+
+ByteSpan Outbox::room(Client& client, size_t bytes, Bytes& staged) {
+  if (client.doors == nullptr) return table_.reserve(client.ref.handle, bytes);
+  const size_t wanted = Doors::wrapped_bytes_max(bytes);
+  if (client.doors->staged_bytes() + wanted > table_.output_room(client.ref.handle)) {
+    counters_.add(Counter::kSendQueueOverflows);
+    return {};
+  }
+  client.doors->stage(wanted);
+  staged = take_spare_bytes(bytes);
+  staged.resize(bytes);
+  return staged;
+}
 
 bool Outbox::begin_frame(Client& client, size_t payload_bytes, ByteSpan& payload,
                          std::unique_ptr<cluster::PushReply>* reply) {
@@ -14,11 +29,13 @@ bool Outbox::begin_frame(Client& client, size_t payload_bytes, ByteSpan& payload
   if (client.transport.kind() == mtproto::TransportKind::kUndecided) return false;
   if (!table_.is_open(client.ref.handle)) return false;
   const auto plan = client.transport.plan(payload_bytes);
-  const ByteSpan frame = table_.reserve(client.ref.handle, plan.frame_bytes);
+  Bytes staged;
+  const ByteSpan frame = room(client, plan.frame_bytes, staged);
   if (frame.empty()) return false;
   client.transport.lay_out(plan, frame);
   payload = frame.subspan(plan.header_bytes, payload_bytes);
-  pieces_.push_back({&client, frame, plan, reply != nullptr ? std::move(*reply) : nullptr});
+  pieces_.push_back(
+      {&client, frame, std::move(staged), plan, reply != nullptr ? std::move(*reply) : nullptr});
   return true;
 }
 
@@ -44,10 +61,11 @@ bool Outbox::quick_ack(Client& client, uint32_t token) {
   std::array<uint8_t, mtproto::ServerTransport::kQuickAckBytesMax> bytes{};
   const size_t size = client.transport.write_quick_ack(token, bytes);
   if (size == 0) return true;
-  const ByteSpan place = table_.reserve(client.ref.handle, size);
+  Bytes staged;
+  const ByteSpan place = room(client, size, staged);
   if (place.empty()) return false;
   std::memcpy(place.data(), bytes.data(), size);
-  pieces_.push_back({&client, place, {}, nullptr});
+  pieces_.push_back({&client, place, std::move(staged), {}, nullptr});
   counters_.add(Counter::kQuickAcks);
   return true;
 }
@@ -73,15 +91,28 @@ void Outbox::finish_turn() {
     counters_.add(Counter::kMessagesSealed, jobs_.size());
     jobs_.clear();
   }
-  for (Piece& piece : pieces_) {
-    Client& client = *piece.client;
-    if (piece.plan.frame_bytes != 0) client.transport.finish(piece.plan, piece.bytes);
-    client.transport.encrypt_output(piece.bytes);
+  for (Piece& piece : pieces_) send(piece);
+  pieces_.clear();
+}
+
+void Outbox::send(Piece& piece) {
+  Client& client = *piece.client;
+  if (piece.plan.frame_bytes != 0) client.transport.finish(piece.plan, piece.bytes);
+  client.transport.encrypt_output(piece.bytes);
+  bool sent = true;
+  if (piece.staged.empty()) {
     table_.commit(client.ref.handle);
     status_.listener(client.listener).sent(piece.bytes.size());
-    if (piece.reply != nullptr) piece.reply->done(true);
+  } else {
+    client.doors->unstage(Doors::wrapped_bytes_max(piece.bytes.size()));
+    wrapped_.clear();
+    sent = client.doors->wrap(piece.bytes, wrapped_) && table_.write(client.ref.handle, wrapped_);
+    if (sent) status_.listener(client.listener).sent(wrapped_.size());
+    give_spare_bytes(std::move(piece.staged));
+    // A stream with a hole in it is of no use to anybody.
+    if (!sent) table_.close(client.ref.handle, net::CloseMode::kNow);
   }
-  pieces_.clear();
+  if (piece.reply != nullptr) piece.reply->done(sent);
 }
 
 }  // namespace ringway::gateway

@@ -44,10 +44,14 @@ class Outbox {
  private:
   struct Piece {
     Client* client = nullptr;
-    ByteSpan bytes;                       // of the send queue
+    ByteSpan bytes;                       // of the send queue, or of `staged`
+    Bytes staged;                         // of a client with doors: to be wrapped by them
     mtproto::ServerTransport::Plan plan;  // of a frame; frame_bytes == 0: a bare quick ack
     std::unique_ptr<cluster::PushReply> reply;
   };
+  // Where output of the transport is laid out; empty when the connection takes no more.
+  [[nodiscard]] ByteSpan room(Client& client, size_t bytes, Bytes& staged);
+  void send(Piece& piece);
   // Room for a frame; empty when refused. `payload` is where its payload goes.
   bool begin_frame(Client& client, size_t payload_bytes, ByteSpan& payload,
                    std::unique_ptr<cluster::PushReply>* reply);
@@ -57,6 +61,7 @@ class Outbox {
   WorkerStatusBoard& status_;
   std::vector<Piece> pieces_;  // in the order of the stream, for each connection
   std::vector<mtproto::SealJob> jobs_;
+  Bytes wrapped_;  // of the piece in hand
   size_t last_batch_ = 0;
 };
 

@@ -53,6 +53,8 @@ std::vector<CounterFamily> connection_families() {
        "reason",
        {{C::kConnectionsRefusedFull, "connections_full"},
         {C::kConnectionsRefusedAddress, "connections_per_address"},
+        {C::kConnectionsRefusedListener, "connections_per_listener"},
+        {C::kTlsHandshakesLimited, "tls_handshakes"},
         {C::kConnectionsPerKeyLimited, "connections_per_key"},
         {C::kKeysPerConnectionLimited, "keys_per_connection"},
         {C::kHandshakesLimited, "handshakes"},
@@ -60,6 +62,32 @@ std::vector<CounterFamily> connection_families() {
         {C::kInputLimited, "input_bytes"},
         {C::kSendQueueOverflows, "output_bytes"},
         {C::kInboxOverflows, "inbox"}}},
+  };
+}
+
+std::vector<CounterFamily> door_families() {
+  return {
+      {"ringway_doors_opened_total",
+       "Connections that came through a door to their MTProto stream.",
+       "door",
+       {{C::kTlsHandshakes, "tls"},
+        {C::kWebSocketsOpened, "websocket"},
+        {C::kFakeTlsOpened, "fake_tls"}}},
+      {"ringway_door_errors_total",
+       "Connections closed because of what they sent to a door: PROXY headers that are wrong or "
+       "missing, handshakes and records of TLS, requests that are none of ours, WebSocket frames, "
+       "and fake-TLS hellos that are not authentic, were seen before, or found no room to be "
+       "remembered.",
+       "kind",
+       {{C::kProxyHeadersRefused, "proxy_header"},
+        {C::kTlsHandshakesFailed, "tls_handshake"},
+        {C::kTlsErrors, "tls"},
+        {C::kHttpRequestsRefused, "http_request"},
+        {C::kWebSocketErrors, "websocket"},
+        {C::kFakeTlsRefused, "fake_tls_hello"},
+        {C::kFakeTlsReplays, "fake_tls_replay"},
+        {C::kFakeTlsReplaysFull, "fake_tls_replays_full"},
+        {C::kFakeTlsErrors, "fake_tls"}}},
   };
 }
 
@@ -289,6 +317,7 @@ void append(std::vector<CounterFamily>& all, std::vector<CounterFamily> more) {
 
 std::vector<CounterFamily> described_families() {
   std::vector<CounterFamily> all = connection_families();
+  append(all, door_families());
   append(all, message_families());
   append(all, key_families());
   append(all, shard_families());

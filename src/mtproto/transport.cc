@@ -108,6 +108,10 @@ ServerTransport::Detection ServerTransport::detect() noexcept {
   uint8_t scratch[kObfuscationInitBytes];
   const ByteView start = buffer_.peek(scratch);
   if (start.empty()) return Detection::kWait;
+  if (config_->always_obfuscated) {
+    if (start.size() < kObfuscationInitBytes) return Detection::kWait;
+    return detect_obfuscation(start.first<kObfuscationInitBytes>());
+  }
   if (start[0] == kAbridgedMagic) return decide(TransportKind::kAbridged, config_->abridged, 1);
   if (start.size() >= kWordBytes) {
     const uint32_t word = load_le<uint32_t>(start.data());

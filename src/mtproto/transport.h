@@ -35,6 +35,9 @@ struct TransportConfig {
   bool padded = true;
   bool full = true;
   bool obfuscated = true;
+  // The stream is obfuscated whatever it begins with, as behind WebSocket and fake TLS, where
+  // clients do not keep clear of what the plain transports begin with.
+  bool always_obfuscated = false;
   size_t frame_bytes_max = kFrameBytesMax;
   // 16-byte obfuscation secrets, tried in turn. With secrets, an obfuscated connection without one
   // is refused (plain transports go by their switches); empty: plain key derivation.

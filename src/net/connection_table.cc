@@ -318,6 +318,14 @@ bool ConnectionTable::write(ConnectionHandle handle, ByteView bytes) {
   return true;
 }
 
+size_t ConnectionTable::output_room(ConnectionHandle handle) noexcept {
+  const Connection* connection = slab_.get(handle);
+  if (connection == nullptr || !is_live(*connection)) return 0;
+  if (options_.output_bytes_max == 0) return SIZE_MAX;
+  return options_.output_bytes_max -
+         std::min(options_.output_bytes_max, connection->output.queued_bytes());
+}
+
 size_t ConnectionTable::queued_bytes(ConnectionHandle handle) noexcept {
   const Connection* connection = slab_.get(handle);
   return connection != nullptr ? connection->output.queued_bytes() : 0;

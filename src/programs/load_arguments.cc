@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/hex.h"
 #include "client/load_plot.h"
 
 namespace ringway {
@@ -53,7 +54,23 @@ void declare_crowd(CLI::App& app, LoadArguments& arguments) {
   app.add_option(
          "--transport", arguments.transport,
          "abridged, intermediate, padded, full, or obfuscated- before one of the first three; "
-         "several with weights: intermediate=3,obfuscated-padded=1")
+         "ws-, wss-, tls- or faketls- before any of these, or ws, wss, tls, faketls alone; "
+         "several with weights: intermediate=3,wss=1")
+      ->capture_default_str()
+      ->group("Crowd");
+  app.add_option("--secret", arguments.secret,
+                 "secret of the gateway's listener in hexadecimal: 16 bytes, dd and 16 bytes, or "
+                 "ee, 16 bytes and the domain for faketls")
+      ->group("Crowd");
+  app.add_option("--ca", arguments.ca_file,
+                 "authorities to trust behind TLS, a PEM file (else: the system's)")
+      ->group("Crowd");
+  app.add_flag("--insecure", arguments.insecure, "trust any certificate")->group("Crowd");
+  app.add_option("--server-name", arguments.server_name,
+                 "whom the certificate must name, and the Host of a WebSocket request (else: the "
+                 "host of --addr)")
+      ->group("Crowd");
+  app.add_option("--path", arguments.path, "path of a WebSocket request")
       ->capture_default_str()
       ->group("Crowd");
   app.add_option("--source", arguments.source,
@@ -163,6 +180,58 @@ void declare_output(CLI::App& app, LoadArguments& arguments) {
       ->group("Output");
 }
 
+// The secret goes to every obfuscated transport, a domain behind it to faketls alone.
+std::string read_secret(LoadArguments& arguments) {
+  constexpr size_t kKeyBytes = kTransportSecretBytes;
+  const auto bytes = from_hex(arguments.secret);
+  constexpr std::string_view wrong =
+      "--secret: expected 16 bytes in hexadecimal, dd and 16 bytes, or "
+      "ee, 16 bytes and a domain";
+  if (!bytes || bytes->size() < kKeyBytes) return std::string(wrong);
+  const bool prefixed = bytes->size() > kKeyBytes;
+  const uint8_t prefix = prefixed ? bytes->front() : uint8_t{0};
+  const bool fake = prefix == 0xee;
+  if (prefixed && !fake && (prefix != 0xdd || bytes->size() != kKeyBytes + 1)) {
+    return std::string(wrong);
+  }
+  const Secret<kKeyBytes> key(
+      std::span<const uint8_t, kKeyBytes>(bytes->data() + (prefixed ? 1 : 0), kKeyBytes));
+  for (client::TransportShare& share : arguments.load.transports) {
+    share.transport.secret = key;
+    if (!share.behind_fake_tls) continue;
+    if (!fake || bytes->size() == kKeyBytes + 1) return "faketls asks for a --secret with ee";
+    share.doors.fake_tls.emplace();
+    share.doors.fake_tls->key = key;
+    share.doors.fake_tls->domain.assign(bytes->begin() + kKeyBytes + 1, bytes->end());
+  }
+  return {};
+}
+
+std::string complete_doors(LoadArguments& arguments) {
+  client::LoadOptions& load = arguments.load;
+  if (!arguments.secret.empty()) {
+    if (std::string wrong = read_secret(arguments); !wrong.empty()) return wrong;
+  }
+  std::string name = arguments.server_name;
+  if (name.empty()) name = load.address.substr(0, load.address.rfind(':'));
+  std::shared_ptr<const tls::TlsContext> context;
+  for (client::TransportShare& share : load.transports) {
+    if (share.behind_fake_tls && !share.doors.fake_tls) {
+      return "faketls asks for a --secret with ee";
+    }
+    share.doors.server_name = name;
+    share.doors.path = arguments.path;
+    if (!share.behind_tls) continue;
+    if (context == nullptr) {
+      tls::TlsLoaded loaded = tls::TlsContext::client({arguments.ca_file, arguments.insecure});
+      if (loaded.context == nullptr) return "--ca: " + loaded.error;
+      context = std::move(loaded.context);
+    }
+    share.doors.tls = context;
+  }
+  return {};
+}
+
 std::string complete_texts(LoadArguments& arguments) {
   client::LoadOptions& load = arguments.load;
   const auto mode = client::load_mode_by_name(arguments.mode);
@@ -171,6 +240,7 @@ std::string complete_texts(LoadArguments& arguments) {
   auto transports = client::parse_transports(arguments.transport);
   if (!transports.ok()) return fmt::format("unknown transport '{}'", arguments.transport);
   load.transports = *std::move(transports);
+  if (std::string wrong = complete_doors(arguments); !wrong.empty()) return wrong;
   auto sizes = client::parse_sizes(arguments.size);
   if (!sizes.ok())
     return fmt::format("'{}' is no size such as 128 or 128=9,1024=1", arguments.size);

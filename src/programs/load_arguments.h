@@ -16,6 +16,11 @@ struct LoadArguments {
   std::string transport = "intermediate";
   std::string size = "128";
   std::string source;
+  std::string secret;       // hexadecimal, as links for proxies carry it
+  std::string ca_file;      // for transports behind TLS
+  std::string server_name;  // likewise
+  bool insecure = false;
+  std::string path = "/apiws";
   std::string steps;
   std::string p99_max = "0";
   std::string duration = "10s";

@@ -69,9 +69,18 @@ void log_counters(const gateway::Gateway& gateway) {
   log_info("main", "counters:{}", line);
 }
 
+void reload_certificates(gateway::Gateway& gateway) {
+  size_t reloaded = 0;
+  if (const std::string error = gateway.reload_certificates(reloaded); !error.empty()) {
+    log_error("main", "SIGHUP: certificates stay as they were: {}", error);
+  } else if (reloaded > 0) {
+    log_info("main", "SIGHUP: the certificates of {} listeners were read anew", reloaded);
+  }
+}
+
 // Returns at the first SIGINT or SIGTERM; SIGUSR1 logs the counters, SIGHUP opens the log file
-// anew. Meanwhile `stat`, if any, gets its minute.
-void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway, programs::StatLog* stat) {
+// anew and reads certificates. Meanwhile `stat`, if any, gets its minute.
+void wait_for_end(const sigset_t& set, gateway::Gateway& gateway, programs::StatLog* stat) {
   int64_t stat_at_ns = read_clocks().mono_ns + kStatLogNs;
   for (;;) {
     const int64_t left_ns = std::max<int64_t>(stat_at_ns - read_clocks().mono_ns, 0);
@@ -81,6 +90,7 @@ void wait_for_end(const sigset_t& set, const gateway::Gateway& gateway, programs
     if (received == SIGHUP) {
       log_reopen();
       log_info("main", "SIGHUP: the log file, if there is one, was opened anew");
+      reload_certificates(gateway);
     }
     if (received == SIGINT || received == SIGTERM) return;
     if (read_clocks().mono_ns < stat_at_ns) continue;
@@ -125,8 +135,8 @@ void print_values(const config::LoadOutcome& outcome) {
   for (const std::string& key : outcome.config.without_effect) {
     fmt::print("no effect: {}\n", key);
   }
-  for (const std::string& listener : outcome.config.listeners_not_served) {
-    fmt::print("not served: {}\n", listener);
+  for (const config::Listener& listener : outcome.config.listeners_not_served) {
+    fmt::print("not served: {}\n", config::to_string(listener));
   }
   fmt::print("the configuration is good\n");
 }
@@ -158,9 +168,12 @@ void log_start(const config::LoadOutcome& outcome) {
   if (!config.without_effect.empty()) {
     log_warning("main", "these keys have no effect: {}", places_without_effect(outcome));
   }
-  if (!config.listeners_not_served.empty()) {
-    log_warning("main", "these listeners are not served: {}",
-                fmt::join(config.listeners_not_served, ", "));
+  std::vector<std::string> not_served;
+  for (const config::Listener& listener : config.listeners_not_served) {
+    not_served.push_back(config::to_string(listener));
+  }
+  if (!not_served.empty()) {
+    log_warning("main", "these listeners are not served: {}", fmt::join(not_served, ", "));
   }
 }
 
@@ -285,7 +298,7 @@ int main(int argc, char** argv) {
       "messages and "
       "hands them to session shards over gRPC.\n"
       "Signals: SIGTERM and SIGINT stop it gracefully, a second one at once; SIGUSR1 logs the "
-      "counters, SIGHUP opens the log file anew."};
+      "counters, SIGHUP opens the log file anew and reads certificates anew."};
   CommandLine line;
   app.add_option("-f,--file", line.config_file,
                  "configuration file (YAML); without it, built-in defaults")

@@ -87,7 +87,8 @@ TEST(ConfGnetway, LoadsUnchanged) {
   EXPECT_THAT(config.listeners, ElementsAre(Listener{Protocol::kTcp, {"0.0.0.0", 10443}},
                                             Listener{Protocol::kTcp, {"0.0.0.0", 5222}}));
   EXPECT_THAT(config.listeners_not_served,
-              ElementsAre("websocket 0.0.0.0:11443", "http 0.0.0.0:8801"));
+              ElementsAre(Listener{Protocol::kWebsocket, {"0.0.0.0", 11443}},
+                          Listener{Protocol::kHttp, {"0.0.0.0", 8801}}));
   EXPECT_EQ(config.send_buf, 65536U);
   EXPECT_EQ(config.receive_buf, 65536U);
   EXPECT_EQ(config.auth_key_cache_bytes, 10U * 1024 * 1024);

@@ -52,6 +52,46 @@ TEST(LogOptions, NamesAFileInModeFileOnly) {
   EXPECT_EQ(log_options(config).service, "gateway");
 }
 
+TEST(SecretsOf, AreTheListenersOwnOrThoseOfAll) {
+  const auto secret = [](uint8_t byte) {
+    Secret<kTransportSecretBytes> made;
+    made.data()[0] = byte;
+    return made;
+  };
+  Config config;
+  Listener listener;
+  EXPECT_THAT(secrets_of(config, listener), testing::IsEmpty());
+  config.transports.secrets = {secret(1), secret(2)};
+  EXPECT_TRUE(same_secrets(secrets_of(config, listener), config.transports.secrets));
+  listener.secrets = {secret(3)};
+  EXPECT_TRUE(same_secrets(secrets_of(config, listener), listener.secrets));
+  listener.secrets.clear();
+  listener.fake_tls_secrets = {{secret(4), "example.com"}};
+  EXPECT_THAT(secrets_of(config, listener), testing::IsEmpty())
+      << "who asks for fake TLS does not ask for less beside it";
+}
+
+TEST(IsServed, IsPlainTcpAlone) {
+  const Listener plain{Protocol::kTcp, {"", 443}};
+  EXPECT_TRUE(is_served(plain));
+  const auto with = [&plain](auto change) {
+    Listener listener = plain;
+    change(listener);
+    return is_served(listener);
+  };
+  for (const Protocol protocol : {Protocol::kWebsocket, Protocol::kHttp, Protocol::kAuto}) {
+    EXPECT_FALSE(with([protocol](Listener& l) { l.protocol = protocol; }));
+  }
+  EXPECT_FALSE(with([](Listener& l) { l.unix_path = "/s"; }));
+  EXPECT_FALSE(with([](Listener& l) { l.tls.emplace(); }));
+  EXPECT_FALSE(with([](Listener& l) { l.proxy_protocol.enabled = true; }));
+  EXPECT_FALSE(with([](Listener& l) { l.secrets.emplace_back(); }));
+  EXPECT_FALSE(with([](Listener& l) { l.fake_tls_secrets.push_back({{}, "example.com"}); }));
+  EXPECT_FALSE(with([](Listener& l) { l.max_connections = 1; }));
+  EXPECT_TRUE(with([](Listener& l) { l.http_error_style = HttpErrorStyle::kGnetway; }))
+      << "on tcp it means nothing";
+}
+
 TEST(ToString, PutsIpv6IntoBrackets) {
   EXPECT_EQ(to_string(Endpoint{"::1", 443}), "[::1]:443");
   EXPECT_EQ(to_string(Endpoint{"10.0.0.1", 443}), "10.0.0.1:443");

@@ -161,6 +161,37 @@ TEST(Explain, KeepsSecretsAndNamesWhatHasNoEffect) {
   EXPECT_THAT(text, HasSubstr("in the file: Auth [f.yaml:2]\n"));
 }
 
+TEST(Explain, DescribesTheListeners) {
+  const LoadOutcome outcome = load(
+      "Gnetway: {Server: [{Addresses: [\":1\"]}, {Proto: http, Addresses: [\":2\"]}]}\n"
+      "Ringway:\n"
+      "  Listeners:\n"
+      "    - Address: unix:/s\n"
+      "      ProxyProtocol: {Require: true}\n"
+      "    - Address: \":3\"\n"
+      "      Proto: auto\n"
+      "      Secrets: [00112233445566778899aabbccddeeff,\n"
+      "                ee00112233445566778899aabbccddeeff6578616d706c652e636f6d]\n"
+      "      Mask: example.org:443\n");
+  const std::string text = explain(outcome, kMachine);
+  EXPECT_THAT(text, HasSubstr("\nGnetway.Server: tcp :1, http :2 (not served)  [f.yaml:1]\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\nRingway.Listeners: tcp unix:/s (PROXY protocol) (not served), auto "
+                        ":3 (secrets, fake TLS) (not served)  [f.yaml:3]\n"));
+  EXPECT_THAT(text, HasSubstr("\nRingway.Listeners[0].ProxyProtocol.Require: true  [f.yaml:5]\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\nRingway.Listeners[1].Secrets: given, and not shown  [f.yaml:8]\n"));
+  EXPECT_THAT(text, HasSubstr("\nRingway.Listeners[1].Mask: example.org:443  [f.yaml:10]\n"));
+  EXPECT_THAT(text, HasSubstr("\nRingway.Listeners.Tls.Cert: none  [in no entry]\n"));
+  EXPECT_THAT(text, HasSubstr("\nRingway.Listeners[0].Address: unix:/s  [f.yaml:4]\n"
+                              "Ringway.Listeners[1].Address: :3  [f.yaml:6]\n    host:port"))
+      << "what a key is for stands once, behind all entries";
+  EXPECT_THAT(text + values_text(outcome), Not(HasSubstr("001122")));
+  EXPECT_THAT(explained("Ringway: {Listeners: [{Address: \":3\"}]}\n"),
+              testing::AllOf(HasSubstr("\nGnetway.Server: none  [Ringway.Listeners is there]\n"),
+                             HasSubstr("\nRingway.Listeners: tcp :3  [f.yaml:1]\n")));
+}
+
 TEST(Explain, SaysWhatIsInherited) {
   const LoadOutcome outcome = load(
       "Etcd: {Hosts: [\"a:1\"], Key: g, User: u, Pass: hunter2}\n"

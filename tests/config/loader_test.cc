@@ -160,32 +160,6 @@ TEST(RsaKeys, AreBoundedInNumber) {
   EXPECT_THAT(bad(text), HasSubstr("expected at most 64 keys"));
 }
 
-TEST(Listeners, AreSortedIntoServedAndNotServed) {
-  const Config config = good(
-      "Gnetway:\n"
-      "  Server:\n"
-      "    - {Proto: TCP, Addresses: [\":1\", \"[::1]:2\"]}\n"
-      "    - {Addresses: [\"1.2.3.4:3\"], PPV1: true}\n"
-      "    - {Proto: http, Addresses: [\"1.2.3.4:4\"]}\n");
-  EXPECT_THAT(config.listeners,
-              ElementsAre(Listener{Protocol::kTcp, {"", 1}}, Listener{Protocol::kTcp, {"::1", 2}}));
-  EXPECT_THAT(config.listeners_not_served,
-              ElementsAre("tcp 1.2.3.4:3 (PROXY protocol)", "http 1.2.3.4:4"));
-}
-
-TEST(Listeners, AreChecked) {
-  EXPECT_THAT(bad("Gnetway: {Server: [{Addresses: [\"x\"]}]}\n"), HasSubstr("expected host:port"));
-  EXPECT_THAT(bad("Gnetway: {Server: [{Addresses: []}]}\n"), HasSubstr("expected at least one"));
-  EXPECT_THAT(bad("Gnetway: {Server: [{Proto: tcp}]}\n"),
-              HasSubstr("expected a list of host:port"));
-  EXPECT_THAT(bad("Gnetway: {Server: [{Proto: udp, Addresses: [\":1\"]}]}\n"),
-              HasSubstr("expected one of tcp websocket http, found \"udp\""));
-  EXPECT_THAT(bad("Gnetway: {Server: [{Addresses: [\":1\", \":1\"]}]}\n"),
-              HasSubstr(":1 stands twice"));
-  EXPECT_THAT(good("Gnetway: {Server: [{Addresses: [\":0\", \":0\"]}]}\n").listeners, SizeIs(2))
-      << "port 0 is another port each time";
-}
-
 TEST(Session, HasTheShapesOfGoZero) {
   EXPECT_THAT(
       good("Session: {Endpoints: [\"a:1\", \"[::1]:2\"], Timeout: 5000}\n").session.endpoints,
@@ -514,6 +488,11 @@ TEST(Transports, AreSwitchesAndSecrets) {
   const std::string message = bad("Ringway: {Transports: {Secrets: [c0ffee]}}\n");
   EXPECT_THAT(message, HasSubstr("expected 32 hexadecimal digits"));
   EXPECT_THAT(message, testing::Not(HasSubstr("c0ffee"))) << "a secret is never repeated";
+  EXPECT_EQ(bad("Ringway: {Transports: {Secrets: c0ffee}}\n"),
+            "f.yaml:1: Ringway.Transports.Secrets: expected a list, found one value")
+      << "nor when the list was forgotten";
+  EXPECT_THAT(bad("Ringway: {Transports: {Secrets: [ee00112233445566778899aabbccddeeff61]}}\n"),
+              HasSubstr("an ee secret belongs to one listener: expected it in Ringway.Listeners"));
 }
 
 TEST(Crypto, KernelIsOneOfTheKnownOnes) {

@@ -92,18 +92,6 @@ TEST(ParseEndpoint, TakesNamesAndBothKindsOfAddresses) {
   }
 }
 
-TEST(ParseTransportSecret, TakesSixteenBytesWithAndWithoutPrefix) {
-  const auto plain = parse_transport_secret("00112233445566778899aabbccddeeff");
-  const auto prefixed = parse_transport_secret("DD00112233445566778899AABBCCDDEEFF");
-  ASSERT_TRUE(plain && prefixed);
-  EXPECT_TRUE(equal(plain->view(), prefixed->view()));
-  EXPECT_EQ(plain->data()[15], 0xff);
-  for (const char* bad : {"", "0011", "ee00112233445566778899aabbccddeeff",
-                          "0011223344556677889 9aabbccddeef", "zz112233445566778899aabbccddeeff"}) {
-    EXPECT_FALSE(parse_transport_secret(bad)) << bad;
-  }
-}
-
 TEST(EditDistance, CountsLettersRegardlessOfCase) {
   EXPECT_EQ(edit_distance("Buffers", "buffers"), 0U);
   EXPECT_EQ(edit_distance("Bufers", "Buffers"), 1U);

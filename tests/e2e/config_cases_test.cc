@@ -65,11 +65,12 @@ class Gateway {
   }
 
   // Messages whose arrival the shard counts, in a window and one at a time.
-  void carry_load() const {
+  void carry_load() const { carry_load(port_); }
+  void carry_load(uint16_t port) const {
     for (const char* window : {"1", "16"}) {
       const Outcome load = run(directory_, {std::getenv("RINGWAY_LOAD_BIN"),
                                             "--addr",
-                                            fmt::format("127.0.0.1:{}", port_),
+                                            fmt::format("127.0.0.1:{}", port),
                                             "--key",
                                             directory_.file("server_pub.pem"),
                                             "--keys-file",
@@ -209,6 +210,35 @@ TEST(CoresOfTheFile, MustBeThere) {
     EXPECT_THAT(outcome.output,
                 HasSubstr("error: r.yaml:3: Ringway.Grpc.Cores: core 4095 is not there"))
         << flag;
+  }
+}
+
+TEST(Listeners, OfBothListsAreServed) {
+  const uint16_t other = free_port();
+  Gateway gateway(fmt::format("  Listeners: [{{Address: \"127.0.0.1:{}\"}}]\n", other));
+  EXPECT_THAT(gateway.log(), HasSubstr(fmt::format(", 127.0.0.1:{}, shards call", other)));
+  gateway.carry_load();
+  gateway.carry_load(other);
+  gateway.stop();
+}
+
+TEST(Listeners, AreCheckedBeforeAnythingStarts) {
+  const std::string yaml =
+      "Ringway:\n"
+      "  Listeners:\n"
+      "    - Address: \":443\"\n"
+      "      Tls: {Cert: missing.pem, Key: missing.key}\n"
+      "      Secrets: [ee00112233445566778899aabbccddeeff6578616d706c652e636f6d, 77c0ffee77]\n";
+  for (const char* flag : {"--check-config", "--explain-config", "--standalone"}) {
+    const Outcome outcome = run_ringway(yaml, flag);
+    EXPECT_EQ(outcome.status, kUsage) << flag;
+    EXPECT_THAT(outcome.output, HasSubstr("error: r.yaml:4: Ringway.Listeners.Tls.Cert: cannot "
+                                          "read missing.pem: No such file"));
+    EXPECT_THAT(outcome.output,
+                HasSubstr("error: r.yaml:4: Ringway.Listeners.Tls: ee secrets only"));
+    EXPECT_THAT(outcome.output, HasSubstr("error: r.yaml:5: Ringway.Listeners.Secrets: entry 2: "));
+    EXPECT_THAT(outcome.output, ::testing::Not(HasSubstr("c0ffee"))) << "secrets are not shown";
+    EXPECT_THAT(outcome.output, ::testing::Not(HasSubstr("001122"))) << "secrets are not shown";
   }
 }
 

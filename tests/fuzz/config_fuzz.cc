@@ -1,9 +1,40 @@
 // Any text is a configuration or a list of errors; what loads keeps the promises of
 // config/config.h.
 #include <string_view>
+#include <vector>
 
 #include "base/assert.h"
 #include "config/explain.h"
+
+namespace {
+
+// What config/listener.h promises of each, whether it is served or not.
+void check_listeners(const ringway::config::Config& config) {
+  using namespace ringway;
+  std::vector<config::Listener> all = config.listeners;
+  for (const config::Listener& listener : all) RW_ASSERT(config::is_served(listener));
+  for (const config::Listener& listener : config.listeners_not_served) {
+    RW_ASSERT(!config::is_served(listener));
+    all.push_back(listener);
+  }
+  RW_ASSERT(all.size() <= kListenersMax);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const config::Listener& listener = all[i];
+    RW_ASSERT(!listener.tls || listener.fake_tls_secrets.empty());
+    RW_ASSERT(listener.secrets.size() <= kTransportSecretsMax);
+    RW_ASSERT(listener.fake_tls_secrets.size() <= kFakeTlsSecretsMax);
+    for (const config::FakeTlsSecret& secret : listener.fake_tls_secrets) {
+      RW_ASSERT(!secret.domain.empty() && secret.domain.size() <= kFakeTlsDomainBytesMax);
+    }
+    for (const config::Cidr& range : listener.proxy_protocol.from) {
+      RW_ASSERT(range.prefix_bits <= 128);
+      RW_ASSERT(range.contains(range.address) || range.prefix_bits < 96);
+    }
+    for (size_t j = 0; j < i; ++j) RW_ASSERT(!config::same_place(all[i], all[j]));
+  }
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
   using namespace ringway;
@@ -24,6 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, size_t size) {
     RW_ASSERT((buffers & (buffers - 1)) == 0);
     RW_ASSERT(worker.settings.window_bytes >= kWindowBytesFloor);
   }
+  check_listeners(loaded);
   RW_ASSERT(!config::values_text(outcome).empty());
   RW_ASSERT(!config::explain(outcome, {{0, 1}, 20'000, "openssl"}).empty());
   return 0;

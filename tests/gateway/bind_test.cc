@@ -62,6 +62,7 @@ class BindTest : public ::testing::Test {
     key_id_ = mtproto::auth_key_id(key_);
     shared_.workers = 1;
     shared_.budget = &budget_;
+    shared_.doors = make_doors(shared_.config, nullptr);
     shared_.submit_crypto = [](CryptoTask&) { return PoolAnswer::kFull; };
     shared_.post = [this](uint32_t, WorkerMessage& message) {
       return worker_->post(std::move(message));

@@ -279,6 +279,7 @@ class Simulation {
     SimRandom& random = network_.random();
     shared_.workers = static_cast<uint32_t>(random.between(1, 4));
     shared_.budget = &budget_;
+    shared_.doors = make_doors(shared_.config, nullptr);
     shared_.config.limits.keys_per_connection = 4;
     shared_.submit_crypto = [](CryptoTask&) { return PoolAnswer::kFull; };
     shared_.post = [this](uint32_t worker, WorkerMessage& message) {

@@ -36,6 +36,7 @@ class Cluster {
     key_ = crypto::RsaKey::generate();
     shared_.workers = workers;
     shared_.budget = &budget_;
+    shared_.doors = make_doors(shared_.config, nullptr);
     shared_.config.limits.handshakes_per_connection = 1000;
     shared_.handshake.keys.push_back({key_, key_->fingerprint()});
     shared_.post = [this](uint32_t worker, WorkerMessage& message) {

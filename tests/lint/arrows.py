@@ -11,16 +11,17 @@ import tree
 ARROWS = {
     "base": set(),
     "crypto": {"base"},
+    "door": {"base", "crypto"},
     "tls": {"base", "crypto"},
     "mtproto": {"base", "crypto"},
     "net": {"base"},
     "cluster": {"base", "proto"},
     "config": {"base"},
-    "gateway": {"base", "crypto", "tls", "mtproto", "net", "cluster", "config"},
-    "client": {"base", "crypto", "tls", "mtproto", "net"},
+    "gateway": {"base", "crypto", "door", "tls", "mtproto", "net", "cluster", "config"},
+    "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
     "shard": {"base", "crypto", "mtproto", "proto"},
     "metrics": {"base", "config", "gateway"},
-    "programs": {"base", "crypto", "config", "cluster", "gateway", "metrics", "client", "shard"},
+    "programs": {"base", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "shard"},
 }
 
 # Headers of libraries -> the only rooms that may include them.
@@ -33,11 +34,14 @@ LIBRARIES = {
     r"zlib\.h": {"base", "mtproto"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
+    r"http_parser\.h": {"door"},
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
     r"prometheus/|civetweb\.h": {"metrics"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
-    r"sys/socket\.h|netinet/|arpa/inet\.h|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
+    r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
+    # Text and bytes of addresses: pure functions.
+    r"arpa/inet\.h": {"config", "door", "net", "gateway", "client", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
         "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base", "tls"},
 }

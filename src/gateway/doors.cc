@@ -1,0 +1,491 @@
+#include "gateway/doors.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/spare_bytes.h"
+#include "door/http_api.h"
+#include "door/http_request.h"
+#include "door/proxy_header.h"
+
+namespace ringway::gateway {
+namespace {
+
+constexpr uint8_t kTlsHandshakeRecord = 0x16;
+// What a request begins with: the words that no transport begins with.
+constexpr std::array<std::string_view, 4> kHttpWords = {"POST", "GET ", "HEAD", "OPTI"};
+constexpr size_t kHttpWordBytes = 4;
+constexpr door::HttpServed kServed = {.post = false, .websocket = true};
+constexpr uint16_t kHttpNotFound = 404;
+// Read from TLS at once: a record's worth.
+constexpr size_t kTlsReadBytes = 16 * 1024;
+
+enum class Match : uint8_t { kNo, kMaybe, kYes };
+
+Match match_http(ByteView start) noexcept {
+  const size_t count = std::min(start.size(), kHttpWordBytes);
+  for (const std::string_view word : kHttpWords) {
+    if (std::memcmp(start.data(), word.data(), count) == 0) {
+      return count == kHttpWordBytes ? Match::kYes : Match::kMaybe;
+    }
+  }
+  return Match::kNo;
+}
+
+net::PeerAddress peer_of(const door::ProxyAddress& source) noexcept {
+  net::PeerAddress peer;
+  if (source.ip_bytes == 4) {
+    peer.ip[10] = 0xff;
+    peer.ip[11] = 0xff;
+    std::copy_n(source.ip.begin(), 4, peer.ip.begin() + 12);
+  } else {
+    peer.ip = source.ip;
+  }
+  peer.port = source.port;
+  return peer;
+}
+
+void make_transports(const config::Config& config, ListenerDoors& doors) {
+  const config::Transports& transports = config.transports;
+  mtproto::TransportConfig& plain = doors.plain;
+  plain.abridged = transports.abridged;
+  plain.intermediate = transports.intermediate;
+  plain.padded = transports.padded;
+  plain.full = transports.full;
+  plain.obfuscated = transports.obfuscated;
+  plain.frame_bytes_max = config.limits.frame_bytes;
+  plain.secrets = config::secrets_of(config, doors.listener);
+
+  doors.wrapped = plain;
+  doors.wrapped.always_obfuscated = true;
+
+  for (const config::FakeTlsSecret& secret : doors.listener.fake_tls_secrets) {
+    doors.fake_secrets.push_back({secret.key, secret.domain});
+    doors.fake.push_back(doors.wrapped);
+    doors.fake.back().secrets = {secret.key};
+  }
+  // Who has secrets for fake TLS alone does not want to be found by anything else.
+  if (!doors.fake.empty() && plain.secrets.empty()) {
+    plain.abridged = plain.intermediate = plain.padded = plain.full = plain.obfuscated = false;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const tls::TlsContext> ListenerDoors::tls_context() const {
+  const std::lock_guard lock(tls_mutex_);
+  return tls_context_;
+}
+
+void ListenerDoors::set_tls_context(std::shared_ptr<const tls::TlsContext> context) {
+  const std::lock_guard lock(tls_mutex_);
+  tls_context_.swap(context);
+}
+
+std::vector<std::unique_ptr<ListenerDoors>> make_doors(const config::Config& config,
+                                                       tls::ReplayCache* replays) {
+  std::vector<std::unique_ptr<ListenerDoors>> all;
+  for (const config::Listener& listener : config.listeners) {
+    auto doors = std::make_unique<ListenerDoors>();
+    doors->listener = listener;
+    doors->replays = replays;
+    make_transports(config, *doors);
+    all.push_back(std::move(doors));
+  }
+  return all;
+}
+
+ByteSpan TurnBytes::keep(Bytes bytes) {
+  kept_.push_back(std::move(bytes));
+  return kept_.back();
+}
+
+void TurnBytes::clear() noexcept {
+  for (Bytes& bytes : kept_) give_spare_bytes(std::move(bytes));
+  kept_.clear();
+}
+
+struct Doors::Turn {
+  Now now;
+  TurnBytes& kept;
+  CounterBlock& counters;
+  Bytes& reply;
+  Outcome outcome;
+};
+
+Doors::Doors(const ListenerDoors& doors, bool believed)
+    : doors_(doors),
+      proxy_wanted_(doors.listener.proxy_protocol.enabled && believed),
+      secure_(doors.listener.tls.has_value()) {
+  switch (doors.listener.protocol) {
+    case config::Protocol::kTcp:
+      stage_ = doors.fake_secrets.empty() ? Stage::kPlain : Stage::kDetect;
+      break;
+    case config::Protocol::kAuto:
+      stage_ = Stage::kDetect;
+      break;
+    case config::Protocol::kWebsocket:
+    case config::Protocol::kHttp:
+      stage_ = Stage::kHttp;
+      break;
+  }
+  if (secure_) tls_ = std::make_unique<tls::TlsStream>(doors.tls_context());
+}
+
+Doors::~Doors() = default;
+
+Doors::Outcome Doors::receive(ByteSpan bytes, Now now, TurnBytes& kept, CounterBlock& counters,
+                              Bytes& reply) {
+  Turn turn{now, kept, counters, reply, {}};
+  ByteSpan rest = bytes;
+  if (stage_ == Stage::kFailed) {
+    turn.outcome.failed = true;
+  } else if (!proxy_wanted_ || take_proxy_header(rest, turn)) {
+    advance(rest, turn);
+  }
+  return std::move(turn.outcome);
+}
+
+Doors::Outcome Doors::resume(std::unique_ptr<tls::TlsStream> handshake, bool ok, Now now,
+                             TurnBytes& kept, CounterBlock& counters, Bytes& reply) {
+  Turn turn{now, kept, counters, reply, {}};
+  tls_ = std::move(handshake);
+  take_output(reply);
+  if (ok) {
+    if (tls_->handshake_done()) counters.add(Counter::kTlsHandshakes);
+    advance(kept.keep(std::exchange(head_, Bytes())), turn);
+  } else {
+    fail(turn, Counter::kTlsHandshakesFailed);
+  }
+  return std::move(turn.outcome);
+}
+
+void Doors::advance(ByteSpan rest, Turn& turn) {
+  if (secure_ && !decrypt(rest, turn)) return;
+  if (stage_ != Stage::kDetect && stage_ != Stage::kHttp) {
+    pass(rest, turn);
+  } else if (!rest.empty()) {
+    detect(with_head(rest, turn), turn);
+  }
+}
+
+bool Doors::take_proxy_header(ByteSpan& rest, Turn& turn) {
+  rest = with_head(rest, turn);
+  const auto header = door::read_proxy_header(rest);
+  if (!header) {
+    if (header.error() == Error::kTruncated) {
+      hold(rest);
+    } else {
+      fail(turn, Counter::kProxyHeadersRefused);
+    }
+    return false;
+  }
+  if (header->bytes == 0 && doors_.listener.proxy_protocol.require) {
+    fail(turn, Counter::kProxyHeadersRefused);
+    return false;
+  }
+  proxy_wanted_ = false;
+  turn.outcome.proxy_header_done = true;
+  if (header->source.ip_bytes != 0) turn.outcome.peer = peer_of(header->source);
+  rest = rest.subspan(header->bytes);
+  return !rest.empty() || stage_ == Stage::kPlain;
+}
+
+// What TLS has brought, in a buffer of the turn; false when there is nothing to go on with.
+bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
+  if (tls_ == nullptr) {
+    if (head_.size() + rest.size() > kTlsInputBytesMax) {
+      fail(turn, Counter::kTlsHandshakesFailed);
+    } else {
+      head_.insert(head_.end(), rest.begin(), rest.end());
+    }
+    return false;
+  }
+  bool alive = tls_->receive(rest).ok();
+  if (alive && !tls_->handshake_done()) {
+    if (tls_->has_record()) turn.outcome.handshake = std::move(tls_);
+    return false;
+  }
+  Bytes plain = take_spare_bytes(rest.size());
+  // What did not fit one read rests inside, without a record that would tell of it.
+  for (size_t count = kTlsReadBytes;
+       alive && (count == kTlsReadBytes || (count > 0 && tls_->has_record()));) {
+    const size_t have = plain.size();
+    plain.resize(have + kTlsReadBytes);
+    alive = tls_->read(ByteSpan(plain).subspan(have), count).ok();
+    plain.resize(have + count);
+  }
+  take_output(turn.reply);
+  if (!alive || tls_->peer_closed()) {
+    // What came before the end still counts.
+    turn.outcome.failed = true;
+    if (!alive) turn.counters.add(Counter::kTlsErrors);
+  }
+  rest = turn.kept.keep(std::move(plain));
+  return !rest.empty();
+}
+
+void Doors::take_output(Bytes& out) {
+  const ByteView pending = tls_->pending_output();
+  out.insert(out.end(), pending.begin(), pending.end());
+  tls_->consume_output(pending.size());
+}
+
+void Doors::detect(ByteSpan rest, Turn& turn) {
+  if (stage_ == Stage::kHttp) {
+    take_request(rest, turn);
+    return;
+  }
+  if (doors_.listener.protocol == config::Protocol::kAuto) {
+    switch (match_http(rest)) {
+      case Match::kYes:
+        stage_ = Stage::kHttp;
+        take_request(rest, turn);
+        return;
+      case Match::kMaybe:
+        hold(rest);
+        return;
+      case Match::kNo:
+        break;
+    }
+  }
+  if (!doors_.fake_secrets.empty() && rest.front() == kTlsHandshakeRecord) {
+    take_hello(rest, turn);
+    return;
+  }
+  begin(Stage::kPlain, doors_.plain, turn);
+  pass(rest, turn);
+}
+
+// --- HTTP and WebSocket
+
+void Doors::take_request(ByteSpan rest, Turn& turn) {
+  const door::HttpHead head = door::read_request_head(rest);
+  if (head.state == door::HttpHead::State::kIncomplete) {
+    hold(rest);
+    return;
+  }
+  if (head.state == door::HttpHead::State::kRefused) {
+    refuse_request(head.status, turn);
+    return;
+  }
+  const door::HttpVerdict verdict = door::judge_request(head.request, kServed);
+  if (verdict.kind != door::HttpVerdict::Kind::kUpgrade) {
+    refuse_request(
+        verdict.kind == door::HttpVerdict::Kind::kRefused ? verdict.status : kHttpNotFound, turn);
+    return;
+  }
+  std::array<uint8_t, door::kHttpResponseBytesMax> answer{};
+  const size_t size = door::write_websocket_accept(head.request.ws_key, answer);
+  say(ByteView(answer).first(size), turn);
+  websocket_ = std::make_unique<door::WebSocketReader>(door::WsRole::kServer);
+  turn.counters.add(Counter::kWebSocketsOpened);
+  begin(Stage::kWebSocket, doors_.wrapped, turn);
+  pass(rest.subspan(head.request.head_bytes), turn);
+}
+
+void Doors::refuse_request(uint16_t status, Turn& turn) {
+  std::array<uint8_t, door::kHttpResponseBytesMax> answer{};
+  door::HttpResponse response;
+  response.status = status;
+  const size_t size = door::write_http_response_head(response, answer);
+  say(ByteView(answer).first(size), turn);
+  fail(turn, Counter::kHttpRequestsRefused);
+}
+
+// The payloads of all frames are moved together, so that the stream lies in one piece.
+void Doors::read_websocket(ByteSpan rest, Turn& turn) {
+  using Event = door::WebSocketReader::Event;
+  size_t size = 0;
+  websocket_->receive(rest);
+  for (;;) {
+    door::WebSocketReader::Piece piece;
+    switch (websocket_->next(piece)) {
+      case Event::kNeedMore:
+        turn.outcome.stream = rest.first(size);
+        return;
+      case Event::kData:
+        std::memmove(rest.data() + size, piece.bytes.data(), piece.bytes.size());
+        size += piece.bytes.size();
+        break;
+      case Event::kPing: {
+        Bytes pong(door::ws_frame_header_bytes(piece.bytes.size()) + piece.bytes.size());
+        door::write_ws_frame_header(door::WsOpcode::kPong, piece.bytes.size(), pong);
+        std::copy(piece.bytes.begin(), piece.bytes.end(),
+                  pong.end() - static_cast<ptrdiff_t>(piece.bytes.size()));
+        say(pong, turn);
+        break;
+      }
+      case Event::kPong:
+        break;
+      case Event::kClose:
+        turn.outcome.stream = rest.first(size);
+        say_close(piece.close_code, turn);
+        fail(turn);
+        return;
+      case Event::kError:
+        turn.outcome.stream = rest.first(size);
+        say_close(piece.close_code, turn);
+        fail(turn, Counter::kWebSocketErrors);
+        return;
+    }
+  }
+}
+
+void Doors::say_close(uint16_t code, Turn& turn) {
+  if (std::exchange(close_sent_, true)) return;
+  say(door::ws_close_frame(code), turn);
+}
+
+// --- fake TLS
+
+void Doors::take_hello(ByteSpan rest, Turn& turn) {
+  const auto hello = tls::read_fake_hello(rest, doors_.fake_secrets, turn.now.unix_seconds());
+  if (!hello) {
+    switch (hello.error()) {
+      case Error::kTruncated:
+        hold(rest);
+        return;
+      case Error::kBadTransport:
+        begin(Stage::kPlain, doors_.plain, turn);
+        pass(rest, turn);
+        return;
+      default:
+        fail(turn, Counter::kFakeTlsRefused);
+        return;
+    }
+  }
+  switch (doors_.replays->insert(hello->replay_id(), turn.now.unix_seconds())) {
+    case tls::ReplayCache::Verdict::kNew:
+      break;
+    case tls::ReplayCache::Verdict::kSeen:
+      fail(turn, Counter::kFakeTlsReplays);
+      return;
+    case tls::ReplayCache::Verdict::kFull:
+      fail(turn, Counter::kFakeTlsReplaysFull);
+      return;
+  }
+  say(tls::make_fake_flight(*hello, doors_.fake_secrets[hello->secret]), turn);
+  fake_ = std::make_unique<tls::FakeTlsReader>(tls::FakeTlsSide::kServer);
+  turn.counters.add(Counter::kFakeTlsOpened);
+  begin(Stage::kFakeTls, doors_.fake[hello->secret], turn);
+  pass(rest.subspan(hello->record.size()), turn);
+}
+
+void Doors::read_fake_tls(ByteSpan rest, Turn& turn) {
+  using Event = tls::FakeTlsReader::Event;
+  size_t size = 0;
+  fake_->receive(rest);
+  for (;;) {
+    ByteSpan data;
+    switch (fake_->next(data)) {
+      case Event::kNeedMore:
+        turn.outcome.stream = rest.first(size);
+        return;
+      case Event::kData:
+        std::memmove(rest.data() + size, data.data(), data.size());
+        size += data.size();
+        break;
+      case Event::kError:
+        fail(turn, Counter::kFakeTlsErrors);
+        return;
+    }
+  }
+}
+
+// --- common
+
+void Doors::pass(ByteSpan rest, Turn& turn) {
+  switch (stage_) {
+    case Stage::kWebSocket:
+      read_websocket(rest, turn);
+      return;
+    case Stage::kFakeTls:
+      read_fake_tls(rest, turn);
+      return;
+    case Stage::kPlain:
+      turn.outcome.stream = rest;
+      turn.outcome.plain = !secure_;
+      return;
+    case Stage::kDetect:
+    case Stage::kHttp:
+    case Stage::kFailed:
+      RW_ASSERT(false);
+  }
+}
+
+void Doors::begin(Stage stage, const mtproto::TransportConfig& transport, Turn& turn) {
+  stage_ = stage;
+  turn.outcome.begins = &transport;
+}
+
+void Doors::fail(Turn& turn, Counter counter) {
+  turn.counters.add(counter);
+  fail(turn);
+}
+
+void Doors::fail(Turn& turn) {
+  turn.outcome.failed = true;
+  stage_ = Stage::kFailed;
+  head_ = Bytes();
+}
+
+ByteSpan Doors::with_head(ByteSpan bytes, Turn& turn) {
+  if (head_.empty()) return bytes;
+  head_.insert(head_.end(), bytes.begin(), bytes.end());
+  return turn.kept.keep(std::exchange(head_, Bytes()));
+}
+
+void Doors::hold(ByteView bytes) { head_.assign(bytes.begin(), bytes.end()); }
+
+void Doors::say(ByteView bytes, Turn& turn) { (void)encrypt(bytes, turn.reply); }
+
+bool Doors::encrypt(ByteView bytes, Bytes& out) {
+  if (!secure_) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+    return true;
+  }
+  if (tls_ == nullptr) return false;
+  const bool sealed = tls_->write(bytes).ok();
+  take_output(out);
+  return sealed;
+}
+
+bool Doors::wrap(ByteView bytes, Bytes& out) {
+  switch (stage_) {
+    case Stage::kPlain:
+      return encrypt(bytes, out);
+    case Stage::kWebSocket: {
+      Bytes frame(door::ws_frame_header_bytes(bytes.size()));
+      door::write_ws_frame_header(door::WsOpcode::kBinary, bytes.size(), frame);
+      frame.insert(frame.end(), bytes.begin(), bytes.end());
+      return encrypt(frame, out);
+    }
+    case Stage::kFakeTls: {
+      const size_t before = out.size();
+      out.resize(before + tls::fake_records_bytes(bytes.size()));
+      tls::write_fake_records(bytes, ByteSpan(out).subspan(before));
+      return true;
+    }
+    case Stage::kDetect:
+    case Stage::kHttp:
+    case Stage::kFailed:
+      return false;
+  }
+  return false;
+}
+
+void Doors::close(Bytes& out) {
+  if (websocket_ != nullptr && !std::exchange(close_sent_, true)) {
+    (void)encrypt(door::ws_close_frame(static_cast<uint16_t>(door::WsCloseCode::kNormal)), out);
+  }
+  if (tls_ == nullptr) return;
+  tls_->close_notify();
+  take_output(out);
+}
+
+}  // namespace ringway::gateway

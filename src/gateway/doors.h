@@ -1,0 +1,165 @@
+// gateway/doors: what a connection comes through before its MTProto stream: the PROXY header, TLS,
+// and then, by the listener's protocol or the first bytes, WebSocket, fake TLS, or nothing.
+//
+//   PROXY header -> TLS -> { WebSocket | fake TLS | nothing } -> mtproto::ServerTransport
+//
+// Doors composes the pure parts of door/ and tls/ as a stack and owns no socket. A plain TCP
+// connection has no Doors at all, and one that turns out to be plain behind its PROXY header loses
+// it again: Outcome::plain. Used by the connection's worker only; it moves with its connection from
+// one worker to another as it is.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/counters.h"
+#include "config/config.h"
+#include "door/websocket.h"
+#include "mtproto/transport.h"
+#include "net/address.h"
+#include "tls/fake_hello.h"
+#include "tls/fake_records.h"
+#include "tls/replay_cache.h"
+#include "tls/tls_context.h"
+#include "tls/tls_stream.h"
+
+namespace ringway::gateway {
+
+// What the connections of one listener come through. Shared by all workers; made before them and
+// outlives them. Only `open` and the TLS context change.
+struct ListenerDoors {
+  config::Listener listener;
+  mtproto::TransportConfig plain;    // a stream of its own
+  mtproto::TransportConfig wrapped;  // inside WebSocket: obfuscated whatever it begins with
+  std::vector<tls::FakeTlsSecret> fake_secrets;
+  std::vector<mtproto::TransportConfig> fake;  // inside fake TLS, by secret
+  tls::ReplayCache* replays = nullptr;
+  mutable std::atomic<uint32_t> open{0};  // connections, where max_connections limits them
+
+  [[nodiscard]] bool any() const noexcept {
+    return listener.protocol != config::Protocol::kTcp || listener.tls.has_value() ||
+           listener.proxy_protocol.enabled || !fake_secrets.empty();
+  }
+  // The context for the next connections; any thread. Those that are open keep theirs.
+  [[nodiscard]] std::shared_ptr<const tls::TlsContext> tls_context() const;
+  void set_tls_context(std::shared_ptr<const tls::TlsContext> context);
+
+ private:
+  mutable std::mutex tls_mutex_;  // held for the copy of a pointer
+  std::shared_ptr<const tls::TlsContext> tls_context_;
+};
+
+// The doors of each listener, without TLS contexts. `replays` outlives them; it is asked where
+// listeners have secrets for fake TLS.
+[[nodiscard]] std::vector<std::unique_ptr<ListenerDoors>> make_doors(const config::Config& config,
+                                                                     tls::ReplayCache* replays);
+
+// Bytes that must outlast the receive buffers they came from, until the turn's frames are opened.
+class TurnBytes {
+ public:
+  // The bytes, where they stay until clear().
+  [[nodiscard]] ByteSpan keep(Bytes bytes);
+  void clear() noexcept;
+
+ private:
+  std::vector<Bytes> kept_;
+};
+
+class Doors {
+ public:
+  // What the bytes of one receive() came to.
+  struct Outcome {
+    ByteSpan stream;  // of the transport; good until the end of the turn
+    // The stream begins with this one's configuration; null: it goes on, or has not begun.
+    const mtproto::TransportConfig* begins = nullptr;
+    bool proxy_header_done = false;        // it came, or it will not come
+    std::optional<net::PeerAddress> peer;  // the client's address, when the header has told it
+    // A step of TLS's handshake, for the crypto pool: resume() takes it back.
+    std::unique_ptr<tls::TlsStream> handshake;
+    bool plain = false;   // nothing is left to unwrap: this object is done with
+    bool failed = false;  // takes no more; what it is owed lies in `reply`
+  };
+
+  // `believed`: a PROXY header of this connection counts.
+  Doors(const ListenerDoors& doors, bool believed);
+  ~Doors();
+
+  // The client's address may still be told.
+  [[nodiscard]] bool wants_proxy_header() const noexcept { return proxy_wanted_; }
+
+  // Takes what came in; changed in place. Bytes for the socket are appended to `reply`: answers of
+  // the doors' own protocols, which do not pass through wrap().
+  [[nodiscard]] Outcome receive(ByteSpan bytes, Now now, TurnBytes& kept, CounterBlock& counters,
+                                Bytes& reply);
+  // The same once a step of the handshake is done; `ok` is what it returned.
+  [[nodiscard]] Outcome resume(std::unique_ptr<tls::TlsStream> handshake, bool ok, Now now,
+                               TurnBytes& kept, CounterBlock& counters, Bytes& reply);
+  // Appends output of the transport as it goes onto the socket. False: it cannot be sent any more.
+  [[nodiscard]] bool wrap(ByteView bytes, Bytes& out);
+  // The last words before the connection is closed: WebSocket's close, TLS's close_notify.
+  void close(Bytes& out);
+  // Output on its way to wrap(): what the connection's queue must have room for.
+  void stage(size_t bytes) noexcept { staged_bytes_ += bytes; }
+  void unstage(size_t bytes) noexcept { staged_bytes_ -= bytes; }
+  [[nodiscard]] size_t staged_bytes() const noexcept { return staged_bytes_; }
+  // What wrap() makes of so many bytes, at most.
+  [[nodiscard]] static constexpr size_t wrapped_bytes_max(size_t bytes) noexcept {
+    return bytes + kWrapBytes + bytes / kWrapShare;
+  }
+  // Held until there is enough to decide on.
+  [[nodiscard]] size_t buffered_bytes() const noexcept { return head_.size(); }
+
+ private:
+  enum class Stage : uint8_t {
+    kDetect,  // websocket, fake TLS or a plain stream
+    kHttp,    // a request head is expected
+    kWebSocket,
+    kFakeTls,
+    kPlain,
+    kFailed,
+  };
+  // A WebSocket frame's header; then a record's header and tag for each 16 KiB and what is left.
+  static constexpr size_t kWrapBytes = 128;
+  static constexpr size_t kWrapShare = 128;
+
+  struct Turn;
+  void advance(ByteSpan rest, Turn& turn);
+  [[nodiscard]] bool take_proxy_header(ByteSpan& rest, Turn& turn);
+  [[nodiscard]] bool decrypt(ByteSpan& rest, Turn& turn);
+  void detect(ByteSpan rest, Turn& turn);
+  void take_request(ByteSpan rest, Turn& turn);
+  void refuse_request(uint16_t status, Turn& turn);
+  void take_hello(ByteSpan rest, Turn& turn);
+  void read_websocket(ByteSpan rest, Turn& turn);
+  void read_fake_tls(ByteSpan rest, Turn& turn);
+  void pass(ByteSpan rest, Turn& turn);
+  void begin(Stage stage, const mtproto::TransportConfig& transport, Turn& turn);
+  void fail(Turn& turn);
+  void fail(Turn& turn, Counter counter);
+  // Puts what was held before these bytes, so that both lie together.
+  [[nodiscard]] ByteSpan with_head(ByteSpan bytes, Turn& turn);
+  void hold(ByteView bytes);
+  void say(ByteView bytes, Turn& turn);
+  void say_close(uint16_t code, Turn& turn);
+  [[nodiscard]] bool encrypt(ByteView bytes, Bytes& out);
+  void take_output(Bytes& out);
+
+  const ListenerDoors& doors_;
+  bool proxy_wanted_;
+  bool close_sent_ = false;
+  Stage stage_;
+  size_t staged_bytes_ = 0;
+  Bytes head_;
+  bool secure_;                          // behind TLS
+  std::unique_ptr<tls::TlsStream> tls_;  // null while a step of its handshake is on the pool
+  std::unique_ptr<door::WebSocketReader> websocket_;
+  std::unique_ptr<tls::FakeTlsReader> fake_;
+};
+
+}  // namespace ringway::gateway
