@@ -120,6 +120,8 @@ struct Doors::Turn {
 Doors::Doors(const ListenerDoors& doors, bool believed)
     : doors_(doors),
       proxy_wanted_(doors.listener.proxy_protocol.enabled && believed),
+      unproxied_(doors.listener.proxy_protocol.enabled && doors.listener.proxy_protocol.require &&
+                 !believed),
       secure_(doors.listener.tls.has_value()) {
   switch (doors.listener.protocol) {
     case config::Protocol::kTcp:
@@ -142,12 +144,14 @@ Doors::Outcome Doors::receive(ByteSpan bytes, Now now, TurnBytes& kept, CounterB
                               Bytes& reply) {
   Turn turn{now, kept, counters, reply, {}};
   ByteSpan rest = bytes;
-  if (stage_ == Stage::kFailed) {
+  if (failed_) {
     turn.outcome.failed = true;
+  } else if (unproxied_) {
+    fail(turn, Counter::kProxyHeadersRefused);
   } else if (!proxy_wanted_ || take_proxy_header(rest, turn)) {
     advance(rest, turn);
   }
-  return std::move(turn.outcome);
+  return finish(turn);
 }
 
 Doors::Outcome Doors::resume(std::unique_ptr<tls::TlsStream> handshake, bool ok, Now now,
@@ -155,11 +159,21 @@ Doors::Outcome Doors::resume(std::unique_ptr<tls::TlsStream> handshake, bool ok,
   Turn turn{now, kept, counters, reply, {}};
   tls_ = std::move(handshake);
   take_output(reply);
-  if (ok) {
+  if (failed_) {
+    turn.outcome.failed = true;
+  } else if (ok) {
     if (tls_->handshake_done()) counters.add(Counter::kTlsHandshakes);
     advance(kept.keep(std::exchange(head_, Bytes())), turn);
   } else {
     fail(turn, Counter::kTlsHandshakesFailed);
+  }
+  return finish(turn);
+}
+
+Doors::Outcome Doors::finish(Turn& turn) {
+  if (turn.outcome.failed) {
+    failed_ = true;
+    head_ = Bytes();
   }
   return std::move(turn.outcome);
 }
@@ -169,7 +183,8 @@ void Doors::advance(ByteSpan rest, Turn& turn) {
   if (stage_ != Stage::kDetect && stage_ != Stage::kHttp) {
     pass(rest, turn);
   } else if (!rest.empty()) {
-    detect(with_head(rest, turn), turn);
+    const size_t searched = head_.size();
+    detect(with_head(rest, turn), searched, turn);
   }
 }
 
@@ -211,9 +226,8 @@ bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
     return false;
   }
   Bytes plain = take_spare_bytes(rest.size());
-  // What did not fit one read rests inside, without a record that would tell of it.
-  for (size_t count = kTlsReadBytes;
-       alive && (count == kTlsReadBytes || (count > 0 && tls_->has_record()));) {
+  // A read that was filled may have left a part of a record that it has opened.
+  for (size_t count = kTlsReadBytes; alive && count == kTlsReadBytes;) {
     const size_t have = plain.size();
     plain.resize(have + kTlsReadBytes);
     alive = tls_->read(ByteSpan(plain).subspan(have), count).ok();
@@ -235,16 +249,16 @@ void Doors::take_output(Bytes& out) {
   tls_->consume_output(pending.size());
 }
 
-void Doors::detect(ByteSpan rest, Turn& turn) {
+void Doors::detect(ByteSpan rest, size_t searched, Turn& turn) {
   if (stage_ == Stage::kHttp) {
-    take_request(rest, turn);
+    take_request(rest, searched, turn);
     return;
   }
   if (doors_.listener.protocol == config::Protocol::kAuto) {
     switch (match_http(rest)) {
       case Match::kYes:
         stage_ = Stage::kHttp;
-        take_request(rest, turn);
+        take_request(rest, searched, turn);
         return;
       case Match::kMaybe:
         hold(rest);
@@ -263,8 +277,8 @@ void Doors::detect(ByteSpan rest, Turn& turn) {
 
 // --- HTTP and WebSocket
 
-void Doors::take_request(ByteSpan rest, Turn& turn) {
-  const door::HttpHead head = door::read_request_head(rest);
+void Doors::take_request(ByteSpan rest, size_t searched, Turn& turn) {
+  const door::HttpHead head = door::read_request_head(rest, searched);
   if (head.state == door::HttpHead::State::kIncomplete) {
     hold(rest);
     return;
@@ -324,21 +338,16 @@ void Doors::read_websocket(ByteSpan rest, Turn& turn) {
         break;
       case Event::kClose:
         turn.outcome.stream = rest.first(size);
-        say_close(piece.close_code, turn);
-        fail(turn);
+        turn.outcome.failed = true;
+        close_code_ = piece.close_code;
         return;
       case Event::kError:
         turn.outcome.stream = rest.first(size);
-        say_close(piece.close_code, turn);
         fail(turn, Counter::kWebSocketErrors);
+        close_code_ = piece.close_code;
         return;
     }
   }
-}
-
-void Doors::say_close(uint16_t code, Turn& turn) {
-  if (std::exchange(close_sent_, true)) return;
-  say(door::ws_close_frame(code), turn);
 }
 
 // --- fake TLS
@@ -391,6 +400,7 @@ void Doors::read_fake_tls(ByteSpan rest, Turn& turn) {
         size += data.size();
         break;
       case Event::kError:
+        turn.outcome.stream = rest.first(size);
         fail(turn, Counter::kFakeTlsErrors);
         return;
     }
@@ -413,7 +423,6 @@ void Doors::pass(ByteSpan rest, Turn& turn) {
       return;
     case Stage::kDetect:
     case Stage::kHttp:
-    case Stage::kFailed:
       RW_ASSERT(false);
   }
 }
@@ -425,13 +434,7 @@ void Doors::begin(Stage stage, const mtproto::TransportConfig& transport, Turn& 
 
 void Doors::fail(Turn& turn, Counter counter) {
   turn.counters.add(counter);
-  fail(turn);
-}
-
-void Doors::fail(Turn& turn) {
   turn.outcome.failed = true;
-  stage_ = Stage::kFailed;
-  head_ = Bytes();
 }
 
 ByteSpan Doors::with_head(ByteSpan bytes, Turn& turn) {
@@ -456,6 +459,12 @@ bool Doors::encrypt(ByteView bytes, Bytes& out) {
 }
 
 bool Doors::wrap(ByteView bytes, Bytes& out) {
+  if (closed_) return false;
+  closed_ = !wrap_open(bytes, out);
+  return !closed_;
+}
+
+bool Doors::wrap_open(ByteView bytes, Bytes& out) {
   switch (stage_) {
     case Stage::kPlain:
       return encrypt(bytes, out);
@@ -473,16 +482,14 @@ bool Doors::wrap(ByteView bytes, Bytes& out) {
     }
     case Stage::kDetect:
     case Stage::kHttp:
-    case Stage::kFailed:
       return false;
   }
   return false;
 }
 
 void Doors::close(Bytes& out) {
-  if (websocket_ != nullptr && !std::exchange(close_sent_, true)) {
-    (void)encrypt(door::ws_close_frame(static_cast<uint16_t>(door::WsCloseCode::kNormal)), out);
-  }
+  if (std::exchange(closed_, true)) return;
+  if (websocket_ != nullptr) (void)encrypt(door::ws_close_frame(close_code_), out);
   if (tls_ == nullptr) return;
   tls_->close_notify();
   take_output(out);

@@ -83,7 +83,7 @@ class Doors {
     // A step of TLS's handshake, for the crypto pool: resume() takes it back.
     std::unique_ptr<tls::TlsStream> handshake;
     bool plain = false;   // nothing is left to unwrap: this object is done with
-    bool failed = false;  // takes no more; what it is owed lies in `reply`
+    bool failed = false;  // takes no more: close() it once what it is owed was wrapped
   };
 
   // `believed`: a PROXY header of this connection counts.
@@ -100,9 +100,11 @@ class Doors {
   // The same once a step of the handshake is done; `ok` is what it returned.
   [[nodiscard]] Outcome resume(std::unique_ptr<tls::TlsStream> handshake, bool ok, Now now,
                                TurnBytes& kept, CounterBlock& counters, Bytes& reply);
-  // Appends output of the transport as it goes onto the socket. False: it cannot be sent any more.
+  // Appends output of the transport as it goes onto the socket, also when nothing is taken in any
+  // more. False: it cannot be sent, and nothing behind it.
   [[nodiscard]] bool wrap(ByteView bytes, Bytes& out);
-  // The last words before the connection is closed: WebSocket's close, TLS's close_notify.
+  // The last words before the connection is closed: WebSocket's close or the echo of the client's,
+  // TLS's close_notify. Nothing more is wrapped.
   void close(Bytes& out);
   // Output on its way to wrap(): what the connection's queue must have room for.
   void stage(size_t bytes) noexcept { staged_bytes_ += bytes; }
@@ -112,8 +114,10 @@ class Doors {
   [[nodiscard]] static constexpr size_t wrapped_bytes_max(size_t bytes) noexcept {
     return bytes + kWrapBytes + bytes / kWrapShare;
   }
-  // Held until there is enough to decide on.
-  [[nodiscard]] size_t buffered_bytes() const noexcept { return head_.size(); }
+  // Held until there is enough to go on with; not what is away with a step of the handshake.
+  [[nodiscard]] size_t buffered_bytes() const noexcept {
+    return head_.size() + (tls_ == nullptr ? 0 : tls_->buffered_bytes());
+  }
 
  private:
   enum class Stage : uint8_t {
@@ -122,7 +126,6 @@ class Doors {
     kWebSocket,
     kFakeTls,
     kPlain,
-    kFailed,
   };
   // A WebSocket frame's header; then a record's header and tag for each 16 KiB and what is left.
   static constexpr size_t kWrapBytes = 128;
@@ -132,27 +135,31 @@ class Doors {
   void advance(ByteSpan rest, Turn& turn);
   [[nodiscard]] bool take_proxy_header(ByteSpan& rest, Turn& turn);
   [[nodiscard]] bool decrypt(ByteSpan& rest, Turn& turn);
-  void detect(ByteSpan rest, Turn& turn);
-  void take_request(ByteSpan rest, Turn& turn);
+  // `searched`: how many of the bytes were held before.
+  void detect(ByteSpan rest, size_t searched, Turn& turn);
+  void take_request(ByteSpan rest, size_t searched, Turn& turn);
   void refuse_request(uint16_t status, Turn& turn);
   void take_hello(ByteSpan rest, Turn& turn);
   void read_websocket(ByteSpan rest, Turn& turn);
   void read_fake_tls(ByteSpan rest, Turn& turn);
   void pass(ByteSpan rest, Turn& turn);
   void begin(Stage stage, const mtproto::TransportConfig& transport, Turn& turn);
-  void fail(Turn& turn);
   void fail(Turn& turn, Counter counter);
+  [[nodiscard]] Outcome finish(Turn& turn);
   // Puts what was held before these bytes, so that both lie together.
   [[nodiscard]] ByteSpan with_head(ByteSpan bytes, Turn& turn);
   void hold(ByteView bytes);
   void say(ByteView bytes, Turn& turn);
-  void say_close(uint16_t code, Turn& turn);
+  [[nodiscard]] bool wrap_open(ByteView bytes, Bytes& out);
   [[nodiscard]] bool encrypt(ByteView bytes, Bytes& out);
   void take_output(Bytes& out);
 
   const ListenerDoors& doors_;
   bool proxy_wanted_;
-  bool close_sent_ = false;
+  bool unproxied_;       // whose header would have to be believed, and would not be
+  bool failed_ = false;  // nothing is taken in any more
+  bool closed_ = false;  // nothing is wrapped any more
+  uint16_t close_code_ = static_cast<uint16_t>(door::WsCloseCode::kNormal);
   Stage stage_;
   size_t staged_bytes_ = 0;
   Bytes head_;

@@ -95,14 +95,9 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
   const bool believed = doors.listener.believes_proxy_header(peer.ip);
   if (doors.any()) client->doors = std::make_unique<Doors>(doors, believed);
   bool refused = !count_for_listener(*client);
-  const config::ProxyProtocol& proxy = doors.listener.proxy_protocol;
-  if (proxy.enabled && proxy.require && !believed) {
-    counters_.add(Counter::kProxyHeadersRefused);
-    refused = true;
-  }
   // Who comes by a proxy counts for the address that its header names.
-  client->uncounted = client->doors != nullptr && client->doors->wants_proxy_header();
-  if (!refused && !client->uncounted) refused = !count_for_address(*client);
+  client->uncounted = refused || (client->doors != nullptr && client->doors->wants_proxy_header());
+  if (!client->uncounted) refused = !count_for_address(*client);
   status_.listener(listener).opened();
   Client& started = *client;
   start_client(std::move(client), handle);

@@ -1,0 +1,334 @@
+// Every stack of doors with a client that keeps to the protocols: what goes in at one end comes out
+// at the other, however it is cut.
+#include "gateway/doors.h"
+
+#include "gateway/doors_testing.h"
+
+namespace ringway::gateway {
+namespace {
+
+using testing::all_stacks;
+using testing::Arrival;
+using testing::at_random;
+using testing::Cut;
+using testing::Entrance;
+using testing::in_pieces_of;
+using testing::kUnixSeconds;
+using testing::payload_of;
+using testing::Stack;
+using testing::Talk;
+
+struct Visit {
+  Bytes up;
+  Bytes down;
+  unsigned begins = 0;
+  unsigned headers_done = 0;
+  bool plain = false;
+  bool failed = false;
+  std::optional<net::PeerAddress> peer;
+  std::vector<uint64_t> counted;
+  bool operator==(const Visit&) const = default;
+};
+
+constexpr Counter kDoorCounters[] = {
+    Counter::kProxyHeadersRefused, Counter::kTlsHandshakes,      Counter::kTlsHandshakesFailed,
+    Counter::kTlsErrors,           Counter::kWebSocketsOpened,   Counter::kWebSocketErrors,
+    Counter::kHttpRequestsRefused, Counter::kFakeTlsOpened,      Counter::kFakeTlsRefused,
+    Counter::kFakeTlsReplays,      Counter::kFakeTlsReplaysFull, Counter::kFakeTlsErrors,
+    Counter::kTlsHandshakesLimited};
+
+// A client that sends `up` in writes of these sizes, and hears `down`.
+Visit visit(const Stack& stack, const Bytes& up, const Cut& writes, const Bytes& down,
+            const Cut& cut) {
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  Talk talk(stack.client);
+  EXPECT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok()) << talk.client.problem();
+  for (ByteView rest = up; !rest.empty();) {
+    const size_t size = std::min(writes(), rest.size());
+    EXPECT_TRUE(talk.client.wrap(rest.first(size), talk.out).ok());
+    rest = rest.subspan(size);
+    if (talk.client.is_open() && writes() % 2 == 0) talk.run(arrival, cut);
+  }
+  talk.run(arrival, cut);
+  EXPECT_TRUE(talk.client.is_open()) << talk.client.problem();
+  EXPECT_TRUE(arrival.send(down));
+  talk.run(arrival, cut);
+  EXPECT_TRUE(talk.result.ok()) << talk.client.problem();
+
+  Visit seen;
+  seen.up = std::move(arrival.stream);
+  seen.down = std::move(talk.stream);
+  seen.begins = arrival.begins;
+  seen.headers_done = arrival.headers_done;
+  seen.plain = arrival.plain;
+  seen.failed = arrival.failed;
+  seen.peer = arrival.peer;
+  for (const Counter counter : kDoorCounters) seen.counted.push_back(arrival.count(counter));
+  EXPECT_EQ(arrival.doors().buffered_bytes(), 0U) << "nothing is held once all has come";
+  return seen;
+}
+
+TEST(Doors, EveryStackCarriesTheStreamHoweverItIsCut) {
+  const Bytes up = payload_of(3000);
+  const Bytes down = payload_of(700, 2);
+  for (const Stack& stack : all_stacks()) {
+    SCOPED_TRACE(stack.name);
+    const Visit whole = visit(stack, up, in_pieces_of(SIZE_MAX), down, in_pieces_of(SIZE_MAX));
+    EXPECT_EQ(whole.up, up);
+    EXPECT_EQ(whole.down, down);
+    EXPECT_FALSE(whole.failed);
+    EXPECT_EQ(whole.headers_done, stack.listener.proxy_protocol.enabled ? 1U : 0U);
+    EXPECT_EQ(whole.peer.has_value(), stack.listener.proxy_protocol.enabled);
+    if (whole.peer) {
+      EXPECT_EQ(whole.peer->to_string(), "203.0.113.7:50007");
+    }
+    const bool naked =
+        !stack.client.tls && !stack.client.websocket && !stack.client.fake_tls.has_value();
+    EXPECT_EQ(whole.plain, naked) << "nothing is left to unwrap";
+    for (size_t i = 0; i < std::size(kDoorCounters); ++i) {
+      const Counter counter = kDoorCounters[i];
+      const bool expected = (counter == Counter::kTlsHandshakes && stack.client.tls) ||
+                            (counter == Counter::kWebSocketsOpened && stack.client.websocket) ||
+                            (counter == Counter::kFakeTlsOpened && stack.client.fake_tls);
+      EXPECT_EQ(whole.counted[i], expected ? 1U : 0U) << i;
+    }
+    EXPECT_EQ(visit(stack, up, in_pieces_of(SIZE_MAX), down, in_pieces_of(1)), whole);
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+      EXPECT_EQ(visit(stack, up, at_random(seed, 900), down, at_random(seed + 100, 900)), whole)
+          << "seed " << seed;
+    }
+    if (HasFailure()) return;
+  }
+}
+
+// Records, frames and reads of all sizes, so that they end in each other's middle.
+TEST(Doors, LargeStreamsComeThroughWhole) {
+  const Bytes up = payload_of(300'000);
+  const Bytes down = payload_of(200'000, 2);
+  for (const Stack& stack : all_stacks()) {
+    SCOPED_TRACE(stack.name);
+    for (uint64_t seed = 1; seed <= 6; ++seed) {
+      const Visit seen =
+          visit(stack, up, at_random(seed, 20'000), down, at_random(seed + 50, 6000));
+      EXPECT_EQ(seen.up, up) << "seed " << seed;
+      EXPECT_EQ(seen.down, down) << "seed " << seed;
+    }
+    if (HasFailure()) return;
+  }
+}
+
+// The stream has the rules of what it came through.
+TEST(Doors, TheStreamBeginsWithTheRulesOfItsDoor) {
+  for (const Stack& stack : all_stacks()) {
+    SCOPED_TRACE(stack.name);
+    Entrance entrance(stack.listener);
+    Arrival arrival(entrance);
+    Talk talk(stack.client);
+    ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+    ASSERT_TRUE(talk.client.wrap(payload_of(100), talk.out).ok());
+    talk.run(arrival, in_pieces_of(SIZE_MAX));
+    const ListenerDoors& listener = arrival.listener();
+    if (stack.client.websocket) {
+      EXPECT_EQ(arrival.begun, &listener.wrapped);
+      EXPECT_TRUE(arrival.begun->always_obfuscated);
+    } else if (stack.client.fake_tls) {
+      EXPECT_EQ(arrival.begun, &listener.fake.front());
+      ASSERT_EQ(arrival.begun->secrets.size(), 1U);
+      EXPECT_TRUE(equal(arrival.begun->secrets.front().view(), stack.client.fake_tls->key.view()));
+    } else if (arrival.begun != nullptr) {
+      EXPECT_EQ(arrival.begun, &listener.plain);
+    }
+  }
+}
+
+TEST(Doors, OutputOfEverySizeComesOutAtTheClient) {
+  constexpr size_t kSizes[] = {1,      4,      125,    126,    16'384,
+                               16'385, 65'535, 65'536, 70'000, 2 * 1024 * 1024};
+  for (const Stack& stack : all_stacks()) {
+    SCOPED_TRACE(stack.name);
+    Entrance entrance(stack.listener);
+    Arrival arrival(entrance);
+    Talk talk(stack.client);
+    ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+    ASSERT_TRUE(talk.client.wrap(payload_of(100), talk.out).ok());
+    talk.run(arrival, in_pieces_of(SIZE_MAX));
+    Bytes expected;
+    for (const size_t size : kSizes) {
+      const Bytes payload = payload_of(size, size);
+      ASSERT_TRUE(arrival.send(payload));
+      expected = testing::operator+(std::move(expected), payload);
+    }
+    talk.run(arrival, at_random(9, 40'000));
+    EXPECT_TRUE(talk.result.ok()) << talk.client.problem();
+    EXPECT_TRUE(talk.stream == expected);
+  }
+}
+
+// The last words are said once, and the client understands them.
+TEST(Doors, GoodbyesAreSaidOnce) {
+  for (const Stack& stack : all_stacks()) {
+    SCOPED_TRACE(stack.name);
+    Entrance entrance(stack.listener);
+    Arrival arrival(entrance);
+    Talk talk(stack.client);
+    ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+    ASSERT_TRUE(talk.client.wrap(payload_of(100), talk.out).ok());
+    talk.run(arrival, in_pieces_of(SIZE_MAX));
+    arrival.close();
+    const Bytes last = arrival.sent;
+    talk.run(arrival, in_pieces_of(SIZE_MAX));
+    arrival.close();
+    EXPECT_TRUE(arrival.sent.empty()) << "said twice";
+    if (stack.client.websocket) {
+      EXPECT_EQ(talk.result.error(), Error::kNotFound);
+      EXPECT_EQ(talk.client.problem(), "WebSocket: closed by the server with 1000");
+    } else if (stack.client.tls) {
+      EXPECT_EQ(talk.result.error(), Error::kNotFound);
+      EXPECT_EQ(talk.client.problem(), "TLS: closed by the server");
+    } else {
+      EXPECT_TRUE(last.empty()) << "there is nothing to say it in";
+    }
+  }
+}
+
+// Nobody is told anything before its door is open, and nothing can be sent there.
+TEST(Doors, NothingIsSentThroughADoorThatIsNotOpen) {
+  for (const Stack& stack : all_stacks()) {
+    const bool begins_at_once = stack.listener.protocol == config::Protocol::kTcp &&
+                                stack.listener.fake_tls_secrets.empty() && !stack.listener.tls;
+    if (begins_at_once) continue;
+    SCOPED_TRACE(stack.name);
+    Entrance entrance(stack.listener);
+    Arrival arrival(entrance);
+    EXPECT_FALSE(arrival.send(payload_of(16)));
+    arrival.close();
+    EXPECT_TRUE(arrival.sent.empty());
+  }
+}
+
+// --- the handshake of TLS, away on the pool
+
+Stack tls_stack() { return testing::with_tls(testing::make_stack("TLS")); }
+
+TEST(DoorsTls, WhatComesWhileAStepIsAwayIsReadAfterIt) {
+  const Stack stack = tls_stack();
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  arrival.pool_is_slow = true;
+  Talk talk(stack.client);
+  ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+  feed(arrival, std::exchange(talk.out, Bytes()), in_pieces_of(100));
+  ASSERT_NE(arrival.at_pool, nullptr);
+  arrival.run_pool();
+  ASSERT_EQ(arrival.at_pool, nullptr);
+
+  // The client's last step, and its first words right behind it.
+  Bytes flight = std::exchange(arrival.sent, Bytes());
+  ASSERT_TRUE(talk.client.receive(flight, talk.stream, talk.out).ok());
+  ASSERT_TRUE(talk.client.is_open());
+  const Bytes finished = std::exchange(talk.out, Bytes());
+  const Bytes words = payload_of(40'000);
+  ASSERT_TRUE(talk.client.wrap(words, talk.out).ok());
+  const Bytes behind = std::exchange(talk.out, Bytes());
+  while (arrival.at_pool == nullptr) feed(arrival, finished, in_pieces_of(SIZE_MAX));
+  feed(arrival, behind, in_pieces_of(3000));
+  EXPECT_EQ(arrival.doors().buffered_bytes(), behind.size());
+  EXPECT_TRUE(arrival.stream.empty());
+  EXPECT_FALSE(arrival.send(payload_of(4))) << "the cipher is away";
+
+  arrival.run_pool();
+  EXPECT_EQ(arrival.at_pool, nullptr);
+  EXPECT_TRUE(arrival.stream == words);
+  EXPECT_EQ(arrival.doors().buffered_bytes(), 0U);
+  EXPECT_EQ(arrival.count(Counter::kTlsHandshakes), 1U);
+}
+
+TEST(DoorsTls, MoreThanFitsWhileAStepIsAwayEndsTheConnection) {
+  const Stack stack = tls_stack();
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  arrival.pool_is_slow = true;
+  Talk talk(stack.client);
+  ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+  feed(arrival, talk.out, in_pieces_of(SIZE_MAX));
+  ASSERT_NE(arrival.at_pool, nullptr);
+  feed(arrival, Bytes(kTlsInputBytesMax, 0x17), in_pieces_of(4096));
+  EXPECT_FALSE(arrival.failed);
+  EXPECT_EQ(arrival.most_held, kTlsInputBytesMax);
+  arrival.read(Bytes(1, 0x17));
+  EXPECT_TRUE(arrival.failed);
+  EXPECT_EQ(arrival.count(Counter::kTlsHandshakesFailed), 1U);
+  EXPECT_EQ(arrival.doors().buffered_bytes(), 0U);
+  EXPECT_TRUE(arrival.sent.empty());
+}
+
+// Two records that end in one read are both there after it, although together they are more than
+// what is read at once: what was opened and not taken would wait for the client's next word.
+TEST(DoorsTls, RecordsThatEndInOneReadAreAllReadThen) {
+  const Stack stack = tls_stack();
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  Talk talk(stack.client);
+  ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+  talk.run(arrival, in_pieces_of(SIZE_MAX));
+  const Bytes first = payload_of(14'000);
+  const Bytes second = payload_of(4000, 2);
+  ASSERT_TRUE(talk.client.wrap(first, talk.out).ok());
+  ASSERT_TRUE(talk.client.wrap(second, talk.out).ok());
+  const ByteView wire(talk.out);
+  constexpr size_t kCut = 13'900;
+  arrival.read(wire.first(kCut));
+  EXPECT_TRUE(arrival.stream.empty());
+  arrival.read(wire.subspan(kCut));
+  EXPECT_TRUE(arrival.stream == testing::operator+(first, second));
+}
+
+// A record that is not whole counts as held.
+TEST(DoorsTls, APartOfARecordIsCounted) {
+  const Stack stack = tls_stack();
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  Talk talk(stack.client);
+  ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+  talk.run(arrival, in_pieces_of(SIZE_MAX));
+  EXPECT_EQ(arrival.doors().buffered_bytes(), 0U);
+  ASSERT_TRUE(talk.client.wrap(payload_of(16'000), talk.out).ok());
+  arrival.read(ByteView(talk.out).first(15'000));
+  EXPECT_GE(arrival.doors().buffered_bytes(), 15'000U);
+  EXPECT_LE(arrival.doors().buffered_bytes(), kTlsInputBytesMax);
+  arrival.read(ByteView(talk.out).subspan(15'000));
+  EXPECT_EQ(arrival.doors().buffered_bytes(), 0U);
+  EXPECT_EQ(arrival.stream.size(), 16'000U);
+}
+
+// Who is in the middle of its session keeps its certificate; the next one gets the new one.
+TEST(DoorsTls, ANewContextIsForThoseWhoComeLater) {
+  tls::TestFiles files;
+  const tls::TestCertificate first = tls::make_certificate();
+  const tls::TestCertificate second = tls::make_certificate();
+  Stack stack = tls_stack();
+  stack.client.server_name = "gateway.example";
+  Entrance entrance(stack.listener);
+  entrance.doors->set_tls_context(tls::server_context(first));
+  Arrival before(entrance);
+  entrance.doors->set_tls_context(tls::server_context(second));
+  Arrival after(entrance);
+  const std::pair<Arrival*, const tls::TestCertificate*> visits[] = {{&before, &first},
+                                                                     {&after, &second}};
+  for (const auto& [arrival, certificate] : visits) {
+    const tls::TlsLoaded trusted = tls::TlsContext::client(
+        {.ca_file = files.write("ca.pem", certificate->certificate), .insecure = false});
+    ASSERT_NE(trusted.context, nullptr) << trusted.error;
+    stack.client.tls = trusted.context;
+    Talk talk(stack.client);
+    ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+    ASSERT_TRUE(talk.client.wrap(payload_of(10), talk.out).ok());
+    talk.run(*arrival, in_pieces_of(SIZE_MAX));
+    EXPECT_TRUE(talk.result.ok()) << talk.client.problem();
+    EXPECT_EQ(arrival->stream, payload_of(10));
+  }
+}
+
+}  // namespace
+}  // namespace ringway::gateway
