@@ -48,8 +48,8 @@ class ClientDoors {
   // Appends what opens the connection. `unix_seconds` is for fake TLS.
   Result<void> start(int64_t unix_seconds, Bytes& out);
   // Takes bytes of the server's, changed in place. What they hold of the stream is appended to
-  // `stream`, and answers to `out`. kMalformed: the server broke a protocol, or refused; kNotFound:
-  // it has closed the connection; problem() says how.
+  // `stream`, and answers to `out`. kMalformed: the server broke a protocol, or refused; kTooLarge:
+  // its answer has no end; kNotFound: it has closed the connection. problem() says how.
   Result<void> receive(ByteSpan bytes, Bytes& stream, Bytes& out);
   // Appends bytes of the stream as they go onto the socket, or keeps them until the doors are open.
   Result<void> wrap(ByteView bytes, Bytes& out);
