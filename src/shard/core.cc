@@ -94,10 +94,10 @@ bool ShardCore::user_exists(const session::SessionClientData& data, Now now) {
 void ShardCore::record(const session::SessionClientData& data, Wire wire, const Outcome& outcome) {
   recorder_->line(fmt::format(
       "send_data wire={} conn_type={} auth_key_id={} perm_auth_key_id={} session_id={} msg_id={} "
-      "quick_ack={} bytes={} outcome={} at={}",
+      "client_ip={} quick_ack={} bytes={} outcome={} at={}",
       to_string(wire), data.conn_type(), data.auth_key_id(), data.perm_auth_key_id(),
-      data.session_id(), payload_msg_id(as_bytes(data.payload())), data.quick_ack(),
-      data.payload().size(), outcome.ok() ? "ok" : outcome.text, read_clocks().mono_ns));
+      data.session_id(), payload_msg_id(as_bytes(data.payload())), data.client_ip(),
+      data.quick_ack(), data.payload().size(), outcome.ok() ? "ok" : outcome.text, read_clocks().mono_ns));
 }
 
 void ShardCore::deliver(const session::SessionClientData& data, const PushRoute& route,

@@ -1,7 +1,7 @@
 // shard/recorder: a line per event in a file, so that a test can tell what reached the shard.
 //
 //   send_data wire=batch conn_type=1 auth_key_id=.. perm_auth_key_id=.. session_id=.. msg_id=..
-//     quick_ack=1 bytes=.. outcome=ok at=..
+//     client_ip=192.0.2.1 quick_ack=1 bytes=.. outcome=ok at=..
 //   close wire=.. conn_type=.. auth_key_id=.. session_id=..
 //   set_auth_key auth_key_id=.. type=.. stored=1
 //   query_auth_key auth_key_id=.. found=0

@@ -191,23 +191,28 @@ void GatewayTest::expect_pong(BlockingClient& client, const RawSession& session,
   for (;;) {
     Arrival arrival = client.wait(deadline_ns - read_clocks().mono_ns);
     ASSERT_EQ(arrival.kind, Arrival::Kind::kEncrypted) << arrival.to_string();
-    mtproto::OpenJob job;
-    job.key = &session.key().key;
-    job.frame = arrival.payload;
-    job.sender = mtproto::Sender::kServer;
-    mtproto::open_many({&job, 1});
-    ASSERT_EQ(job.error, Error::kNone);
-    ASSERT_EQ(job.header.session_id, session.session_id());
-    std::vector<client::InboundPart> parts;
-    ASSERT_TRUE(
-        client::split_message(
-            {job.header.msg_id, job.header.seq_no, ByteView(job.payload).subspan(16)}, parts)
-            .ok());
-    for (const client::InboundPart& part : parts) {
-      const auto pong = client::read_pong(part.body);
-      if (pong.ok() && pong->msg_id == ping_msg_id) return;
-    }
+    if (brings_pong(arrival.payload, session, ping_msg_id)) return;
+    ASSERT_FALSE(HasFailure());
   }
+}
+
+bool GatewayTest::brings_pong(ByteSpan frame, const RawSession& session, int64_t ping_msg_id) {
+  mtproto::OpenJob job;
+  job.key = &session.key().key;
+  job.frame = frame;
+  job.sender = mtproto::Sender::kServer;
+  mtproto::open_many({&job, 1});
+  EXPECT_EQ(job.error, Error::kNone);
+  if (job.error != Error::kNone) return false;
+  EXPECT_EQ(job.header.session_id, session.session_id());
+  std::vector<client::InboundPart> parts;
+  EXPECT_TRUE(client::split_message(
+                  {job.header.msg_id, job.header.seq_no, ByteView(job.payload).subspan(16)}, parts)
+                  .ok());
+  return std::any_of(parts.begin(), parts.end(), [&](const client::InboundPart& part) {
+    const auto pong = client::read_pong(part.body);
+    return pong.ok() && pong->msg_id == ping_msg_id;
+  });
 }
 
 void GatewayTest::expect_open(BlockingClient& client) {

@@ -94,6 +94,8 @@ class GatewayTest : public ::testing::Test {
   // The next arrival is the pong of the raw session's ping (service messages around it are
   // skipped).
   static void expect_pong(BlockingClient& client, const RawSession& session, int64_t ping_msg_id);
+  // Whether a frame of the server's brings that pong; fails the test when it cannot be opened.
+  static bool brings_pong(ByteSpan frame, const RawSession& session, int64_t ping_msg_id);
   static void expect_open(BlockingClient& client);
 
  private:

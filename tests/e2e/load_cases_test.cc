@@ -1,5 +1,6 @@
 // ringway-load against the gateway with its embedded shard: short runs of every kind, and what it
 // prints and leaves behind.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -7,7 +8,7 @@
 #include <map>
 
 #include "crypto/rsa.h"
-#include "e2e/stack.h"
+#include "e2e/door_test.h"
 
 namespace ringway::testing {
 namespace {
@@ -19,6 +20,8 @@ class LoadCases : public ::testing::Test {
   static void SetUpTestSuite() {
     directory_ = std::make_unique<TempDir>();
     port_ = free_port();
+    for (uint16_t* port : {&websocket_port_, &tls_port_, &fake_tls_port_}) *port = free_port();
+    const CertificateFiles certificate = make_certificate_files(*directory_, "door");
     write_text(
         directory_->file("ringway.yaml"),
         "Name: test\nListenOn: 127.0.0.1:" + std::to_string(free_port()) +
@@ -26,7 +29,14 @@ class LoadCases : public ::testing::Test {
             std::to_string(port_) +
             "\"]\nRingway:\n  Workers: {Count: 2, RingEntries: 1024, Buffers: 512}\n"
             "  Limits: {HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0, "
-            "CryptoJobsPerAddress: 0}\n");
+            "CryptoJobsPerAddress: 0}\n" +
+            fmt::format("  Listeners:\n"
+                        "    - {{Address: \"127.0.0.1:{}\", Proto: websocket}}\n"
+                        "    - {{Address: \"127.0.0.1:{}\", Proto: auto, "
+                        "Tls: {{Cert: {}, Key: {}}}}}\n"
+                        "    - {{Address: \"127.0.0.1:{}\", Proto: tcp, Secrets: [{}]}}\n",
+                        websocket_port_, tls_port_, certificate.certificate, certificate.key,
+                        fake_tls_port_, fake_tls_secret_text()));
     gateway_ = std::make_unique<ChildProcess>(
         std::vector<std::string>{std::getenv("RINGWAY_BIN"), "-f", "ringway.yaml", "--data",
                                  directory_->path(), "--standalone", "--load-methods"},
@@ -77,6 +87,9 @@ class LoadCases : public ::testing::Test {
   static inline std::unique_ptr<TempDir> directory_;
   static inline std::unique_ptr<ChildProcess> gateway_;
   static inline uint16_t port_ = 0;
+  static inline uint16_t websocket_port_ = 0;
+  static inline uint16_t tls_port_ = 0;
+  static inline uint16_t fake_tls_port_ = 0;
   static inline int runs_ = 0;
   std::optional<int> status_;
 };
@@ -86,6 +99,29 @@ TEST_F(LoadCases, EveryModeClosedAndOpen) {
     expect_good({"--mode", mode});
     expect_good({"--mode", mode, "--rate", "100", "--burst", "5", "--drain", "20s"});
   }
+}
+
+// A crowd through each door, all of its messages accounted for.
+TEST_F(LoadCases, EveryDoor) {
+  const auto through = [this](std::vector<std::string> door, uint16_t port) {
+    door.insert(door.end(), {"--addr", fmt::format("127.0.0.1:{}", port), "--connections", "200",
+                             "--keys", "20", "--threads", "2"});
+    for (const char* mode : {"ping", "quick-ack", "echo", "reconnect"}) {
+      SCOPED_TRACE(door[1] + " " + mode);
+      std::vector<std::string> arguments = door;
+      arguments.insert(arguments.end(), {"--mode", mode});
+      if (std::string_view(mode) == "quick-ack") arguments.emplace_back("--verify");
+      expect_good(arguments);
+    }
+  };
+  const std::string ca = directory_->file("door.pem");
+  through({"--transport", "ws"}, websocket_port_);
+  through(
+      {"--transport", "wss=2,wss-obfuscated-padded=1", "--ca", ca, "--server-name", "localhost"},
+      tls_port_);
+  through({"--transport", "tls-abridged=1,tls=1,wss=1", "--ca", ca, "--server-name", "localhost"},
+          tls_port_);
+  through({"--transport", "faketls", "--secret", fake_tls_secret_text()}, fake_tls_port_);
 }
 
 TEST_F(LoadCases, KeyExchanges) {
