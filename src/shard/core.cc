@@ -97,7 +97,8 @@ void ShardCore::record(const session::SessionClientData& data, Wire wire, const 
       "client_ip={} quick_ack={} bytes={} outcome={} at={}",
       to_string(wire), data.conn_type(), data.auth_key_id(), data.perm_auth_key_id(),
       data.session_id(), payload_msg_id(as_bytes(data.payload())), data.client_ip(),
-      data.quick_ack(), data.payload().size(), outcome.ok() ? "ok" : outcome.text, read_clocks().mono_ns));
+      data.quick_ack(), data.payload().size(), outcome.ok() ? "ok" : outcome.text,
+      read_clocks().mono_ns));
 }
 
 void ShardCore::deliver(const session::SessionClientData& data, const PushRoute& route,
