@@ -95,7 +95,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   };
 
   std::string make_shared_context();
-  std::string load_tls();
+  std::string load_tls(std::shared_ptr<const tls::TlsTicketKeys> ticket_keys);
   std::string make_discovery();
   void start_registration();
   void take_nodes(const cluster::NodeSet& nodes);
@@ -115,7 +115,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   const std::vector<int> cores_ = allowed_cores();
   tls::ReplayCache replays_;
   // Of all TLS listeners, so that sessions outlast a reload.
-  std::shared_ptr<const tls::TlsTicketKeys> ticket_keys_ = tls::TlsTicketKeys::draw();
+  std::shared_ptr<const tls::TlsTicketKeys> ticket_keys_;
   SharedContext shared_;
   std::unique_ptr<AddressBudget> budget_;
   std::unique_ptr<cluster::ShardTransport> transport_;  // null: each worker has its own
@@ -140,7 +140,7 @@ std::string GatewayImpl::make_shared_context() {
   shared_.config = config;
   shared_.workers = config::worker_count(config, cores_.size());
   shared_.doors = make_doors(config, &replays_);
-  if (std::string error = load_tls(); !error.empty()) return error;
+  if (std::string error = load_tls(tls::TlsTicketKeys::draw()); !error.empty()) return error;
   shared_.handshake.legacy_rsa_padding = config.transports.legacy_rsa_padding;
   for (const GatewayKey& key : options_.keys) {
     if (!key.key->has_private()) return "an RSAKey file holds no private key";
@@ -162,7 +162,7 @@ std::string GatewayImpl::make_shared_context() {
 }
 
 // All listeners or none: a mistake in one file leaves everything as it is.
-std::string GatewayImpl::load_tls() {
+std::string GatewayImpl::load_tls(std::shared_ptr<const tls::TlsTicketKeys> ticket_keys) {
   std::vector<std::shared_ptr<const tls::TlsContext>> contexts(shared_.doors.size());
   for (size_t i = 0; i < contexts.size(); ++i) {
     const config::Listener& listener = shared_.doors[i]->listener;
@@ -171,7 +171,7 @@ std::string GatewayImpl::load_tls() {
                              ? tls::TlsVersion::k13
                              : tls::TlsVersion::k12;
     tls::TlsLoaded loaded = tls::TlsContext::load(
-        {listener.tls->cert_file, listener.tls->key_file, version, ticket_keys_},
+        {listener.tls->cert_file, listener.tls->key_file, version, ticket_keys},
         read_clocks().unix_seconds());
     const std::string address = config::address_text(listener);
     if (loaded.context == nullptr) return fmt::format("Tls of {}: {}", address, loaded.error);
@@ -183,15 +183,16 @@ std::string GatewayImpl::load_tls() {
   for (size_t i = 0; i < contexts.size(); ++i) {
     if (contexts[i] != nullptr) shared_.doors[i]->set_tls_context(std::move(contexts[i]));
   }
+  ticket_keys_ = std::move(ticket_keys);
   return "";
 }
 
 std::string GatewayImpl::reload_certificates(size_t& reloaded) {
-  ticket_keys_ = ticket_keys_->renewed();
   reloaded = static_cast<size_t>(
       std::count_if(shared_.doors.begin(), shared_.doors.end(),
                     [](const auto& doors) { return doors->listener.tls.has_value(); }));
-  return load_tls();
+  // Tickets of the previous keys are still taken.
+  return load_tls(ticket_keys_->renewed());
 }
 
 bool GatewayImpl::push(cluster::PushRequest& push) {
