@@ -14,9 +14,8 @@ constexpr size_t kAbridgedLongHeaderBytes = 4;
 constexpr size_t kIntermediateHeaderBytes = 4;
 constexpr size_t kFullHeaderBytes = 8;
 constexpr size_t kWordBytes = 4;
-constexpr size_t kShortPayloadBytes = 8;  // below: an error or nothing, told by the frame's size
-constexpr uint8_t kShortPaddingMask = 3;
-constexpr uint8_t kPaddingMask = 15;
+constexpr uint8_t kClientPaddingMask = 15;
+constexpr uint8_t kServerPaddingMask = 3;
 
 static_assert(kFullHeaderBytes <= kFrameHeaderBytesMax);
 static_assert(kFrameBytesCeiling <= kAbridgedPayloadBytesMax);
@@ -69,6 +68,12 @@ Result<FrameHeader> read_full(ByteReader reader, size_t payload_bytes_max) noexc
   RW_TRY_ASSIGN(header->sequence, reader.u32());
   header->frame_bytes = length;
   return header;
+}
+
+size_t draw_masked(uint8_t mask) noexcept {
+  uint8_t raw = 0;
+  crypto::random_padding({&raw, 1});
+  return raw & mask;
 }
 
 }  // namespace
@@ -145,11 +150,9 @@ void write_frame_header(TransportKind kind, size_t payload_bytes, uint32_t seque
   }
 }
 
-size_t draw_padding_bytes(size_t payload_bytes) noexcept {
-  uint8_t raw = 0;
-  crypto::random_padding({&raw, 1});
-  return raw & (payload_bytes < kShortPayloadBytes ? kShortPaddingMask : kPaddingMask);
-}
+size_t draw_client_padding_bytes() noexcept { return draw_masked(kClientPaddingMask); }
+
+size_t draw_server_padding_bytes() noexcept { return draw_masked(kServerPaddingMask); }
 
 uint32_t frame_checksum(ByteView frame) noexcept {
   RW_ASSERT(frame.size() >= kFullTrailerBytes);

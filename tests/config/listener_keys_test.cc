@@ -66,21 +66,20 @@ TEST(GnetwayServer, IsSortedIntoServedAndNotServed) {
       "    - {Addresses: [\"1.2.3.4:3\"], PPV1: true}\n"
       "    - {Proto: http, Addresses: [\"1.2.3.4:4\"]}\n"
       "    - {Proto: websocket, Addresses: [\":11443\"]}\n");
-  EXPECT_THAT(config.listeners,
-              ElementsAre(Listener{Protocol::kTcp, {"", 1}}, Listener{Protocol::kTcp, {"::1", 2}}));
-  ASSERT_THAT(config.listeners_not_served, SizeIs(3));
-  EXPECT_EQ(to_string(config.listeners_not_served[0]), "tcp 1.2.3.4:3 (PROXY protocol)");
-  EXPECT_EQ(config.listeners_not_served[1], (Listener{Protocol::kHttp, {"1.2.3.4", 4}}));
-  EXPECT_EQ(config.listeners_not_served[2], (Listener{Protocol::kWebsocket, {"", 11443}}))
-      << "all addresses";
+  ASSERT_THAT(config.listeners, SizeIs(4));
+  EXPECT_EQ(config.listeners[0], (Listener{Protocol::kTcp, {"", 1}}));
+  EXPECT_EQ(config.listeners[1], (Listener{Protocol::kTcp, {"::1", 2}}));
+  EXPECT_EQ(to_string(config.listeners[2]), "tcp 1.2.3.4:3 (PROXY protocol)");
+  EXPECT_EQ(config.listeners[3], (Listener{Protocol::kWebsocket, {"", 11443}})) << "all addresses";
+  EXPECT_THAT(config.listeners_not_served, ElementsAre(Listener{Protocol::kHttp, {"1.2.3.4", 4}}));
 }
 
 TEST(GnetwayServer, BelievesAnybodysProxyHeader) {
   const LoadOutcome outcome =
       load("Gnetway:\n  Server:\n    - PPV1: true\n      Addresses: [\":1\"]\n");
   ASSERT_THAT(outcome.errors, IsEmpty());
-  ASSERT_THAT(outcome.config.listeners_not_served, SizeIs(1));
-  const Listener& listener = outcome.config.listeners_not_served[0];
+  ASSERT_THAT(outcome.config.listeners, SizeIs(1));
+  const Listener& listener = outcome.config.listeners[0];
   EXPECT_TRUE(listener.proxy_protocol.enabled);
   EXPECT_FALSE(listener.proxy_protocol.require) << "gnetway does without, too";
   EXPECT_TRUE(listener.believes_proxy_header(*parse_ip("203.0.113.1")));
@@ -329,10 +328,11 @@ TEST(ListenerHttpErrorStyle, IsTheListenersOwnOrThatOfAll) {
       "    - {Address: \":3\", Proto: http, HttpErrorStyle: status}\n"
       "  Transports: {HttpErrorStyle: gnetway}\n");
   EXPECT_EQ(config.transports.http_error_style, HttpErrorStyle::kGnetway);
-  ASSERT_THAT(config.listeners_not_served, SizeIs(3));
+  ASSERT_THAT(config.listeners, SizeIs(1));
+  EXPECT_EQ(config.listeners[0].http_error_style, HttpErrorStyle::kGnetway);
+  ASSERT_THAT(config.listeners_not_served, SizeIs(2));
   EXPECT_EQ(config.listeners_not_served[0].http_error_style, HttpErrorStyle::kGnetway);
-  EXPECT_EQ(config.listeners_not_served[1].http_error_style, HttpErrorStyle::kGnetway);
-  EXPECT_EQ(config.listeners_not_served[2].http_error_style, HttpErrorStyle::kStatus);
+  EXPECT_EQ(config.listeners_not_served[1].http_error_style, HttpErrorStyle::kStatus);
   EXPECT_EQ(
       good("Ringway: {Transports: {HttpErrorStyle: gnetway}}\n").listeners[0].http_error_style,
       HttpErrorStyle::kGnetway)

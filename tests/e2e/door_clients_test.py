@@ -259,7 +259,7 @@ class DoorClientsTest(unittest.IsolatedAsyncioTestCase):
 
     def make_session(self, option):
         """The file of a session: its ticket may come after the handshake, so standard input stays open."""
-        path = self.stack.path(f"session{option}")
+        path = os.path.join(tempfile.mkdtemp(dir=self.stack.directory), "session")
         with subprocess.Popen([find("openssl"), "s_client", "-connect", self.stack.address("tls12"), option,
                                "-sess_out", path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, preexec_fn=die_with_parent) as client:
@@ -278,13 +278,13 @@ class DoorClientsTest(unittest.IsolatedAsyncioTestCase):
         read_anew = "certificates of 2 listeners were read anew"
         sessions = {option: self.make_session(option) for option in ("-tls1_2", "-tls1_3")}
 
-        def check(expected="Reused"):
+        def check(when, expected="Reused"):
             for option, path in sessions.items():
-                with self.subTest(option=option, expected=expected):
+                with self.subTest(option=option, when=when):
                     self.check_resumed(option, path, expected)
-        check()
+        check("at once")
         self.stack.reload(read_anew)
-        check()
+        check("after a reload")
         # A reload that fails leaves everything as it was, the keys of the tickets too.
         sessions = {option: self.make_session(option) for option in sessions}
         cert = self.stack.path("cert.pem")
@@ -293,12 +293,12 @@ class DoorClientsTest(unittest.IsolatedAsyncioTestCase):
             self.stack.reload("certificates stay as they were")
         finally:
             os.rename(cert + ".aside", cert)
-        check()
+        check("after one that failed")
         self.stack.reload(read_anew)
-        check()
+        check("after that and another")
         # And they do not live for ever.
         self.stack.reload(read_anew)
-        check("New")
+        check("after two", "New")
 
     # --- curl
 
@@ -312,7 +312,7 @@ class DoorClientsTest(unittest.IsolatedAsyncioTestCase):
             with self.subTest(base=base):
                 # The connection stays open, as a WebSocket; curl then gives up by itself.
                 _, text = self.curl(base + "/apiws")
-                self.assertTrue(text.startswith("HTTP/1.1 101 Switching Protocols\r\n"), text)
+                self.assertIn("HTTP/1.1 101 Switching Protocols\r\n", text)
                 self.assertIn("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", text)
                 self.assertIn("\r\nSec-WebSocket-Protocol: binary\r\n", text)
                 status, text = self.curl(base + "/elsewhere")
