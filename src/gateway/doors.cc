@@ -21,8 +21,9 @@ constexpr std::array<std::string_view, 4> kHttpWords = {"POST", "GET ", "HEAD", 
 constexpr size_t kHttpWordBytes = 4;
 constexpr door::HttpServed kServed = {.post = false, .websocket = true};
 constexpr uint16_t kHttpNotFound = 404;
-// Read from TLS at once: a record's worth.
-constexpr size_t kTlsReadBytes = 16 * 1024;
+// Read from TLS at once.
+constexpr size_t kTlsReadBytesMin = 512;
+constexpr size_t kTlsReadBytesMax = 16 * 1024;
 
 enum class Match : uint8_t { kNo, kMaybe, kYes };
 
@@ -69,7 +70,8 @@ void make_transports(const config::Config& config, ListenerDoors& doors) {
     doors.fake.back().secrets = {secret.key};
   }
   // Who has secrets for fake TLS alone does not want to be found by anything else.
-  if (!doors.fake.empty() && plain.secrets.empty()) {
+  doors.hidden = !doors.fake.empty() && plain.secrets.empty();
+  if (doors.hidden) {
     plain.abridged = plain.intermediate = plain.padded = plain.full = plain.obfuscated = false;
   }
 }
@@ -225,11 +227,13 @@ bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
     if (tls_->has_record()) turn.outcome.handshake = std::move(tls_);
     return false;
   }
-  Bytes plain = take_spare_bytes(rest.size());
-  // A read that was filled may have left a part of a record that it has opened.
-  for (size_t count = kTlsReadBytes; alive && count == kTlsReadBytes;) {
+  // Mostly what came now ends a record, and plaintext is no longer than its records. A read that
+  // was filled may have left a part of one.
+  const size_t step = std::clamp(rest.size(), kTlsReadBytesMin, kTlsReadBytesMax);
+  Bytes plain = take_spare_bytes(step);
+  for (size_t count = step; alive && count == step;) {
     const size_t have = plain.size();
-    plain.resize(have + kTlsReadBytes);
+    plain.resize(have + step);
     alive = tls_->read(ByteSpan(plain).subspan(have), count).ok();
     plain.resize(have + count);
   }
@@ -239,8 +243,12 @@ bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
     turn.outcome.failed = true;
     if (!alive) turn.counters.add(Counter::kTlsErrors);
   }
+  if (plain.empty()) {
+    give_spare_bytes(std::move(plain));
+    return false;
+  }
   rest = turn.kept.keep(std::move(plain));
-  return !rest.empty();
+  return true;
 }
 
 void Doors::take_output(Bytes& out) {
@@ -254,7 +262,7 @@ void Doors::detect(ByteSpan rest, size_t searched, Turn& turn) {
     take_request(rest, searched, turn);
     return;
   }
-  if (doors_.listener.protocol == config::Protocol::kAuto) {
+  if (doors_.listener.protocol == config::Protocol::kAuto && !doors_.hidden) {
     switch (match_http(rest)) {
       case Match::kYes:
         stage_ = Stage::kHttp;
@@ -469,10 +477,16 @@ bool Doors::wrap_open(ByteView bytes, Bytes& out) {
     case Stage::kPlain:
       return encrypt(bytes, out);
     case Stage::kWebSocket: {
-      Bytes frame(door::ws_frame_header_bytes(bytes.size()));
-      door::write_ws_frame_header(door::WsOpcode::kBinary, bytes.size(), frame);
+      Bytes sealed_later;
+      Bytes& frame = secure_ ? sealed_later : out;
+      const size_t header_bytes = door::ws_frame_header_bytes(bytes.size());
+      const size_t before = frame.size();
+      frame.reserve(before + header_bytes + bytes.size());
+      frame.resize(before + header_bytes);
+      door::write_ws_frame_header(door::WsOpcode::kBinary, bytes.size(),
+                                  ByteSpan(frame).subspan(before));
       frame.insert(frame.end(), bytes.begin(), bytes.end());
-      return encrypt(frame, out);
+      return !secure_ || encrypt(frame, out);
     }
     case Stage::kFakeTls: {
       const size_t before = out.size();

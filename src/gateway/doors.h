@@ -39,6 +39,8 @@ struct ListenerDoors {
   mtproto::TransportConfig wrapped;  // inside WebSocket: obfuscated whatever it begins with
   std::vector<tls::FakeTlsSecret> fake_secrets;
   std::vector<mtproto::TransportConfig> fake;  // inside fake TLS, by secret
+  // Nothing is answered but fake TLS: there are secrets for nothing else.
+  bool hidden = false;
   tls::ReplayCache* replays = nullptr;
   mutable std::atomic<uint32_t> open{0};  // connections, where max_connections limits them
 
@@ -100,6 +102,13 @@ class Doors {
   // The same once a step of the handshake is done; `ok` is what it returned.
   [[nodiscard]] Outcome resume(std::unique_ptr<tls::TlsStream> handshake, bool ok, Now now,
                                TurnBytes& kept, CounterBlock& counters, Bytes& reply);
+  // A step that found no room on the pool rests here until it is tried again.
+  void keep_step(std::unique_ptr<tls::TlsStream> handshake) noexcept {
+    step_ = std::move(handshake);
+  }
+  [[nodiscard]] std::unique_ptr<tls::TlsStream> take_step() noexcept { return std::move(step_); }
+  // A step of the handshake is on the pool, or waits for it.
+  [[nodiscard]] bool awaits_step() const noexcept { return secure_ && tls_ == nullptr; }
   // Appends output of the transport as it goes onto the socket, also when nothing is taken in any
   // more. False: it cannot be sent, and nothing behind it.
   [[nodiscard]] bool wrap(ByteView bytes, Bytes& out);
@@ -164,7 +173,8 @@ class Doors {
   size_t staged_bytes_ = 0;
   Bytes head_;
   bool secure_;                          // behind TLS
-  std::unique_ptr<tls::TlsStream> tls_;  // null while a step of its handshake is on the pool
+  std::unique_ptr<tls::TlsStream> tls_;  // null while it awaits a step of its handshake
+  std::unique_ptr<tls::TlsStream> step_;
   std::unique_ptr<door::WebSocketReader> websocket_;
   std::unique_ptr<tls::FakeTlsReader> fake_;
 };

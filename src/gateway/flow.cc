@@ -183,15 +183,18 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
     }
   }
   if (client.failed) return;
-  if (outcome.handshake != nullptr) {
-    CryptoTask task;
-    task.tls = std::move(outcome.handshake);
-    task.connection = client.ref;
-    task.arrived_ns = now_.mono_ns;
-    task.address_key = AddressBudget::key_of(client.peer);
-    if (shared_.submit_crypto(task) == PoolAnswer::kQueued) return;
+  if (outcome.handshake != nullptr && !start_step(client, std::move(outcome.handshake))) {
     counters_.add(Counter::kTlsHandshakesLimited);
-    fail(client, 0);
+    waiting_for_pool_.push_back(client.ref);
+  }
+  if (client.doors->awaits_step() && !outcome.failed) {
+    // What comes meanwhile rests, within limits.
+    count_input(client);
+    if (client.failed || client.paused || client.doors->buffered_bytes() <= kParkedBytesUnpaused) {
+      return;
+    }
+    client.paused = true;
+    table_->pause(client.ref.handle);
     return;
   }
   if (outcome.begins != nullptr) client.transport = mtproto::ServerTransport(outcome.begins);
@@ -199,10 +202,37 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
   take_stream(client, outcome.stream, outcome.failed);
 }
 
+// Hands a step of TLS's handshake to the pool. False: it has no room, and the doors keep the step.
+bool Flow::start_step(Client& client, std::unique_ptr<tls::TlsStream> handshake) {
+  CryptoTask task;
+  task.tls = std::move(handshake);
+  task.connection = client.ref;
+  task.arrived_ns = now_.mono_ns;
+  task.address_key = AddressBudget::key_of(client.peer);
+  if (shared_.submit_crypto(task) == PoolAnswer::kQueued) return true;
+  client.doors->keep_step(std::move(task.tls));
+  return false;
+}
+
+// Each connection stands there once at most.
+void Flow::retry_steps() {
+  for (size_t left = waiting_for_pool_.size(); left > 0; --left) {
+    const ConnectionRef ref = waiting_for_pool_.front();
+    waiting_for_pool_.pop_front();
+    Client* client = client_of(ref);
+    if (client == nullptr || client->failed) continue;
+    if (!start_step(*client, client->doors->take_step())) waiting_for_pool_.push_back(ref);
+  }
+}
+
 void Flow::resume_doors(Client& client, CryptoTask&& task) {
   door_reply_.clear();
   take_doors(client, client.doors->resume(std::move(task.tls), task.tls_ok, now_, turn_bytes_,
                                           counters_, door_reply_));
+  if (!client.failed && client.paused &&
+      (client.doors == nullptr || !client.doors->awaits_step())) {
+    set_pause(client);
+  }
 }
 
 // Cuts frames until the input is used up or something stands in the way.
@@ -370,6 +400,7 @@ void Flow::resume(Inlet& inlet) {
 }
 
 void Flow::resume_waiting() {
+  retry_steps();
   wake_for_windows();
   resuming_.swap(ready_);
   for (const ConnectionRef& ref : resuming_) {
@@ -384,6 +415,7 @@ bool Flow::has_work() const noexcept {
 }
 
 bool Flow::has_backlog() const noexcept {
+  if (!waiting_for_pool_.empty()) return true;
   return std::any_of(backlog_.begin(), backlog_.end(),
                      [](const auto& messages) { return !messages.empty(); });
 }
@@ -395,6 +427,11 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
   if (client == nullptr || client->failed) return;
   switch (kind) {
     case TimerKind::kFirstByte:
+      // The time that it waits for us is not its own; kHandshake bounds it.
+      if (client->doors != nullptr && client->doors->awaits_step()) {
+        table_->set_deadline(handle, kind, now_.mono_ns + shared_.config.timeouts.detection_ns);
+        return;
+      }
       counters_.add(Counter::kTimeoutFirstByte);
       break;
     case TimerKind::kHandshake:
@@ -484,9 +521,11 @@ void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
   log_debug("gateway", "{} closed ({})", client->peer.to_string(), static_cast<int>(reason));
   table_->set_context(handle, nullptr);
   status_.listener(client->listener).closed();
-  const bool begun = client->transport.kind() == mtproto::TransportKind::kUndecided
-                         ? client->transport.buffered_bytes() > 0
-                         : client->transport.mid_frame();
+  // The transport of a client that failed may still refer to a read of an earlier turn.
+  const bool begun =
+      !client->failed && (client->transport.kind() == mtproto::TransportKind::kUndecided
+                              ? client->transport.buffered_bytes() > 0
+                              : client->transport.mid_frame());
   if (begun && reason != net::CloseReason::kLocal) {
     count_decode_error(*client, DecodeReason::kUnexpectedEnd);
   }

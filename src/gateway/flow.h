@@ -156,6 +156,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void take_stream(Client& client, ByteSpan bytes, bool is_last);
   void take_doors(Client& client, Doors::Outcome outcome);
   void resume_doors(Client& client, CryptoTask&& task);
+  [[nodiscard]] bool start_step(Client& client, std::unique_ptr<tls::TlsStream> handshake);
+  void retry_steps();
   void say_goodbye(Client& client);
   void pump(Client& client);
   void take_frame(Client& client, mtproto::Frame& frame);
@@ -299,6 +301,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   std::vector<Client*> failed_;                    // to be closed at the end of the turn
   std::vector<std::unique_ptr<Client>> departed_;  // ended in this turn
   std::vector<Client*> moving_;                    // to be detached at the end of the turn
+  std::deque<ConnectionRef> waiting_for_pool_;     // with a step of TLS's handshake
   std::vector<ConnectionRef> ready_;               // inlets that may go on
   std::vector<ConnectionRef> resuming_;            // those that do; empty between turns
   std::deque<LargeTurn> large_;

@@ -107,13 +107,15 @@ void Outbox::send(Piece& piece) {
     client.doors->unstage(Doors::wrapped_bytes_max(piece.bytes.size()));
     wrapped_.clear();
     const bool wrapped = client.doors->wrap(piece.bytes, wrapped_);
-    sent = wrapped && table_.write(client.ref.handle, wrapped_);
+    sent = wrapped && table_.write_owed(client.ref.handle, wrapped_);
     if (sent) status_.listener(client.listener).sent(wrapped_.size());
     give_spare_bytes(std::move(piece.staged));
     // A stream with a hole in it is of no use to anybody. Doors that are shut stay shut, and a
     // client that has failed is closed behind what they have said to it.
     const bool ends_anyway = client.failed && !wrapped;
-    if (!sent && !ends_anyway) table_.close(client.ref.handle, net::CloseMode::kNow);
+    if (!sent && !ends_anyway && table_.is_open(client.ref.handle)) {
+      table_.close(client.ref.handle, net::CloseMode::kNow);
+    }
   }
   if (piece.reply != nullptr) piece.reply->done(sent);
 }

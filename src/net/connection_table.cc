@@ -318,6 +318,22 @@ bool ConnectionTable::write(ConnectionHandle handle, ByteView bytes) {
   return true;
 }
 
+bool ConnectionTable::write_owed(ConnectionHandle handle, ByteView bytes) {
+  Connection* connection = slab_.get(handle);
+  if (connection == nullptr || connection->state() != ConnectionState::kFlushing) {
+    return write(handle, bytes);
+  }
+  if (options_.output_bytes_max != 0 &&
+      connection->output.queued_bytes() + bytes.size() > options_.output_bytes_max) {
+    counters_.add(Counter::kSendQueueOverflows);
+    return false;
+  }
+  const ByteSpan space = connection->output.reserve(pool_, bytes.size());
+  std::memcpy(space.data(), bytes.data(), bytes.size());
+  commit(handle);
+  return true;
+}
+
 size_t ConnectionTable::output_room(ConnectionHandle handle) noexcept {
   const Connection* connection = slab_.get(handle);
   if (connection == nullptr || !is_live(*connection)) return 0;

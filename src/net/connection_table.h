@@ -141,6 +141,8 @@ class ConnectionTable {
   void commit(ConnectionHandle handle);
   // reserve(), copy, commit(). False when reserve() refused.
   [[nodiscard]] bool write(ConnectionHandle handle, ByteView bytes);
+  // The same, also while a connection whose peer has finished is sent what it is owed.
+  [[nodiscard]] bool write_owed(ConnectionHandle handle, ByteView bytes);
   // What reserve() would still take; 0 when the connection is not open.
   [[nodiscard]] size_t output_room(ConnectionHandle handle) noexcept;
   // Reserved or committed, and not yet sent.
