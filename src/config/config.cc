@@ -33,8 +33,10 @@ std::string_view to_string(CryptoKernel kernel) noexcept {
 
 Config defaults() { return {}; }
 
-bool is_served(const Listener& listener) noexcept {
-  return listener.protocol != Protocol::kHttp && listener.unix_path.empty() && !listener.mask;
+std::string_view not_served_yet(const Listener& listener) noexcept {
+  if (!listener.unix_path.empty()) return "unix socket";
+  if (listener.protocol == Protocol::kHttp) return "Proto http";
+  return listener.mask ? "Mask" : "";
 }
 
 const std::vector<Secret<kTransportSecretBytes>>& secrets_of(const Config& config,

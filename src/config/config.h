@@ -205,7 +205,7 @@ struct Config {
   std::string name = "ringway";
   Endpoint listen_on{"127.0.0.1", 20110};  // the gateway's own gRPC service
   std::vector<RsaKey> rsa_keys;            // empty: the key of the data directory
-  // What is served now, see is_served(); never two at one place.
+  // What is served now, see not_served_yet(); never two at one place.
   std::vector<Listener> listeners{{Protocol::kTcp, {"127.0.0.1", 10443}}};
   uint32_t send_buf = 0;  // socket buffers; 0: the kernel's choice
   uint32_t receive_buf = 0;
@@ -233,8 +233,9 @@ struct Config {
 // What runs without a file.
 [[nodiscard]] Config defaults();
 
-// Whether the gateway can serve such a listener now. The loader asks it for each.
-[[nodiscard]] bool is_served(const Listener& listener) noexcept;
+// What the gateway cannot serve yet of such a listener, such as "Mask"; empty: it is served. The
+// loader asks for each.
+[[nodiscard]] std::string_view not_served_yet(const Listener& listener) noexcept;
 
 // The secrets of obfuscation that hold on this listener: its own, or those of Ringway.Transports
 // when it has none of any kind. Empty, and no fake-TLS secrets either: obfuscation without a

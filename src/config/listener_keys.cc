@@ -293,7 +293,9 @@ std::string ListenerReader::names(std::string_view list, const Config& config) c
   const auto add = [&text](const Listener& listener) {
     if (!text.empty()) text += ", ";
     text += to_string(listener);
-    if (!is_served(listener)) text += " (not served)";
+    if (const auto missing = not_served_yet(listener); !missing.empty()) {
+      text += fmt::format(" (not served yet: {})", missing);
+    }
   };
   if (list == kServers && entries_.empty() && !servers_given_) {
     for (const Listener& listener : config.listeners) add(listener);
@@ -325,7 +327,7 @@ void ListenerReader::settle(Config& config) {
   for (Entry& entry : entries_) {
     Listener& listener = entry.listener;
     if (!entry.own_error_style) listener.http_error_style = config.transports.http_error_style;
-    auto& list = is_served(listener) ? config.listeners : config.listeners_not_served;
+    auto& list = not_served_yet(listener).empty() ? config.listeners : config.listeners_not_served;
     list.push_back(std::move(listener));
   }
 }

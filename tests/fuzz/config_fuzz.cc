@@ -12,9 +12,9 @@ namespace {
 void check_listeners(const ringway::config::Config& config) {
   using namespace ringway;
   std::vector<config::Listener> all = config.listeners;
-  for (const config::Listener& listener : all) RW_ASSERT(config::is_served(listener));
+  for (const config::Listener& listener : all) RW_ASSERT(config::not_served_yet(listener).empty());
   for (const config::Listener& listener : config.listeners_not_served) {
-    RW_ASSERT(!config::is_served(listener));
+    RW_ASSERT(!config::not_served_yet(listener).empty());
     all.push_back(listener);
   }
   RW_ASSERT(all.size() <= kListenersMax);
