@@ -87,6 +87,7 @@ inline Stack make_stack(std::string name, config::Protocol protocol = config::Pr
 
 inline Stack with_proxy(Stack stack, client::ProxyVersion version) {
   stack.listener.proxy_protocol.enabled = true;
+  stack.listener.proxy_protocol.from = {*config::parse_cidr("0.0.0.0/0")};
   stack.client.proxy = version;
   stack.client.source = proxied(7, 50'007);
   stack.client.destination = proxied(1, 443);

@@ -1,9 +1,10 @@
 // The whole gateway but for the kernel and gRPC: real workers on simulated rings, a shard in
 // memory.
 //
-// Each seed is a run of its own: one to four workers, clients on every transport, keys with homes
-// everywhere, reads and writes cut anywhere, resets, completions in any order, a shard that hangs
-// and breaks its streams. What must hold whatever happens:
+// Each seed is a run of its own: one to four workers, clients on every transport, in half of the
+// runs through every kind of door, keys with homes everywhere, reads and writes cut anywhere,
+// resets, completions in any order, a shard that hangs and breaks its streams. What must hold
+// whatever happens:
 //   - a client that stays has each of its messages delivered, in order, and each quick ack
 //   answered;
 //   - of a client that is reset, a prefix is delivered; what was quick-acked is part of it;
@@ -26,262 +27,95 @@
 #include <vector>
 
 #include "base/log.h"
+#include "gateway/doors_testing.h"
+#include "gateway/sim_client.h"
 #include "gateway/worker.h"
-#include "mtproto/bind.h"
-#include "mtproto/client_transport.h"
-#include "mtproto/message.h"
-#include "mtproto/peek.h"
-#include "mtproto/tl.h"
 #include "support/memory_transport.h"
 #include "support/sim_ring.h"
 
 namespace ringway::gateway {
 namespace {
 
-using testing::ClientId;
-using testing::SimFaults;
-using testing::SimNetwork;
-using testing::SimRandom;
-using testing::SimRing;
-using testing::SimRingOptions;
+using ringway::testing::ClientId;
+using ringway::testing::SimFaults;
+using ringway::testing::SimNetwork;
+using ringway::testing::SimRandom;
+using ringway::testing::SimRing;
+using ringway::testing::SimRingOptions;
+using testing::is_bind;
+using testing::is_preamble;
+using testing::kBodyTag;
+using testing::kForgersKey;
+using testing::read_u32;
+using testing::record_of;
+using testing::SimClient;
+using testing::Stack;
+using testing::temporary_key;
+using testing::temporary_keys;
+using testing::test_keys;
+using testing::TestKey;
 
 constexpr const char* kShard = "10.1.1.1:20120";
 constexpr int64_t kUnixBaseNs = 1'700'000'000LL * kNsPerSecond;
-constexpr size_t kKeyCount = 6;
-constexpr size_t kTemporaryKeyCount = 3;
-constexpr size_t kForgersKey = 2;  // of the temporary ones: its binds are never confirmed
-constexpr uint32_t kBodyTag = 0x5eed5eed;
+constexpr size_t kPlainTransports = 7;  // of a stream of its own
+constexpr const char* kTransports[] = {"abridged",
+                                       "intermediate",
+                                       "padded",
+                                       "full",
+                                       "obfuscated-abridged",
+                                       "obfuscated-intermediate",
+                                       "obfuscated-padded"};
+constexpr size_t kFirstObfuscated = 4;
+static_assert(std::size(kTransports) == kPlainTransports);
 
-struct TestKey {
-  AuthKeyBytes bytes;
-  int64_t id = 0;
-  int64_t claims = 0;  // of a temporary one: the permanent key that its clients name
-};
-
-// Made once: the seeds choose among them.
-const std::vector<TestKey>& test_keys() {
-  static const std::vector<TestKey> keys = [] {
-    std::vector<TestKey> made(kKeyCount);
-    SimRandom random(4711);
-    for (TestKey& key : made) {
-      for (uint8_t& byte : key.bytes.span()) byte = static_cast<uint8_t>(random.next());
-      key.id = mtproto::auth_key_id(key.bytes);
-    }
-    return made;
-  }();
-  return keys;
+// Of the doors, those that differ in what they do to a stream.
+const std::vector<Stack>& door_stacks() {
+  using client::ProxyVersion;
+  using config::Protocol;
+  using testing::make_stack;
+  using testing::with_fake_tls;
+  using testing::with_proxy;
+  using testing::with_tls;
+  using testing::with_websocket;
+  static const std::vector<Stack> stacks = {
+      make_stack("none"),
+      with_websocket(make_stack("websocket", Protocol::kWebsocket)),
+      with_tls(with_websocket(make_stack("TLS, websocket", Protocol::kWebsocket))),
+      with_tls(make_stack("TLS")),
+      with_fake_tls(make_stack("fake TLS")),
+      with_proxy(make_stack("PROXY v2"), ProxyVersion::kV2),
+      with_proxy(with_tls(with_websocket(make_stack("all", Protocol::kAuto))), ProxyVersion::kV1),
+  };
+  return stacks;
 }
 
-const std::vector<TestKey>& temporary_keys() {
-  static const std::vector<TestKey> keys = [] {
-    std::vector<TestKey> made(kTemporaryKeyCount);
-    SimRandom random(4712);
-    for (size_t i = 0; i < made.size(); ++i) {
-      for (uint8_t& byte : made[i].bytes.span()) byte = static_cast<uint8_t>(random.next());
-      made[i].id = mtproto::auth_key_id(made[i].bytes);
-      made[i].claims = test_keys()[i].id;
-    }
-    return made;
-  }();
-  return keys;
-}
-
-const TestKey* temporary_key(int64_t id) {
-  for (const TestKey& key : temporary_keys()) {
-    if (key.id == id) return &key;
-  }
-  return nullptr;
-}
-
-cluster::AuthKeyRecord record_of(const TestKey& key, int64_t perm_auth_key_id) {
-  cluster::AuthKeyRecord record;
-  record.auth_key_id = key.id;
-  record.key_type = key.claims == 0 ? 0 : 1;
-  record.perm_auth_key_id = perm_auth_key_id;
-  record.key = key.bytes;
-  return record;
-}
-
-uint32_t read_u32(ByteView bytes, size_t at) { return load_le<uint32_t>(bytes.data() + at); }
-
-bool is_bind(const cluster::ShardMessage& message) {
-  return !message.close && message.payload.size() >= 20 &&
-         read_u32(message.payload, 16) == mtproto::constructor::kBindTempAuthKey;
-}
-
-// What a client of a temporary key begins with, as it is seen when the key is bound already.
-bool is_preamble(const cluster::ShardMessage& message) {
-  if (message.close || message.payload.size() < 20) return false;
-  const uint32_t number = read_u32(message.payload, 16);
-  return is_bind(message) || number == mtproto::constructor::kPing ||
-         number == mtproto::constructor::kMsgContainer;
-}
-
-class SimClient {
- public:
-  SimClient(SimRandom& random, uint32_t number, ClientId id, const std::string& transport)
-      : number_(number),
-        id_(id),
-        transport_(*mtproto::client_transport_by_name(transport)),
-        quick_acks_(transport != "full") {
-    key_ = &test_keys()[random.between(0, kKeyCount - 1)];
-    second_key_ = random.chance(30) ? &test_keys()[random.between(0, kKeyCount - 1)] : key_;
-    if (random.chance(10)) second_key_ = &temporary_keys()[random.between(0, kForgersKey - 1)];
-    if (random.chance(25)) key_ = &temporary_keys()[random.between(0, kTemporaryKeyCount - 1)];
-    forger_ = key_ == &temporary_keys()[kForgersKey];
-    if (forger_) second_key_ = key_;
-    session_id_ = static_cast<int64_t>(random.next());
-    outgoing_.insert(outgoing_.end(), transport_.opening().begin(), transport_.opening().end());
-    if (second_key_ != key_ && second_key_->claims != 0) add_bind(random, *second_key_);
-    if (key_->claims != 0) add_bind(random, *key_);
-  }
-
-  // What is inside is for the shard to judge; here it takes everybody's but the forgers'.
-  void add_bind(SimRandom& random, const TestKey& key) {
-    const Bytes proof(104, 0x77);
-    const Bytes call = mtproto::write_bind_call({.perm_auth_key_id = key.claims,
-                                                 .nonce = 1,
-                                                 .expires_at = 2'000'000'000,
-                                                 .encrypted_message = proof});
-    const int64_t msg_id = int64_t{1} << 40;
-    Bytes body = call;
-    if (random.chance(50)) {
-      body.clear();
-      ByteAppender out(body);
-      out.u32(mtproto::constructor::kMsgContainer);
-      out.u32(2);
-      Bytes ping;
-      ByteAppender inner(ping);
-      inner.u32(mtproto::constructor::kPing);
-      inner.i64(1);
-      out.bytes(mtproto::frame_message(msg_id, 1, call));
-      out.bytes(mtproto::frame_message(msg_id + 4, 0, ping));
-    }
-    Bytes plaintext;
-    ByteAppender out(plaintext);
-    out.i64(99);
-    out.i64(session_id_);
-    out.bytes(mtproto::frame_message(msg_id + 8, 0, body));
-    Bytes frame(mtproto::sealed_bytes(plaintext.size()));
-    std::copy(plaintext.begin(), plaintext.end(), frame.begin() + kMessageHeaderBytes);
-    mtproto::SealJob job;
-    job.key = &key.bytes;
-    job.auth_key_id = key.id;
-    job.out = frame;
-    job.plaintext_bytes = plaintext.size();
-    job.sender = mtproto::Sender::kClient;
-    mtproto::seal_many({&job, 1});
-    transport_.write_frame(frame, false, outgoing_);
-  }
-
-  void add_message(SimRandom& random) {
-    const uint32_t sequence = sent_++;
-    const TestKey& key = random.chance(70) ? *key_ : *second_key_;
-    const size_t extra = random.chance(3) ? 40'000 : 4 * random.between(0, 60);
-    const size_t body_bytes = 12 + extra;
-    Bytes frame(mtproto::sealed_bytes(kMessagePrefixBytes + body_bytes));
-    ByteWriter out(ByteSpan(frame).subspan(kMessageHeaderBytes));
-    out.i64(99);
-    out.i64(session_id_);
-    out.i64((int64_t{sequence} + 1) * 4);
-    out.i32(static_cast<int32_t>(2 * sequence + 1));
-    out.u32(static_cast<uint32_t>(body_bytes));
-    out.u32(kBodyTag);
-    out.u32(number_);
-    out.u32(sequence);
-    out.fill(0xab, extra);
-    mtproto::SealJob job;
-    job.key = &key.bytes;
-    job.auth_key_id = key.id;
-    job.out = frame;
-    job.plaintext_bytes = kMessagePrefixBytes + body_bytes;
-    job.sender = mtproto::Sender::kClient;
-    mtproto::seal_many({&job, 1});
-    const bool quick_ack = quick_acks_ && random.chance(60);
-    if (quick_ack) tokens_[job.quick_ack_token] = sequence;
-    if (quick_ack) acks_wanted_.push_back(sequence);
-    transport_.write_frame(frame, quick_ack, outgoing_);
-  }
-
-  // Writes a piece of what there is; true while there is more.
-  bool write_some(SimNetwork& network) {
-    if (outgoing_.empty()) return false;
-    SimRandom& random = network.random();
-    const size_t size = random.chance(20)
-                            ? outgoing_.size()
-                            : std::min<size_t>(outgoing_.size(), random.between(1, 700));
-    network.write(id_, ByteView(outgoing_).first(size));
-    outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<ptrdiff_t>(size));
-    return !outgoing_.empty();
-  }
-
-  void read_all(SimNetwork& network) {
-    Bytes bytes = network.read(id_);
-    if (bytes.empty()) return;
-    transport_.receive(bytes);
-    for (;;) {
-      mtproto::ServerEvent event;
-      const auto next = transport_.next(event);
-      if (next == mtproto::ServerTransport::Event::kNeedMore) return;
-      ASSERT_EQ(next, mtproto::ServerTransport::Event::kFrame) << "client " << number_;
-      take(event);
-    }
-  }
-
-  void take(mtproto::ServerEvent& event) {
-    switch (event.kind) {
-      case mtproto::ServerEvent::Kind::kQuickAck: {
-        const auto found = tokens_.find(event.quick_ack_token);
-        ASSERT_NE(found, tokens_.end()) << "a quick ack nobody asked for";
-        acked_.push_back(found->second);
-        break;
-      }
-      case mtproto::ServerEvent::Kind::kFrame: {
-        const TestKey* key =
-            load_le<int64_t>(event.payload.data()) == key_->id ? key_ : second_key_;
-        mtproto::OpenJob job;
-        job.key = &key->bytes;
-        job.frame = event.payload.first(24 + (event.payload.size() - 24) / 16 * 16);
-        job.sender = mtproto::Sender::kServer;
-        mtproto::open_many({&job, 1});
-        ASSERT_EQ(job.error, Error::kNone);
-        ASSERT_EQ(job.header.session_id, session_id_);
-        pushes_.insert(job.header.msg_id);
-        break;
-      }
-      case mtproto::ServerEvent::Kind::kTransportError:
-        FAIL() << "transport error " << event.error_code;
-    }
-  }
-
-  uint32_t number_;
-  ClientId id_;
-  mtproto::ClientTransport transport_;
-  const bool quick_acks_;
-  const TestKey* key_ = nullptr;
-  const TestKey* second_key_ = nullptr;
-  int64_t session_id_ = 0;
-  Bytes outgoing_;
-  uint32_t sent_ = 0;
-  std::map<uint32_t, uint32_t> tokens_;
-  std::vector<uint32_t> acks_wanted_;
-  std::vector<uint32_t> acked_;
-  std::set<int64_t> pushes_;
-  bool was_reset_ = false;
-  bool finished_ = false;
-  bool forger_ = false;  // what it sends is never for the shard
+// What all runs have come to, so that none of it can cease to happen unseen.
+struct Totals {
+  uint64_t websockets = 0;
+  uint64_t fake_tls = 0;
+  uint64_t tls = 0;
+  uint64_t moved = 0;     // connections, in runs with doors
+  uint64_t goodbyes = 0;  // that WebSocket clients have heard
 };
 
 class Simulation {
  public:
-  explicit Simulation(uint64_t seed)
-      : network_(seed), shards_(cluster::MemoryTransport::Mode::kStepped, seed), budget_(0, 0) {
+  Simulation(uint64_t seed, Totals& totals)
+      : network_(seed),
+        shards_(cluster::MemoryTransport::Mode::kStepped, seed),
+        budget_(0, 0),
+        totals_(totals) {
     SimRandom& random = network_.random();
     shared_.workers = static_cast<uint32_t>(random.between(1, 4));
     shared_.budget = &budget_;
-    shared_.doors = make_doors(shared_.config, nullptr);
+    with_doors_ = random.chance(50);
+    make_listeners();
     shared_.config.limits.keys_per_connection = 4;
-    shared_.submit_crypto = [](CryptoTask&) { return PoolAnswer::kFull; };
+    shared_.submit_crypto = [this](CryptoTask& task) {
+      if (task.tls == nullptr || network_.random().chance(1)) return PoolAnswer::kFull;
+      pool_.push_back(std::move(task));
+      return PoolAnswer::kQueued;
+    };
     shared_.post = [this](uint32_t worker, WorkerMessage& message) {
       // A full inbox is met now and then.
       if (network_.random().chance(5)) return false;
@@ -307,10 +141,26 @@ class Simulation {
       workers_.push_back(std::make_unique<Worker>(
           options, std::make_unique<SimRing>(network_, ring), shared_, shards_));
       std::vector<net::OwnedFd> listeners;
-      const int fd = network_.listen();
-      listeners.emplace_back(fd);
-      listeners_.push_back(fd);
+      listeners_.emplace_back();
+      for (size_t door = 0; door < shared_.doors.size(); ++door) {
+        const int fd = network_.listen();
+        listeners.emplace_back(fd);
+        listeners_.back().push_back(fd);
+      }
       EXPECT_EQ(workers_.back()->start(now(), std::move(listeners), {kShard}), "");
+    }
+  }
+
+  void make_listeners() {
+    shared_.config.listeners.clear();
+    for (const Stack& stack : door_stacks()) {
+      shared_.config.listeners.push_back(stack.listener);
+      shared_.config.listeners.back().max_connections = 1000;  // so that they are counted
+      if (!with_doors_) break;
+    }
+    shared_.doors = make_doors(shared_.config, &replays_);
+    for (const auto& doors : shared_.doors) {
+      if (doors->listener.tls) doors->set_tls_context(testing::server_tls());
     }
   }
 
@@ -322,8 +172,27 @@ class Simulation {
       worker->turn(20 * kNsPerMs, [this] { return now(); });
       worker->settle_posts();
     }
+    work_pool();
     const uint64_t steps = network_.random().between(0, 6);
     for (uint64_t i = 0; i < steps && shards_.step(); ++i) {
+    }
+  }
+
+  // Some of what the crypto pool has to do, and to hand back: an inbox may be full.
+  void work_pool() {
+    for (uint64_t i = network_.random().between(0, 3); i > 0 && !pool_.empty(); --i) {
+      CryptoTask task = std::move(pool_.front());
+      pool_.pop_front();
+      task.tls_ok = task.tls->handshake_step().ok();
+      pool_done_.push_back(std::move(task));
+    }
+    while (!pool_done_.empty()) {
+      WorkerMessage message(std::move(pool_done_.front()));
+      pool_done_.pop_front();
+      const uint32_t worker = std::get<CryptoTask>(message).connection.worker;
+      if (workers_[worker]->post(std::move(message))) continue;
+      pool_done_.push_front(std::move(std::get<CryptoTask>(message)));
+      return;
     }
   }
 
@@ -347,19 +216,18 @@ class Simulation {
   }
 
   void add_clients() {
-    static const char* const kTransports[] = {"abridged",
-                                              "intermediate",
-                                              "padded",
-                                              "full",
-                                              "obfuscated-abridged",
-                                              "obfuscated-intermediate",
-                                              "obfuscated-padded"};
     SimRandom& random = network_.random();
     const uint64_t count = random.between(1, 5);
     for (uint32_t i = 0; i < count; ++i) {
-      const int listener = listeners_[random.between(0, listeners_.size() - 1)];
-      clients_.push_back(std::make_unique<SimClient>(random, i, network_.connect(listener),
-                                                     kTransports[random.between(0, 6)]));
+      const auto& listeners = listeners_[random.between(0, listeners_.size() - 1)];
+      const size_t door = random.between(0, listeners.size() - 1);
+      const client::ClientDoorsOptions& doors = door_stacks()[door].client;
+      const bool obfuscated = doors.websocket || doors.fake_tls.has_value();
+      auto transport = *mtproto::client_transport_by_name(
+          kTransports[random.between(obfuscated ? kFirstObfuscated : 0, kPlainTransports - 1)]);
+      if (doors.fake_tls) transport.secret = doors.fake_tls->key;
+      clients_.push_back(std::make_unique<SimClient>(random, i, network_.connect(listeners[door]),
+                                                     transport, doors, now().unix_seconds()));
       const uint64_t messages = random.between(1, 12);
       for (uint64_t m = 0; m < messages; ++m) clients_.back()->add_message(random);
     }
@@ -395,7 +263,7 @@ class Simulation {
 
   bool busy() const {
     for (const auto& client : clients_) {
-      if (!client->outgoing_.empty() && !client->finished_) return true;
+      if (client->has_more() && !client->finished_) return true;
     }
     return false;
   }
@@ -404,7 +272,7 @@ class Simulation {
     add_clients();
     for (int i = 0; i < 20'000 && busy(); ++i) {
       for (const auto& client : clients_) {
-        if (!client->finished_ && network_.random().chance(60)) (void)client->write_some(network_);
+        if (!client->finished_ && network_.random().chance(60)) client->write_some(network_);
         client->read_all(network_);
       }
       disturb();
@@ -423,21 +291,25 @@ class Simulation {
   }
 
   // A connection whose key could not be looked up while the shard was away, or that waited for it
-  // for longer than a deadline, is closed; its client is then as good as reset. Nobody else's may
-  // end.
+  // for longer than a deadline, is closed; its client is then as good as reset. So is one whose
+  // answer, of those that the gateway makes itself, finds another worker's inbox full. Nobody
+  // else's may end.
   void note_refused_clients() {
     uint64_t refusals = 0;
+    uint64_t lost_answers = 0;  // at most: of a key that is not bound yet, to another worker
     for (const auto& worker : workers_) {
+      lost_answers += worker->counters().read(Counter::kInboxOverflows);
       for (const Counter counter :
            {Counter::kKeyQueriesFailed, Counter::kTimeoutKeyLookup, Counter::kTimeoutFirstByte,
             Counter::kTimeoutHandshake, Counter::kTimeoutFrame, Counter::kTimeoutIdle,
-            Counter::kBindsTimedOut}) {
+            Counter::kBindsTimedOut, Counter::kTlsHandshakesLimited}) {
         refusals += worker->counters().read(counter);
       }
     }
     for (const auto& client : clients_) {
       if (client->was_reset_ || !network_.saw_end(client->id_)) continue;
-      EXPECT_GT(refusals, 0U) << "client " << client->number_ << " was closed for no reason";
+      const bool may_end = refusals > 0 || (client->speaks_unbound() && lost_answers > 0);
+      EXPECT_TRUE(may_end) << "client " << client->number_ << " was closed for no reason";
       client->was_reset_ = client->finished_ = true;
       network_.finish(client->id_);
     }
@@ -546,10 +418,9 @@ class Simulation {
   // Half of the clients leave, then the gateway is told to stop.
   void finish() {
     for (const auto& client : clients_) {
-      if (!client->finished_ && network_.random().chance(50)) {
-        client->finished_ = true;
-        network_.finish(client->id_);
-      }
+      if (client->finished_ || !network_.random().chance(50)) continue;
+      client->finished_ = client->left_ = true;
+      network_.finish(client->id_);
     }
     for (int i = 0; i < 50; ++i) turn_all();
     for (const auto& worker : workers_) ASSERT_TRUE(worker->post(Drain{}));
@@ -569,6 +440,7 @@ class Simulation {
     }
     EXPECT_TRUE(drained);
     check_sessions_closed();
+    check_doors();
     for (const auto& worker : workers_) {
       EXPECT_EQ(worker->table().size(), 0U);
       EXPECT_EQ(worker->flow().sessions(), 0U);
@@ -577,6 +449,30 @@ class Simulation {
     workers_.clear();
     EXPECT_EQ(network_.open_descriptors(), 0U);
     for (const std::string& violation : network_.violations()) ADD_FAILURE() << violation;
+  }
+
+  // Whose door the gateway has shut was told so, and nothing but that went wrong at any.
+  void check_doors() {
+    for (const auto& client : clients_) {
+      if (client->was_reset_ || client->left_ || !client->websocket_) continue;
+      EXPECT_EQ(client->doors_->problem(), "WebSocket: closed by the server with 1000")
+          << "client " << client->number_;
+      ++totals_.goodbyes;
+    }
+    for (const auto& doors : shared_.doors) EXPECT_EQ(doors->open.load(), 0U);
+    for (const auto& worker : workers_) {
+      const CounterBlock& counters = worker->counters();
+      for (const Counter wrong :
+           {Counter::kProxyHeadersRefused, Counter::kTlsHandshakesFailed, Counter::kTlsErrors,
+            Counter::kWebSocketErrors, Counter::kHttpRequestsRefused, Counter::kFakeTlsRefused,
+            Counter::kFakeTlsReplays, Counter::kFakeTlsErrors}) {
+        EXPECT_EQ(counters.read(wrong), 0U) << static_cast<int>(wrong);
+      }
+      totals_.websockets += counters.read(Counter::kWebSocketsOpened);
+      totals_.fake_tls += counters.read(Counter::kFakeTlsOpened);
+      totals_.tls += counters.read(Counter::kTlsHandshakes);
+      if (with_doors_) totals_.moved += counters.read(Counter::kConnectionsMovedIn);
+    }
   }
 
   // The last word about each session that the shard was told of is that it is closed. A bind alone
@@ -600,12 +496,17 @@ class Simulation {
   SimNetwork network_;
   cluster::MemoryTransport shards_;
   AddressBudget budget_;
+  tls::ReplayCache replays_;
   SharedContext shared_;
+  bool with_doors_ = false;
+  std::deque<CryptoTask> pool_;       // steps of TLS handshakes, to be done
+  std::deque<CryptoTask> pool_done_;  // and to be handed back
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<int> listeners_;
+  std::vector<std::vector<int>> listeners_;  // by worker and door
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::vector<Push> pushes_;
   int64_t last_push_msg_id_ = 0;
+  Totals& totals_;
 };
 
 uint64_t from_environment(const char* name, uint64_t otherwise) {
@@ -620,13 +521,20 @@ TEST(WorkerSimulation, HoldsItsPromisesForEverySeed) {
   const uint64_t first = from_environment("RINGWAY_SIM_FIRST", 1);
   const uint64_t one = from_environment("RINGWAY_SIM_SEED", 0);
   const uint64_t count = one != 0 ? 1 : from_environment("RINGWAY_SIM_SEEDS", 500);
+  Totals totals;
   for (uint64_t i = 0; i < count; ++i) {
     const uint64_t seed = one != 0 ? one : first + i;
     SCOPED_TRACE("seed " + std::to_string(seed));
-    Simulation simulation(seed);
+    Simulation simulation(seed, totals);
     simulation.run();
     if (HasFailure()) return;
   }
+  if (count < 100) return;
+  EXPECT_GT(totals.websockets, count / 10);
+  EXPECT_GT(totals.tls, count / 10);
+  EXPECT_GT(totals.fake_tls, count / 20);
+  EXPECT_GT(totals.moved, count / 10);
+  EXPECT_GT(totals.goodbyes, count / 20);
 }
 
 }  // namespace
