@@ -16,6 +16,7 @@
 #include "client/handshake_steps.h"
 #include "crypto/random.h"
 #include "gateway/crypto_pool.h"
+#include "gateway/doors_testing.h"
 #include "gateway/worker.h"
 #include "mtproto/handshake_wire.h"
 #include "mtproto/unencrypted.h"
@@ -31,12 +32,14 @@ constexpr const char* kShard = "10.1.1.1:20120";
 // The gateway's objects without its gRPC service.
 class Cluster {
  public:
-  explicit Cluster(uint32_t workers)
+  explicit Cluster(uint32_t workers, const testing::Stack& stack = testing::make_stack("plain"))
       : shards_(cluster::MemoryTransport::Mode::kThreaded), budget_(0, 0) {
     key_ = crypto::RsaKey::generate();
     shared_.workers = workers;
     shared_.budget = &budget_;
+    shared_.config.listeners = {stack.listener};
     shared_.doors = make_doors(shared_.config, nullptr);
+    if (stack.listener.tls) shared_.doors[0]->set_tls_context(testing::server_tls());
     shared_.config.limits.handshakes_per_connection = 1000;
     shared_.handshake.keys.push_back({key_, key_->fingerprint()});
     shared_.post = [this](uint32_t worker, WorkerMessage& message) {
@@ -234,6 +237,39 @@ TEST_P(WorkerThreads, ClientsOnAllWorkersMakeKeysAndAreHeard) {
     return messages == 60 && closes == 12;
   }));
   EXPECT_EQ(cluster.counter(Counter::kHandshakesDone), 12U);
+  EXPECT_EQ(cluster.counter(Counter::kConnectionsMovedOut),
+            cluster.counter(Counter::kConnectionsMovedIn));
+  EXPECT_TRUE(cluster.drain());
+}
+
+// The pool takes the steps of TLS's handshakes too, and what came through doors moves with them.
+TEST_P(WorkerThreads, ClientsBehindTlsAndWebSocketMakeKeysMoveAndAreHeard) {
+  const testing::Stack stack = testing::with_tls(
+      testing::with_websocket(testing::make_stack("all", config::Protocol::kWebsocket)));
+  Cluster cluster(GetParam(), stack);
+  static const char* const kNames[] = {"obfuscated-abridged", "obfuscated-intermediate",
+                                       "obfuscated-padded"};
+  std::vector<std::thread> threads;
+  for (uint32_t t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (uint32_t round = 0; round < 4; ++round) {
+        client::BlockingClient client(transport(kNames[t]));
+        client.use_doors(stack.client);
+        ASSERT_TRUE(client.connect(cluster.address()).ok()) << client.problem();
+        ASSERT_TRUE(client.make_key(cluster.handshake()).ok()) << client.problem();
+        for (uint32_t i = 0; i < 5; ++i) send_acked(client, t * 100 + round * 10 + i);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(cluster.shard().wait_for([](const cluster::MemoryShard& shard) {
+    size_t messages = 0;
+    size_t closes = 0;
+    for (const auto& message : shard.received()) (message.close ? closes : messages) += 1;
+    return messages == 60 && closes == 12;
+  }));
+  EXPECT_EQ(cluster.counter(Counter::kTlsHandshakes), 12U);
+  EXPECT_EQ(cluster.counter(Counter::kWebSocketsOpened), 12U);
   EXPECT_EQ(cluster.counter(Counter::kConnectionsMovedOut),
             cluster.counter(Counter::kConnectionsMovedIn));
   EXPECT_TRUE(cluster.drain());
