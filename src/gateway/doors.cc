@@ -94,6 +94,7 @@ std::vector<std::unique_ptr<ListenerDoors>> make_doors(const config::Config& con
   for (const config::Listener& listener : config.listeners) {
     auto doors = std::make_unique<ListenerDoors>();
     doors->listener = listener;
+    doors->held_bytes_max = config.limits.input_bytes_per_connection;
     doors->replays = replays;
     make_transports(config, *doors);
     all.push_back(std::move(doors));
@@ -215,28 +216,24 @@ bool Doors::take_proxy_header(ByteSpan& rest, Turn& turn) {
 // What TLS has brought, in a buffer of the turn; false when there is nothing to go on with.
 bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
   if (tls_ == nullptr) {
-    if (head_.size() + rest.size() > kTlsInputBytesMax) {
+    if (head_.size() + rest.size() > doors_.held_bytes_max) {
       fail(turn, Counter::kTlsHandshakesFailed);
     } else {
       head_.insert(head_.end(), rest.begin(), rest.end());
     }
     return false;
   }
-  bool alive = tls_->receive(rest).ok();
+  // Mostly what came now ends a record, and plaintext is no longer than its records.
+  const size_t step = std::clamp(rest.size(), kTlsReadBytesMin, kTlsReadBytesMax);
+  Bytes plain;
+  // What came together with the end of the handshake makes room for the rest.
+  bool alive = !tls_->handshake_done() || !tls_->has_record() || read_tls(step, plain);
+  alive = alive && tls_->receive(rest).ok();
   if (alive && !tls_->handshake_done()) {
     if (tls_->has_record()) turn.outcome.handshake = std::move(tls_);
     return false;
   }
-  // Mostly what came now ends a record, and plaintext is no longer than its records. A read that
-  // was filled may have left a part of one.
-  const size_t step = std::clamp(rest.size(), kTlsReadBytesMin, kTlsReadBytesMax);
-  Bytes plain = take_spare_bytes(step);
-  for (size_t count = step; alive && count == step;) {
-    const size_t have = plain.size();
-    plain.resize(have + step);
-    alive = tls_->read(ByteSpan(plain).subspan(have), count).ok();
-    plain.resize(have + count);
-  }
+  alive = alive && read_tls(step, plain);
   take_output(turn.reply);
   if (!alive || tls_->peer_closed()) {
     // What came before the end still counts.
@@ -248,6 +245,20 @@ bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
     return false;
   }
   rest = turn.kept.keep(std::move(plain));
+  return true;
+}
+
+// Appends all that can be read. False: the connection is dead.
+bool Doors::read_tls(size_t step, Bytes& plain) {
+  if (plain.empty()) plain = take_spare_bytes(step);
+  // A read that was filled may have left a part of a record.
+  for (size_t count = step; count == step;) {
+    const size_t have = plain.size();
+    plain.resize(have + step);
+    const bool alive = tls_->read(ByteSpan(plain).subspan(have), count).ok();
+    plain.resize(have + count);
+    if (!alive) return false;
+  }
   return true;
 }
 

@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/limits.h"
 #include "config/config.h"
 #include "door/websocket.h"
 #include "mtproto/transport.h"
@@ -41,6 +42,9 @@ struct ListenerDoors {
   std::vector<mtproto::TransportConfig> fake;  // inside fake TLS, by secret
   // Nothing is answered but fake TLS: there are secrets for nothing else.
   bool hidden = false;
+  // Held while a step of TLS's handshake is away: what any connection may have parked, for clients
+  // of TLS 1.3 are done before the server and may begin with an upload.
+  size_t held_bytes_max = kInputBytesPerConnection;
   tls::ReplayCache* replays = nullptr;
   mutable std::atomic<uint32_t> open{0};  // connections, where max_connections limits them
 
@@ -144,6 +148,7 @@ class Doors {
   void advance(ByteSpan rest, Turn& turn);
   [[nodiscard]] bool take_proxy_header(ByteSpan& rest, Turn& turn);
   [[nodiscard]] bool decrypt(ByteSpan& rest, Turn& turn);
+  [[nodiscard]] bool read_tls(size_t step, Bytes& plain);
   // `searched`: how many of the bytes were held before.
   void detect(ByteSpan rest, size_t searched, Turn& turn);
   void take_request(ByteSpan rest, size_t searched, Turn& turn);

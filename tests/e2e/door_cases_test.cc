@@ -75,6 +75,18 @@ TEST_F(DoorCases, ConnectionsMoveThroughEveryDoor) {
   }
 }
 
+// With TLS 1.3 the client is done before the server is, and may send an upload while the server's
+// last step of the handshake is still to come.
+TEST_F(DoorCases, UploadsFollowTheHandshakeAtOnce) {
+  constexpr int kTimes = 40;
+  constexpr size_t kUploadBytes = 1024 * 1024;
+  for (int i = 0; i < kTimes; ++i) {
+    auto client = enter_with_key(door("tls"));
+    expect_echo(door("tls"), *client, i, kUploadBytes);
+    ASSERT_FALSE(HasFailure()) << "connection " << i;
+  }
+}
+
 // The secret's listener wants the secret, and fake TLS's is closed to everything else.
 TEST_F(DoorCases, SecretsAreAskedFor) {
   Door stranger = door("secret");
