@@ -58,7 +58,7 @@ End come(const config::Listener& listener, const Bytes& wire, Counter counter, b
 // At once, byte by byte and at random: the same.
 End come_all_ways(const config::Listener& listener, const Bytes& wire, Counter counter,
                   bool believed = true, size_t held_max = kFakeHelloBytesMax) {
-  const End whole = come(listener, wire, counter, believed, in_pieces_of(SIZE_MAX), held_max);
+  End whole = come(listener, wire, counter, believed, in_pieces_of(SIZE_MAX), held_max);
   EXPECT_EQ(come(listener, wire, counter, believed, in_pieces_of(1), held_max), whole);
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     EXPECT_EQ(come(listener, wire, counter, believed, at_random(seed, 300), held_max), whole);
