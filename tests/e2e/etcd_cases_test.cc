@@ -199,6 +199,8 @@ TEST(EtcdCluster, ClientsWithKeysWaitForTheFirstShard) {
   StackOptions options = clustered(etcd);
   options.workers = 4;
   Stack stack(std::move(options));
+  // Without a shard a new key has no owner to be stored at, and its exchange ends.
+  ASSERT_TRUE(wait_log(stack, "1 session shards"));
   const auto made = make_clients(stack, 1);
   ASSERT_EQ(made.size(), 1U);
   const SessionKey key = made[0]->session().key();
