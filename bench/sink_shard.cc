@@ -7,6 +7,7 @@
 #include "cluster/grpc_framing.h"
 #include "cluster/proto_wire.h"
 #include "session.pb.h"
+#include "shard/key_record.h"
 
 namespace ringway::bench {
 namespace {
@@ -134,25 +135,10 @@ SinkStatus SinkShard::query_auth_key(ByteView request, Now now, Bytes& answer) {
 SinkStatus SinkShard::set_auth_key(ByteView request, Now now, Bytes& answer) {
   session::TL_session_setAuthKey set;
   if (!parse(request, set)) return kInvalidArgument;
-  const auto& info = set.auth_key();
-  shard::KeyRecord record;
   bool stored = false;
-  if (info.auth_key().size() == record.auth_key.size() && info.auth_key_id() != 0 &&
-      keys_stored_ < kSinkKeysMax) {
-    record.auth_key_id = info.auth_key_id();
-    record.auth_key_type = info.auth_key_type();
-    record.perm_auth_key_id = info.perm_auth_key_id();
-    record.temp_auth_key_id = info.temp_auth_key_id();
-    record.media_temp_auth_key_id = info.media_temp_auth_key_id();
-    if (record.auth_key_type != 0 && set.expires_in() > 0) {
-      record.expires_at = now.unix_seconds() + set.expires_in();
-    }
-    if (set.has_future_salt()) {
-      record.first_salt = {set.future_salt().valid_since(), set.future_salt().valid_until(),
-                           set.future_salt().salt()};
-    }
-    std::memcpy(record.auth_key.data(), info.auth_key().data(), record.auth_key.size());
-    keys_->insert(record, [&stored](bool done) { stored = done; });  // before it returns
+  const auto record = shard::key_record(set, now.unix_seconds());
+  if (record.has_value() && keys_stored_ < kSinkKeysMax) {
+    keys_->insert(*record, [&stored](bool done) { stored = done; });  // before it returns
     if (stored) ++keys_stored_;
   }
   append_bool(stored, answer);

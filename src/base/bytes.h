@@ -39,6 +39,10 @@ inline void store_le(uint8_t* to, T value) noexcept {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+inline void append(Bytes& out, ByteView bytes) {
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
 // Compares equal-sized secrets in constant time; false when the sizes differ.
 [[nodiscard]] bool equal_constant_time(ByteView a, ByteView b) noexcept;
 [[nodiscard]] inline bool equal(ByteView a, ByteView b) noexcept {
@@ -126,7 +130,7 @@ class ByteAppender {
   void i32(int32_t value) { number(value); }
   void u64(uint64_t value) { number(value); }
   void i64(int64_t value) { number(value); }
-  void bytes(ByteView value) { out_.insert(out_.end(), value.begin(), value.end()); }
+  void bytes(ByteView value) { append(out_, value); }
 
  private:
   template <typename T>

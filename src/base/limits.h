@@ -107,7 +107,7 @@ inline constexpr size_t kInboxDrainMax = 1024;  // taken per turn
 inline constexpr size_t kTurnCompletionsMax = 1024;
 // A worker with so many completions in a turn is busy: its next turn waits for further ones until
 // it has so many, and at most so long.
-inline constexpr size_t kGatherFromCompletions = 4;
+inline constexpr size_t kGatherFromCompletions = 16;
 inline constexpr unsigned kGatherCompletions = 16;
 inline constexpr int64_t kGatherNs = 25'000;
 

@@ -17,12 +17,6 @@ constexpr size_t kAnswerBytesMax = 16 * 1024;  // of a server that does not come
 constexpr size_t kReadBytes = 16 * 1024;
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 
-void append(Bytes& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-
-ByteView as_bytes(std::string_view text) {
-  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-}
-
 // 16 random bytes in base64, of which the last character has four bits that must be zero.
 std::string draw_websocket_key() {
   constexpr std::string_view kLetters =
@@ -34,10 +28,6 @@ std::string draw_websocket_key() {
   std::string key;
   for (const uint8_t bits : drawn) key.push_back(kLetters[bits & 0x3f]);
   return key + "==";
-}
-
-std::string_view as_text(ByteView bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace

@@ -285,16 +285,21 @@ void ConnectionTable::set_receive_low(ConnectionHandle handle, size_t bytes) noe
 
 ByteSpan ConnectionTable::reserve(ConnectionHandle handle, size_t size) {
   Connection* connection = slab_.get(handle);
-  if (connection == nullptr || !is_live(*connection) || size == 0) return {};
-  const size_t queued = connection->output.queued_bytes();
+  if (connection == nullptr || !is_live(*connection)) return {};
+  return reserve(*connection, size);
+}
+
+ByteSpan ConnectionTable::reserve(Connection& connection, size_t size) {
+  if (size == 0) return {};
+  const size_t queued = connection.output.queued_bytes();
   if (options_.output_bytes_max != 0 &&
       (size > options_.output_bytes_max || queued > options_.output_bytes_max - size)) {
     counters_.add(Counter::kSendQueueOverflows);
-    connection->drain_wanted = true;
+    connection.drain_wanted = true;
     return {};
   }
-  if (queued + size > options_.output_high_bytes) connection->drain_wanted = true;
-  return connection->output.reserve(pool_, size);
+  if (queued + size > options_.output_high_bytes) connection.drain_wanted = true;
+  return connection.output.reserve(pool_, size);
 }
 
 void ConnectionTable::commit(ConnectionHandle handle) {
@@ -310,12 +315,7 @@ void ConnectionTable::commit(ConnectionHandle handle) {
 }
 
 bool ConnectionTable::write(ConnectionHandle handle, ByteView bytes) {
-  if (bytes.empty()) return is_open(handle);
-  const ByteSpan space = reserve(handle, bytes.size());
-  if (space.empty()) return false;
-  std::memcpy(space.data(), bytes.data(), bytes.size());
-  commit(handle);
-  return true;
+  return bytes.empty() ? is_open(handle) : fill(handle, reserve(handle, bytes.size()), bytes);
 }
 
 bool ConnectionTable::write_owed(ConnectionHandle handle, ByteView bytes) {
@@ -323,12 +323,11 @@ bool ConnectionTable::write_owed(ConnectionHandle handle, ByteView bytes) {
   if (connection == nullptr || connection->state() != ConnectionState::kFlushing) {
     return write(handle, bytes);
   }
-  if (options_.output_bytes_max != 0 &&
-      connection->output.queued_bytes() + bytes.size() > options_.output_bytes_max) {
-    counters_.add(Counter::kSendQueueOverflows);
-    return false;
-  }
-  const ByteSpan space = connection->output.reserve(pool_, bytes.size());
+  return bytes.empty() || fill(handle, reserve(*connection, bytes.size()), bytes);
+}
+
+bool ConnectionTable::fill(ConnectionHandle handle, ByteSpan space, ByteView bytes) {
+  if (space.empty()) return false;
   std::memcpy(space.data(), bytes.data(), bytes.size());
   commit(handle);
   return true;

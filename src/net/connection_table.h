@@ -195,6 +195,8 @@ class ConnectionTable {
   };
 
   // connection_table.cc: the turn, output, deadlines.
+  [[nodiscard]] ByteSpan reserve(Connection& connection, size_t size);
+  [[nodiscard]] bool fill(ConnectionHandle handle, ByteSpan space, ByteView bytes);
   void on_completion(const Completion& completion);
   void on_receive_completion(ConnectionHandle handle, Connection& connection,
                              const Completion& completion);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "shard/key_record.h"
 
 namespace ringway::shard {
 namespace {
@@ -162,27 +163,10 @@ bool ShardCore::push(int64_t auth_key_id, int64_t session_id, ByteView body, Now
 void ShardCore::set_auth_key(const session::TL_session_setAuthKey& request, Now now,
                              std::function<void(bool stored)> done) {
   const auto& info = request.auth_key();
-  KeyRecord record;
-  const ByteView auth_key = as_bytes(info.auth_key());
-  bool refused = auth_key.size() != record.auth_key.size() || info.auth_key_id() == 0;
+  auto record = key_record(request, now.unix_seconds());
   if (set_auth_key_refusals_.load(std::memory_order_relaxed) > 0 &&
       set_auth_key_refusals_.fetch_sub(1, std::memory_order_relaxed) > 0) {
-    refused = true;
-  }
-  if (!refused) {
-    record.auth_key_id = info.auth_key_id();
-    record.auth_key_type = info.auth_key_type();
-    record.perm_auth_key_id = info.perm_auth_key_id();
-    record.temp_auth_key_id = info.temp_auth_key_id();
-    record.media_temp_auth_key_id = info.media_temp_auth_key_id();
-    if (record.auth_key_type != 0 && request.expires_in() > 0) {
-      record.expires_at = now.unix_seconds() + request.expires_in();
-    }
-    if (request.has_future_salt()) {
-      record.first_salt = {request.future_salt().valid_since(), request.future_salt().valid_until(),
-                           request.future_salt().salt()};
-    }
-    std::memcpy(record.auth_key.data(), auth_key.data(), auth_key.size());
+    record.reset();
   }
   // The key store is stopped before the recorder goes.
   auto finish = [recorder = recorder_.get(), id = info.auth_key_id(), type = info.auth_key_type(),
@@ -193,10 +177,10 @@ void ShardCore::set_auth_key(const session::TL_session_setAuthKey& request, Now 
     }
     done(stored);
   };
-  if (refused) {
+  if (!record.has_value()) {
     finish(false);
   } else {
-    keys_->insert(record, std::move(finish));
+    keys_->insert(*record, std::move(finish));
   }
 }
 

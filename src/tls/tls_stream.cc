@@ -34,12 +34,12 @@ bool is_no_record(ByteView start) noexcept {
 }
 
 // Appends to a buffer that is taken from the thread's spare ones, and given back when it is empty.
-void append(Bytes& to, ByteView bytes) {
+void append_spare(Bytes& to, ByteView bytes) {
   if (to.empty()) {
     give_spare_bytes(std::move(to));
     to = take_spare_bytes(bytes.size());
   }
-  to.insert(to.end(), bytes.begin(), bytes.end());
+  append(to, bytes);
 }
 
 void release(Bytes& bytes) noexcept {
@@ -133,7 +133,7 @@ Result<void> TlsStream::receive(ByteView bytes) {
     input_.erase(input_.begin(), input_.begin() + static_cast<ptrdiff_t>(input_read_));
     input_read_ = 0;
   }
-  append(input_, bytes);
+  append_spare(input_, bytes);
   return {};
 }
 
@@ -263,7 +263,7 @@ size_t TlsStream::take_input(ByteSpan out) noexcept {
 
 bool TlsStream::append_output(ByteView bytes) {
   if (pending_output().size() + bytes.size() > kTlsOutputBytesMax + kControlOutputMax) return false;
-  append(output_, bytes);
+  append_spare(output_, bytes);
   return true;
 }
 
