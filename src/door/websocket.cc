@@ -193,52 +193,6 @@ WebSocketReader::Event WebSocketReader::fail(Piece& piece, WsCloseCode code) noe
   return Event::kError;
 }
 
-// The reader judges these bytes like any others, so that nobody has to check a state that comes
-// from outside. An open message is opened by an empty fragment.
-Bytes WebSocketReader::export_state() const {
-  RW_ASSERT(!dead_);
-  RW_ASSERT(input_.empty());
-  Bytes out;
-  // A frame whose payload has begun decided itself whether a message is open behind it.
-  const bool continues = in_payload_ && opcode() == WsOpcode::kContinuation;
-  const bool begun_here = in_payload_ && opcode() == WsOpcode::kBinary;
-  if (continues || (in_message_ && !begun_here)) {
-    out.resize(masked_ ? ws_masked_header_bytes(0) : ws_frame_header_bytes(0));
-    out[0] = static_cast<uint8_t>(WsOpcode::kBinary);
-    out[1] = masked_ ? kMaskBit : 0;
-  }
-  append_frame_so_far(out);
-  return out;
-}
-
-void WebSocketReader::append_frame_so_far(Bytes& out) const {
-  if (!in_payload_) {
-    out.insert(out.end(), header_.begin(), header_.begin() + header_bytes_);
-    return;
-  }
-  WsMask mask{};
-  if (masked_) std::copy_n(header_.data() + header_bytes_ - mask.size(), mask.size(), mask.begin());
-  const size_t have = control() ? announced_bytes() - payload_left_ : 0;
-  // The mask as it was before it was turned.
-  std::rotate(mask.begin(), mask.begin() + (mask.size() - have % mask.size()) % mask.size(),
-              mask.end());
-  // Of data, a frame of what is left; of a control frame, all of it so far.
-  const size_t payload_bytes = static_cast<size_t>(payload_left_) + have;
-  const size_t begin = out.size();
-  out.resize(begin + (masked_ ? ws_masked_header_bytes(payload_bytes)
-                              : ws_frame_header_bytes(payload_bytes)));
-  const ByteSpan header = ByteSpan(out).subspan(begin);
-  if (masked_) {
-    write_ws_masked_header(opcode(), payload_bytes, mask, header);
-  } else {
-    write_ws_frame_header(opcode(), payload_bytes, header);
-  }
-  header[0] = header_[0];
-  if (have == 0) return;
-  out.insert(out.end(), control_->begin(), control_->begin() + have);
-  if (masked_) mask_ws_payload(mask, ByteSpan(out).last(have));
-}
-
 void write_ws_frame_header(WsOpcode opcode, size_t payload_bytes, ByteSpan out) noexcept {
   const size_t header_bytes = ws_frame_header_bytes(payload_bytes);
   RW_ASSERT(out.size() >= header_bytes);

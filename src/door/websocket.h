@@ -30,10 +30,8 @@ enum class WsOpcode : uint8_t {
 // What an endpoint sends in its close frame; a peer's code may be another one.
 enum class WsCloseCode : uint16_t {
   kNormal = 1000,
-  kGoingAway = 1001,
   kProtocolError = 1002,
   kUnsupportedData = 1003,
-  kTooLarge = 1009,
 };
 
 enum class WsRole : uint8_t {
@@ -81,12 +79,6 @@ class WebSocketReader {
   // True when a frame has begun and is not complete.
   [[nodiscard]] bool mid_frame() const noexcept { return header_bytes_ != 0; }
 
-  // For a move to another process: bytes that bring a new reader of the same role to where this one
-  // is, and of which it returns kNeedMore at once. Everything received is consumed and the reader
-  // is not dead. At most kStateBytesMax.
-  static constexpr size_t kStateBytesMax = 2 * kWsFrameHeaderBytesMax + kWsControlBytesMax;
-  [[nodiscard]] Bytes export_state() const;
-
  private:
   [[nodiscard]] size_t length_bytes() const noexcept;
   [[nodiscard]] size_t header_bytes_needed() const noexcept;
@@ -102,7 +94,6 @@ class WebSocketReader {
   [[nodiscard]] Event fail(Piece& piece, WsCloseCode code) noexcept;
   [[nodiscard]] WsOpcode opcode() const noexcept { return WsOpcode(header_[0] & 0x0f); }
   [[nodiscard]] bool control() const noexcept { return (header_[0] & 0x08) != 0; }
-  void append_frame_so_far(Bytes& out) const;
 
   ByteSpan input_;
   std::unique_ptr<std::array<uint8_t, kWsControlBytesMax>> control_;

@@ -69,30 +69,6 @@ FakeTlsReader::Header FakeTlsReader::refuse(Error error) noexcept {
   return Header::kRefused;
 }
 
-FakeTlsReader::State FakeTlsReader::state() const noexcept {
-  RW_ASSERT(input_.empty());
-  RW_ASSERT(error_ == Error::kNone);
-  return {header_, header_bytes_, empty_records_, remaining_, opened_};
-}
-
-Result<FakeTlsReader> FakeTlsReader::restore(const State& state) noexcept {
-  const size_t whole = state.opened ? kFakeRecordHeaderBytes : kFakeChangeCipherSpec.size();
-  if (state.header_bytes >= whole) return Error::kMalformed;
-  if (state.remaining > kFakeRecordBytesMax) return Error::kMalformed;
-  if (state.remaining > 0 && (state.header_bytes > 0 || !state.opened)) return Error::kMalformed;
-  if (state.empty_records > kFakeEmptyRecordsMax) return Error::kMalformed;
-  const ByteView start = state.opened ? ByteView(kDataStart) : ByteView(kFakeChangeCipherSpec);
-  const size_t known = std::min<size_t>(state.header_bytes, start.size());
-  if (!equal(ByteView(state.header).first(known), start.first(known))) return Error::kMalformed;
-  FakeTlsReader reader(FakeTlsSide::kServer);
-  reader.header_ = state.header;
-  reader.header_bytes_ = state.header_bytes;
-  reader.empty_records_ = state.empty_records;
-  reader.remaining_ = state.remaining;
-  reader.opened_ = state.opened;
-  return reader;
-}
-
 void write_fake_record_header(size_t payload_bytes,
                               std::span<uint8_t, kFakeRecordHeaderBytes> out) noexcept {
   RW_ASSERT(payload_bytes <= kFakeRecordPayloadMax);

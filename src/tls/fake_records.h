@@ -46,19 +46,6 @@ class FakeTlsReader {
   // True when a record has begun and is not complete (for the frame deadline).
   [[nodiscard]] bool mid_record() const noexcept { return header_bytes_ > 0 || remaining_ > 0; }
 
-  // A reader at rest, for a move to another thread or process: everything received is consumed.
-  struct State {
-    std::array<uint8_t, 6> header{};
-    uint8_t header_bytes = 0;
-    uint8_t empty_records = 0;
-    uint16_t remaining = 0;
-    bool opened = false;
-    bool operator==(const State&) const = default;
-  };
-  [[nodiscard]] State state() const noexcept;
-  // kMalformed: no reader rests like this.
-  static Result<FakeTlsReader> restore(const State& state) noexcept;
-
  private:
   enum class Header : uint8_t { kIncomplete, kTaken, kRefused };
   [[nodiscard]] Header take_header() noexcept;

@@ -247,7 +247,7 @@ TEST(WebSocketWriter, KnownHeaders) {
 }
 
 TEST(WebSocketWriter, AServersCloseFrameReachesAClient) {
-  const auto close = ws_close_frame(static_cast<uint16_t>(WsCloseCode::kGoingAway));
+  const auto close = ws_close_frame(1001);
   EXPECT_EQ(feed_all_ways(close, WsRole::kClient).events, Events{"0 close 1001"});
 }
 
