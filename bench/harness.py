@@ -312,7 +312,7 @@ class Stack(Runner):
         return f"127.0.0.1:{self.clients_port}"
 
     def start_load(self, connections, mode="quick-ack", size=128, window=1, rate=0, keys=8, warmup=0.1,
-                   seconds=600, transport="intermediate", threads=1, verify=False, source=None):
+                   seconds=600, transport="intermediate", threads=1, verify=False, source=None, idle=False):
         # Keys are made once for each gateway: making one costs the load's core more than all the rest of a set-up.
         more = [] if mode == "handshake" else ["--keys-file", self.directory / "keys", "--keys", min(connections, keys)]
         if verify:
@@ -323,7 +323,7 @@ class Stack(Runner):
             "src/programs/ringway-load", "--addr", self.address, "--key", self.directory / "server_pub.pem",
             "--mode", mode, "--transport", transport, "--connections", connections, "--size", size, "--window", window,
             "--rate", rate, "--threads", threads, "--warmup", f"{warmup}s", "--duration", f"{seconds}s",
-            "--setup-timeout", f"{2 * START_SECONDS}s", "--json", *more, read_output=True)
+            "--setup-timeout", f"{2 * START_SECONDS}s", "--json", *more, read_output=True, idle=idle)
 
     def start_flood(self, mode, threads=16):
         """Strangers that get only what the load's core has left, so that they delay no client by themselves."""
