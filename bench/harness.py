@@ -295,16 +295,18 @@ class Stack(Runner):
 
     def counters(self):
         """The gateway's counters of this moment, by name."""
-        def lines():
-            return re.findall(r"counters:(.*)\n", self.gateway.log.read_text(errors="replace"))
-        before = len(lines())
         self.gateway.check_running()
-        self.gateway.process.send_signal(signal.SIGUSR1)
+        with open(self.gateway.log, "rb") as log:
+            log.seek(0, os.SEEK_END)
+            self.gateway.process.send_signal(signal.SIGUSR1)
+            text = ""
 
-        def fresh():
-            found = lines()
-            return found[-1] if len(found) > before else None
-        line = wait_until(fresh, "the gateway's counters", pause=0.001)
+            def fresh():
+                nonlocal text
+                text += log.read().decode(errors="replace")
+                found = re.search(r"counters:(.*)\n", text)
+                return found and found[1]
+            line = wait_until(fresh, "the gateway's counters", pause=0.001)
         return {name: int(value) for name, value in (each.split("=") for each in line.split())}
 
     @property
