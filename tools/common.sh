@@ -30,9 +30,10 @@ run_logged() {
 
 # The packages of the given groups that are not installed.
 missing_packages() {
-  local group package
-  while read -r group package; do
+  local group package command
+  while read -r group package command; do
     [[ " $* " == *" $group "* ]] || continue
+    [[ -z $command ]] || ! command -v "$command" >/dev/null || continue
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || printf '%s\n' "$package"
   done < <(grep -v '^#' "$root/tools/packages.txt")
 }

@@ -17,7 +17,7 @@ _RULE_FILES = ("tests/lint/shape.py", "tests/lint/selftest.py")
 
 def check_length(root):
     found = []
-    for path in tree.files(root, tree.TEXT_FOLDERS, (".h", ".cc", ".py", ".sh", ".proto")):
+    for path in tree.files(root, tree.TEXT_FOLDERS, (".h", ".cc", ".py", ".js", ".sh", ".proto")):
         count = sum(1 for _ in tree.lines(path))
         if count >= LINES_MAX:
             found.append(tree.Finding(path, count, f"{count} lines; files stay under {LINES_MAX}: split it by what it is about"))
@@ -40,7 +40,7 @@ def check_headers(root):
 def check_words(root):
     found = []
     paths = tree.files(root, tree.TEXT_FOLDERS, (
-        ".h", ".cc", ".inc", ".py", ".sh", ".proto", ".md", ".yaml", ".txt", ".build", "run", "test", "dev", "build", "quickstart"))
+        ".h", ".cc", ".inc", ".py", ".js", ".html", ".json", ".sh", ".proto", ".md", ".yaml", ".txt", ".build", "run", "test", "dev", "build", "quickstart"))
     paths += [path for path in sorted(root.glob("*")) if path.is_file() and path.suffix in (".md", ".build", ".txt")]
     for path in paths:
         if path.relative_to(root).as_posix() in _RULE_FILES or "__pycache__" in path.parts:

@@ -1,0 +1,2 @@
+// Node's global that GramJS relies on.
+export { Buffer } from "buffer";

@@ -1,0 +1,2 @@
+// Stands for modules of Node's that a page never comes to call.
+module.exports = {};
