@@ -7,6 +7,7 @@
 const bigInt = require("big-integer");
 const { Api, TelegramClient } = require("telegram");
 const { _serverKeys: serverKeys } = require("telegram/crypto/RSA");
+const { generateRandomBytes } = require("telegram/Helpers");
 const { Logger, PromisedNetSockets, PromisedWebSockets } = require("telegram/extensions");
 const connections = require("telegram/network/connection");
 const { StringSession } = require("telegram/sessions");
@@ -40,6 +41,21 @@ function webSockets(door) {
   };
 }
 
+// The library's own log is where it tells that the server does not know its key.
+class Log extends Logger {
+  constructor(onLostKey) {
+    super("warn");
+    this.onLostKey = onLostKey;
+  }
+
+  log(level, message, color) {
+    super.log(level, message, color);
+    if (message.startsWith("Broken authorization key")) {
+      this.onLostKey?.();
+    }
+  }
+}
+
 function optionsOf(door) {
   const net = { networkSocket: netSockets(door) };
   const web = {
@@ -65,6 +81,22 @@ function optionsOf(door) {
   }
 }
 
+// `attempts` bounds how often the client tries to connect, now and after each break.
+function create({ client: name, door, session, attempts }, onLostKey) {
+  const stored = new StringSession(session || "");
+  if (!session) {
+    stored.setDC(DC, door.host, door.port);
+  }
+  const client = new TelegramClient(stored, 1, "0".repeat(32), {
+    connectionRetries: attempts || Infinity,
+    retryDelay: 200,
+    baseLogger: new Log(onLostKey),
+    ...optionsOf(door),
+  });
+  clients.set(name, client);
+  return client;
+}
+
 function clientOf(command) {
   const client = clients.get(command.client);
   if (client === undefined) {
@@ -79,21 +111,18 @@ const actions = {
     serverKeys.set(fingerprint, { fingerprint: bigInt(fingerprint), n: bigInt(n), e });
   },
 
-  // Connects a new client; `attempts` bounds how often it tries, now and after each break. Returns its session.
-  async open({ client: name, door, session, attempts }) {
-    const stored = new StringSession(session || "");
-    if (!session) {
-      stored.setDC(DC, door.host, door.port);
-    }
-    const client = new TelegramClient(stored, 1, "0".repeat(32), {
-      connectionRetries: attempts || Infinity,
-      retryDelay: 200,
-      baseLogger: new Logger("none"),
-      ...optionsOf(door),
-    });
-    clients.set(name, client);
+  // Connects a new client. Returns its session, which has its key.
+  async open(command) {
+    const client = create(command);
     const connected = await client.connect();
-    return { connected, session: stored.save() };
+    return { connected, session: client.session.save() };
+  },
+
+  // Connects a new client with a session whose key the server does not know: done when the client has heard of that.
+  async hearOfLostKey(command) {
+    await new Promise((resolve, reject) => {
+      create(command, resolve).connect().then(() => reject(new Error("the server knows the key")), reject);
+    });
   },
 
   async config(command) {
@@ -112,10 +141,9 @@ const actions = {
 
   // A part of a file of random bytes, which do not get smaller by packing.
   async upload(command) {
-    const bytes = Buffer.alloc(command.size);
-    for (let at = 0; at < command.size; at += 65536) {
-      globalThis.crypto.getRandomValues(bytes.subarray(at, Math.min(at + 65536, command.size)));
-    }
+    // A browser gives no more of them at once.
+    const piece = 65536;
+    const bytes = Buffer.concat(Array.from({ length: command.size / piece }, () => generateRandomBytes(piece)));
     const part = new Api.upload.SaveFilePart({ fileId: bigInt.one, filePart: 0, bytes });
     return clientOf(command).invoke(part);
   },

@@ -193,6 +193,8 @@ class Chromium(Runner):
             # The page is all that there is to do, and loopback all that there is to reach.
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps",
             "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            # What the page says goes to the log.
+            "--enable-logging=stderr",
             "--disable-background-timer-throttling", "--disable-renderer-backgrounding",
             f"--ignore-certificate-errors-spki-list={public_key_hash(certificate)}",
         ]
