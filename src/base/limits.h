@@ -323,6 +323,19 @@ inline constexpr int64_t kMetricsProbePauseNs = 2LL * 1'000'000'000;  // after o
 inline constexpr size_t kMetricsPageBytesMax = 16 * 1024 * 1024;
 static_assert(kClientContainerBytesMax < kFrameBytesMax);
 
+// Schemas, and what is transcoded between TL and protobuf.
+inline constexpr size_t kSchemaBytesMax = 4 * 1024 * 1024;
+inline constexpr size_t kSchemaCombinatorsMax = 32 * 1024;
+inline constexpr size_t kSchemaParamsMax = 256;         // of one constructor or method
+inline constexpr size_t kSchemaFlagsWordsMax = 4;       // of one constructor or method
+inline constexpr size_t kSchemaConstructorsMax = 4096;  // of one type: they are field numbers
+inline constexpr size_t kSchemaProblemsMax = 50;        // of one file, told at once
+inline constexpr size_t kTranscodeDepthMax = 64;        // objects inside objects
+inline constexpr size_t kTranscodedBytesMax = 16 * 1024 * 1024;  // what one call may become
+inline constexpr size_t kTlStringBytesMax = (1 << 24) - 1;       // its length has three bytes
+inline constexpr size_t kIndexedFieldsMax = 1 << 20;  // of a message whose fields are out of order
+static_assert(kSchemaConstructorsMax < 19'000, "protobuf keeps the field numbers from there on");
+
 // Reference shard.
 inline constexpr size_t kShardStripes = 256;          // locks over keys and sessions
 inline constexpr size_t kShardSessionsMax = 1 << 20;  // the least recently heard one is forgotten

@@ -14,6 +14,7 @@ ARROWS = {
     "door": {"base", "crypto"},
     "tls": {"base", "crypto"},
     "mtproto": {"base", "crypto"},
+    "tl": {"base"},
     "net": {"base"},
     "cluster": {"base", "proto"},
     "config": {"base"},
@@ -26,12 +27,13 @@ ARROWS = {
 
 # Headers of libraries -> the only rooms that may include them.
 LIBRARIES = {
-    r"grpc(pp)?/|google/protobuf/": {"cluster", "shard"},
+    r"grpc(pp)?/": {"cluster", "shard"},
+    r"google/protobuf/": {"cluster", "shard", "tl"},
     r"liburing\.h|linux/io_uring\.h": {"net"},
     r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},
     r"lmdb\.h": {"shard"},
-    r"zlib\.h": {"base", "mtproto"},
+    r"zlib\.h": {"base", "mtproto", "tl"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
     r"http_parser\.h": {"door"},
