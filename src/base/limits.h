@@ -334,6 +334,8 @@ inline constexpr size_t kTranscodeDepthMax = 64;        // objects inside object
 inline constexpr size_t kTranscodedBytesMax = 16 * 1024 * 1024;  // what one call may become
 inline constexpr size_t kTlStringBytesMax = (1 << 24) - 1;       // its length has three bytes
 inline constexpr size_t kIndexedFieldsMax = 1 << 20;  // of a message whose fields are out of order
+inline constexpr size_t kIndexedFieldsKept = 16 * 1024;  // room for them that a thread keeps
+static_assert(kIndexedFieldsKept < kIndexedFieldsMax);
 static_assert(kSchemaConstructorsMax < 19'000, "protobuf keeps the field numbers from there on");
 
 // Reference shard.

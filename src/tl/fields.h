@@ -17,11 +17,11 @@ struct Field {
   static constexpr uint32_t kEnd = UINT32_MAX;
 
   uint32_t number = kEnd;
-  WireType wire = kVarint;
   uint32_t order = 0;             // among the fields of its message
   uint64_t value = 0;             // of a number
   const uint8_t* data = nullptr;  // of a length-delimited one
   uint32_t bytes = 0;
+  WireType wire = kVarint;
 
   [[nodiscard]] ByteView view() const noexcept { return {data, bytes}; }
 };

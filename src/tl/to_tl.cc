@@ -88,7 +88,10 @@ Result<void> ToTl::convert(Root root, uint32_t index, ByteView proto, Output& ou
   out.truncate(begin);
   problem_.clear();
   list_.clear();
-  if (convert_root<SortedFields>(root, index, proto)) return {};
+  const bool ok = convert_root<SortedFields>(root, index, proto);
+  // One large message is no reason to keep so much for ever.
+  if (list_.capacity() > kIndexedFieldsKept) std::vector<Field>().swap(list_);
+  if (ok) return {};
   out.truncate(begin);
   return error_of(problem_.fault);
 }
@@ -99,7 +102,12 @@ bool ToTl::convert_root(Root root, uint32_t index, ByteView proto) {
   Fields fields;
   // The whole message as the one field of something around it.
   if constexpr (Fields::kSorted) {
-    list_.push_back({1, kLengthDelimited, 0, 0, proto.data(), static_cast<uint32_t>(proto.size())});
+    Field whole;
+    whole.number = 1;
+    whole.wire = kLengthDelimited;
+    whole.data = proto.data();
+    whole.bytes = static_cast<uint32_t>(proto.size());
+    list_.push_back(whole);
     SortedFields outer(list_, 0, 1);
     if (!enter(outer, 1, root != Root::kObject, fields)) return false;
   } else {
