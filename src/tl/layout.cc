@@ -6,7 +6,6 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/limits.h"
-#include "tl/wire.h"
 
 namespace ringway::tl {
 namespace {
@@ -90,6 +89,7 @@ void Layout::add_body(uint32_t combinator) {
     const Param& param = source.params[i];
     Step step;
     step.op = op_of(param.value);
+    step.wire = wire_of(step.op);
     step.type = param.value.type;
     step.optional = param.optional();
     if (step.optional) {
@@ -98,7 +98,7 @@ void Layout::add_body(uint32_t combinator) {
     }
     if (step.op == Op::kFlags) step.own_slot = body.slots++;
     if (const FieldSpec* field = contract_.field_of(combinator, i)) {
-      step.tag = make_tag(i + 1, wire_of(step.op));
+      step.tag = make_tag(i + 1, step.wire);
       step.explicit_presence = field->optional;
     }
     steps_.push_back(step);
@@ -129,7 +129,7 @@ uint32_t Layout::body_bytes_min(const Body& body) const noexcept {
   uint64_t bytes = 4;
   for (const Step& step : steps(body)) {
     if (step.optional) continue;
-    bytes += step.op >= Op::kInts ? 8 : element_bytes_min(step);
+    bytes += is_vector(step.op) ? 8 : element_bytes_min(step);
   }
   // A type that needs itself has no finite value; a bound is enough of it.
   return static_cast<uint32_t>(std::min<uint64_t>(bytes, kTranscodedBytesMax));
@@ -172,8 +172,9 @@ Step Layout::answer_step(uint32_t method) const noexcept {
   RW_ASSERT(result.vector);
   Step step;
   step.op = op_of(result);
+  step.wire = wire_of(step.op);
   step.type = result.type;
-  step.tag = make_tag(1, wire_of(step.op));
+  step.tag = make_tag(1, step.wire);
   return step;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tl/contract.h"
+#include "tl/wire.h"
 
 namespace ringway::tl {
 
@@ -35,6 +36,15 @@ enum class Op : uint8_t {
   kObjects,
 };
 
+[[nodiscard]] inline bool is_vector(Op op) noexcept { return op >= Op::kInts; }
+// Those whose elements stand side by side in one field.
+[[nodiscard]] inline bool is_packed(Op op) noexcept {
+  return op >= Op::kInts && op <= Op::kDoubles;
+}
+[[nodiscard]] inline bool is_nested(Op op) noexcept {
+  return op == Op::kObject || op == Op::kQuery;
+}
+
 // A tag as its bytes stand on the wire, to be stored at once; no bytes when there is no field.
 struct Tag {
   uint32_t bytes = 0;
@@ -50,6 +60,7 @@ struct Step {
   uint8_t own_slot = 0;  // of kFlags: which slot it fills
   bool optional = false;
   bool explicit_presence = false;  // a zero that is there stands on the wire
+  WireType wire = kVarint;         // of its field
   Tag tag;
   uint32_t type = 0;  // of kObject and kObjects
 };

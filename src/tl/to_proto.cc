@@ -372,7 +372,7 @@ bool ToProto::query(const Step& step, unsigned depth) {
 bool ToProto::vector(const Step& step, uint32_t combinator, uint32_t param, unsigned depth) {
   uint32_t count = 0;
   if (!vector_count(step, count)) return leave(combinator, param);
-  if (step.op <= Op::kDoubles) {
+  if (is_packed(step.op)) {
     return count == 0 || packed(step, count) || leave(combinator, param);
   }
   for (uint32_t i = 0; i < count; ++i) {

@@ -24,37 +24,6 @@ Error error_of(Fault fault) {
   }
 }
 
-bool is_nested(Op op) noexcept { return op == Op::kObject || op == Op::kQuery; }
-
-// Whether a field of a single scalar says that it is there.
-bool counts(const Field& field, const Step& step) noexcept {
-  if (step.op == Op::kTrue) return field.value != 0;
-  if (step.explicit_presence) return true;
-  switch (step.op) {
-    case Op::kInt:
-      return static_cast<uint32_t>(field.value) != 0;
-    case Op::kLong:
-    case Op::kDouble:
-      return field.value != 0;
-    default:
-      return field.bytes != 0;
-  }
-}
-
-WireType wire_of(Op op) noexcept {
-  switch (op) {
-    case Op::kFlags:
-    case Op::kTrue:
-    case Op::kInt:
-    case Op::kLong:
-      return kVarint;
-    case Op::kDouble:
-      return kFixed64;
-    default:
-      return kLengthDelimited;
-  }
-}
-
 }  // namespace
 
 Result<uint32_t> ToTl::request(uint32_t method, ByteView proto, Output& out) {
@@ -147,62 +116,10 @@ bool ToTl::enter(ForwardFields& outer, size_t /*run*/, bool /*sort*/, ForwardFie
   return inner.next() || fail(Fault::kBadProto);
 }
 
-// A message that is split over several fields has the fields of all of them.
-bool ToTl::enter(SortedFields& outer, size_t run, bool sort, SortedFields& inner) {
-  const size_t first = list_.size();
-  for (size_t i = 0; i < run; ++i) {
-    const Field part = list_[outer.position() + i];
-    if (part.wire != kLengthDelimited) return fail(Fault::kWireType);
-    if (!index(part.view())) return false;
-  }
-  inner = sorted_from(first, sort);
-  return true;
-}
-
-// The fields of the list from `first` on, by number unless they are to stay as they came.
-SortedFields ToTl::sorted_from(size_t first, bool sort) {
-  const auto begin = list_.begin() + static_cast<ptrdiff_t>(first);
-  const auto less = [](const Field& a, const Field& b) {
-    return a.number != b.number ? a.number < b.number : a.order < b.order;
-  };
-  if (sort && !std::is_sorted(begin, list_.end(), less)) std::sort(begin, list_.end(), less);
-  return {list_, first, list_.size()};
-}
-
-// Appends the fields of a message, or of a part of one, to the list.
-bool ToTl::index(ByteView message) {
-  const uint8_t* at = message.data();
-  const uint8_t* end = at + message.size();
-  while (at != end) {
-    if (list_.size() == kIndexedFieldsMax) return fail(Fault::kTooManyFields);
-    Field field;
-    if (!read_field(at, end, field)) return fail(Fault::kBadProto);
-    field.order = static_cast<uint32_t>(list_.size());
-    list_.push_back(field);
-  }
-  return true;
-}
-
 bool ToTl::pick_member(ForwardFields& fields, const TypeRow& row) {
   const uint32_t number = fields.field().number;
   if (number == Field::kEnd) return fail(Fault::kUnset);
   return number - 1 < row.members || fail(Fault::kUnknownField, number);
-}
-
-// The last member wins. Fields of it that follow each other are one message; one before another
-// member is forgotten.
-bool ToTl::pick_member(SortedFields& fields, const TypeRow& row) {
-  if (fields.field().number == Field::kEnd) return fail(Fault::kUnset);
-  const size_t first = fields.first();
-  size_t begin = first;
-  for (size_t i = first; i < list_.size(); ++i) {
-    if (list_[i].number - 1 >= row.members) return fail(Fault::kUnknownField, list_[i].number);
-    if (list_[i].number != list_[begin].number) begin = i;
-  }
-  while (fields.position() < begin) {
-    if (!fields.next()) return false;
-  }
-  return true;
 }
 
 template <typename Fields>
@@ -236,28 +153,6 @@ bool ToTl::body(Fields& fields, uint32_t combinator, unsigned depth) {
   }
   const uint32_t number = fields.field().number;
   return number == Field::kEnd || fail(Fault::kUnknownField, number);
-}
-
-// The bits of what is there, before anything is written.
-void ToTl::find_present(const SortedFields& fields, std::span<const Step> steps,
-                        Words& words) const {
-  SortedFields walk = fields;
-  while (walk.field().number != Field::kEnd) {
-    const uint32_t number = walk.field().number;
-    const Step* step = number - 1 < steps.size() ? &steps[number - 1] : nullptr;
-    const bool optional = step != nullptr && step->optional && step->tag.count != 0;
-    bool there = optional && is_nested(step->op);
-    if (optional && step->op >= Op::kInts) {
-      // One packed field may be empty while the next is not.
-      const bool packed = step->op <= Op::kDoubles && walk.field().wire == kLengthDelimited;
-      there = !packed || walk.field().bytes != 0;
-    } else {
-      walk.skip_to_last();
-      there = there || (optional && counts(walk.field(), *step));
-    }
-    if (there) words.set[step->slot] |= uint32_t{1} << step->bit;
-    if (!walk.next()) return;
-  }
 }
 
 template <typename Fields>
@@ -324,7 +219,7 @@ bool ToTl::announce(const Step& step, Words& words) {
 template <typename Fields>
 bool ToTl::present(Fields& fields, const Step& step, Words& words, unsigned depth,
                    uint32_t& element) {
-  if (step.op >= Op::kInts) {
+  if (is_vector(step.op)) {
     const size_t begin = out_->size();
     uint32_t count = 0;
     if (!vector(fields, step, depth, count)) {
@@ -338,9 +233,9 @@ bool ToTl::present(Fields& fields, const Step& step, Words& words, unsigned dept
   }
   if (is_nested(step.op)) return announce(step, words) && nested(fields, step, depth + 1);
   if constexpr (Fields::kSorted) fields.skip_to_last();
-  if (fields.field().wire != wire_of(step.op)) return fail(Fault::kWireType);
+  if (fields.field().wire != step.wire) return fail(Fault::kWireType);
   if (step.op != Op::kFlags && (step.optional || step.op == Op::kTrue) &&
-      !counts(fields.field(), step)) {
+      !says_present(fields.field(), step)) {
     if (!absent(step, words)) return false;
   } else if (!scalar(fields.field(), step, words)) {
     return false;
@@ -442,7 +337,7 @@ bool ToTl::vector(Fields& fields, const Step& step, unsigned depth, uint32_t& co
   while (fields.field().number == number) {
     const Field field = fields.field();
     bool ok = true;
-    if (step.op <= Op::kDoubles) {
+    if (is_packed(step.op)) {
       ok = numbers(field, step, count);
     } else if (field.wire != kLengthDelimited) {
       ok = fail(Fault::kWireType);
@@ -456,7 +351,7 @@ bool ToTl::vector(Fields& fields, const Step& step, unsigned depth, uint32_t& co
       ok = fixed(field, step.op == Op::kInt128s ? 16 : 32);
     }
     if (!ok) return false;
-    if (step.op > Op::kDoubles) ++count;
+    if (!is_packed(step.op)) ++count;
     if (!fields.next()) return fail(Fault::kBadProto);
   }
   store_le(out_->at(position), count);

@@ -73,6 +73,15 @@ class ToTl {
   template <typename Fields>
   bool vector(Fields& fields, const Step& step, unsigned depth, uint32_t& count);
   bool absent(const Step& step, Words& words);
+  // Whether the field of a single scalar says that it is there.
+  [[nodiscard]] static bool says_present(const Field& field, const Step& step) noexcept {
+    if (step.wire != kLengthDelimited) {
+      const bool low_half = step.op == Op::kInt;
+      const uint64_t value = low_half ? static_cast<uint32_t>(field.value) : field.value;
+      return step.explicit_presence || value != 0;
+    }
+    return step.explicit_presence || field.bytes != 0;
+  }
   bool scalar(const Field& field, const Step& step, Words& words);
   bool announce(const Step& step, Words& words);
   bool numbers(const Field& field, const Step& step, uint32_t& count);
