@@ -88,4 +88,8 @@ std::string describe(const Contract& contract, const Problem& problem) {
   return text + fault_text(contract, problem);
 }
 
+std::string describe(const Contract& contract, const Problem& problem, uint32_t method) {
+  return contract.schema().combinators[method].name + ": " + describe(contract, problem);
+}
+
 }  // namespace ringway::tl

@@ -60,5 +60,8 @@ struct Problem {
 
 // "Peer.InputPeerUser.AccessHash: has another wire type than its field".
 [[nodiscard]] std::string describe(const Contract& contract, const Problem& problem);
+// The same behind the method's TL name: "messages.sendMessage: Peer.InputPeerUser.AccessHash: ...".
+[[nodiscard]] std::string describe(const Contract& contract, const Problem& problem,
+                                   uint32_t method);
 
 }  // namespace ringway::tl

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <unordered_map>
 #include <utility>
 
@@ -64,12 +65,24 @@ class Parser {
       while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\t')) {
         line.remove_suffix(1);
       }
+      if (line.starts_with("//")) take_comment(line);
       if (line.empty() || line.starts_with("//") || is_builtin(line)) continue;
       if (line == "---functions---" || line == "---types---") {
         methods = line == "---functions---";
         continue;
       }
       take_line({number, methods, line, {}});
+    }
+  }
+
+  void take_comment(std::string_view line) {
+    constexpr std::string_view kLayer = "// LAYER ";
+    if (!line.starts_with(kLayer)) return;
+    line.remove_prefix(kLayer.size());
+    int layer = 0;
+    const auto [stop, failed] = std::from_chars(line.data(), line.data() + line.size(), layer);
+    if (failed == std::errc() && stop == line.data() + line.size() && layer > 0) {
+      result_.layer = layer;
     }
   }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ struct ParsedSchema {
   std::vector<SchemaProblem> errors;     // at most kSchemaProblemsMax
   // What may be a mistake but can be served: ids that are not the CRC-32 of their line.
   std::vector<SchemaProblem> warnings;
+  std::optional<int> layer;  // of the comment "// LAYER 228", where there is one
 };
 
 [[nodiscard]] ParsedSchema parse_schema(std::string_view text);

@@ -137,6 +137,18 @@ TEST_F(KnownAnswers, AnswerOfARequestInsideARequest) {
   EXPECT_EQ(to_hex(out.bytes()), "0a24" + to_hex(as_bytes(url)) + "12021200");
 }
 
+TEST_F(KnownAnswers, ErrorsNameMethodAndField) {
+  const uint32_t send = method("messages.sendMessage");
+  Output out;
+  // A peer whose AccessHash is a string, inside inputPeerUser.
+  EXPECT_EQ(to_tl_.request(send, hex("320422021201"), out).error(), Error::kMalformed);
+  EXPECT_EQ(to_tl_.request(send, hex("3205220312017842006800"), out).error(), Error::kMalformed);
+  EXPECT_EQ(describe(*contract_, to_tl_.problem(), send),
+            "messages.sendMessage: Peer.InputPeerUser.AccessHash: has another wire type than its "
+            "field");
+  EXPECT_EQ(out.size(), 0u);
+}
+
 // mtproto's int256 and modern words: 228 has a second flags word, and one behind other parameters.
 TEST_F(KnownAnswers228, SecondWordAndLateWord) {
   const uint32_t wall = type("WallPaper");

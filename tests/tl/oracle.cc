@@ -25,7 +25,7 @@ std::string read_string(ByteReader& tl) {
     bytes |= size_t{*tl.u8()} << 16;
     used = 4;
   }
-  const std::string value(as_text(*tl.bytes(bytes)));
+  std::string value(as_text(*tl.bytes(bytes)));
   EXPECT_TRUE(tl.skip((4 - (used + bytes) % 4) % 4).ok());
   return value;
 }

@@ -88,6 +88,16 @@ TEST(Schema, AWrongIdWarnsWithTheLine) {
   EXPECT_NE(parsed.warnings[0].text.find("00000001"), std::string::npos);
 }
 
+TEST(Schema, TheLayerIsThatOfTheComment) {
+  const std::string text = kBool;
+  EXPECT_FALSE(parse_schema(text).layer);
+  EXPECT_EQ(parse_schema(text + "// LAYER 144\n").layer, 144);
+  EXPECT_EQ(parse_schema("// LAYER 7\r\n" + text + "// layer 9\n").layer, 7);
+  for (const char* other : {"// LAYER x\n", "// LAYER 1x\n", "// LAYER -1\n", "// LAYER \n"}) {
+    EXPECT_FALSE(parse_schema(text + other).layer) << other;
+  }
+}
+
 TEST(Schema, CrossReferences) {
   const auto schema = load_schema(
       "b#2 x:A = B;\n"
