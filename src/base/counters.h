@@ -29,7 +29,9 @@ namespace ringway {
   X(kTlsErrors, "tls_errors")                                    \
   X(kWebSocketsOpened, "websockets_opened")                      \
   X(kWebSocketErrors, "websocket_errors")                        \
+  X(kHttpRequests, "http_requests")                              \
   X(kHttpRequestsRefused, "http_requests_refused")               \
+  X(kHttpRequestsFailed, "http_requests_failed")                 \
   X(kFakeTlsOpened, "fake_tls_opened")                           \
   X(kFakeTlsRefused, "fake_tls_refused")                         \
   X(kFakeTlsReplays, "fake_tls_replays")                         \
@@ -113,6 +115,7 @@ namespace ringway {
   X(kHttpCalls, "http_calls")                                    \
   X(kHttpCallsLimited, "http_calls_limited")                     \
   X(kHttpCallsFailed, "http_calls_failed")                       \
+  X(kHttpCallsCancelled, "http_calls_cancelled")                 \
   X(kShardSetChanges, "shard_set_changes")                       \
   X(kEtcdLoads, "etcd_loads")                                    \
   X(kEtcdErrors, "etcd_errors")                                  \

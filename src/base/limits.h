@@ -51,6 +51,9 @@ inline constexpr size_t kHttpUriBytesMax = 1024;
 inline constexpr size_t kHttpBodyBytesMax = 1024 * 1024;
 static_assert(kHttpUriBytesMax < kHttpHeadBytesMax);
 static_assert(kHttpBodyBytesMax < kFrameBytesMax, "a body is one message");
+inline constexpr int64_t kHttpIdleNs = 60LL * 1'000'000'000;  // between two requests
+// A shutdown gives a request that is under way so long before it is refused.
+inline constexpr int64_t kHttpDrainNs = 1LL * 1'000'000'000;
 
 // Fake TLS.
 inline constexpr size_t kFakeHelloBytesMax = 16 * 1024;   // of a client hello's record
@@ -77,7 +80,12 @@ inline constexpr size_t kHandshakeStatesPerConnection = 3;  // the oldest nonce 
 inline constexpr int64_t kHandshakeTtlNs = 600LL * 1'000'000'000;
 inline constexpr int kHandshakeRetriesMax = 5;           // dh_gen_retry, then dh_gen_fail
 inline constexpr size_t kHandshakeInnerBytesMax = 1024;  // set_client_DH_params' encrypted_data
-inline constexpr size_t kServerKeysMax = 64;             // fingerprints that one resPQ may offer
+// Of HTTP clients, whose exchanges are found by their nonces: the oldest goes; and of one address,
+// whose next one is refused.
+inline constexpr size_t kHttpExchangesMax = 4096;  // per worker
+inline constexpr size_t kHttpExchangesPerAddress = 256;
+static_assert(kHttpExchangesPerAddress < kHttpExchangesMax);
+inline constexpr size_t kServerKeysMax = 64;  // fingerprints that one resPQ may offer
 static_assert(kHandshakeInnerBytesMax < kUnencryptedBytesMax);
 inline constexpr size_t kCryptoPoolJobsMax = 4096;       // queued, whole process
 inline constexpr size_t kCryptoPoolJobsPerAddress = 64;  // queued, one client address
@@ -142,8 +150,8 @@ inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, k
 // SessionDataStreams take at most half of the streams that a shard allows on a connection: the rest
 // is for calls.
 inline constexpr size_t kStreamsForDataDivisor = 2;
-inline constexpr size_t kBatchesPerWriteMax = 4;       // batches handed to a link at once
-inline constexpr size_t kHttpCallsInFlightMax = 4096;  // per worker
+inline constexpr size_t kBatchesPerWriteMax = 4;            // batches handed to a link at once
+inline constexpr size_t kHttpCallsInFlightMax = 32 * 1024;  // per worker; most are polls
 inline constexpr int64_t kHttpCallTimeoutNs = 30LL * 1'000'000'000;
 inline constexpr size_t kKeyStoresInFlightMax = 4096;  // SetAuthKey calls, per worker
 inline constexpr size_t kLinkEventsMax = 256;  // received, not yet taken: then reading stops
@@ -351,7 +359,9 @@ inline constexpr size_t kShardFutureSaltsMax = 64;
 inline constexpr size_t kShardAnswerBytesMax = 512 * 1024;  // of one container of answers
 inline constexpr int64_t kShardMsgAgeMaxSeconds = 300;      // older msg_ids are refused
 inline constexpr int64_t kShardMsgAheadMaxSeconds = 30;
-inline constexpr int64_t kShardHttpWaitMaxMs = 1500;        // stays below a gateway's 2 s deadline
+inline constexpr int64_t kShardHttpWaitMaxMs = 25'000;
+static_assert(kShardHttpWaitMaxMs * 1'000'000 < kHttpCallTimeoutNs, "a poll ends before its call");
+inline constexpr size_t kShardHttpPollsMax = 4;             // held open, per session
 inline constexpr size_t kShardGatewaysMax = 256;            // addresses that answers go to
 inline constexpr size_t kShardGatewayQueueMax = 16 * 1024;  // pushes unanswered, per gateway
 inline constexpr size_t kShardLinkQueueBytesMax = 8 * 1024 * 1024;  // above it a link is not read

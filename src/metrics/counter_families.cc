@@ -73,6 +73,11 @@ std::vector<CounterFamily> door_families() {
        {{C::kTlsHandshakes, "tls"},
         {C::kWebSocketsOpened, "websocket"},
         {C::kFakeTlsOpened, "fake_tls"}}},
+      {"ringway_http_posts_total",
+       "Messages of HTTP clients: taken, and of them those that were refused with a status of 500 "
+       "and above for want of an answer.",
+       "state",
+       {{C::kHttpRequests, "taken"}, {C::kHttpRequestsFailed, "failed"}}},
       {"ringway_door_errors_total",
        "Connections closed because of what they sent to a door: PROXY headers that are wrong or "
        "missing, handshakes and records of TLS, requests that are none of ours, WebSocket frames, "
@@ -250,7 +255,8 @@ std::vector<CounterFamily> shard_families() {
        "state",
        {{C::kHttpCalls, "begun"},
         {C::kHttpCallsLimited, "refused"},
-        {C::kHttpCallsFailed, "failed"}}},
+        {C::kHttpCallsFailed, "failed"},
+        {C::kHttpCallsCancelled, "cancelled"}}},
       {"ringway_shards_readmitted_total",
        "Times that such a shard came back.",
        "",
