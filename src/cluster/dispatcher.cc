@@ -97,7 +97,11 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   // Under way, by key. True for one that went out while no shard was trusted.
   std::unordered_map<int64_t, bool> key_queries;
   size_t key_stores = 0;
-  size_t http_calls = 0;
+  struct HttpCall {
+    uint32_t link = 0;
+    uint64_t id = 0;  // the link's
+  };
+  std::unordered_map<uint64_t, HttpCall> http_calls;  // under way, by cookie
   bool routes_changed = false;
   bool crowded = false;  // moved messages fill more than the windows of all nodes: nothing new
   int64_t no_shard_at_ns = INT64_MAX;  // when on_no_shard() is due
@@ -307,13 +311,16 @@ void Dispatcher::Impl::deliver_keys(Now at) {
 
 void Dispatcher::Impl::deliver_http(Now at) {
   for (LinkOutput::Http& http : delivering.http) {
-    ShardLink* other = http.ask_again.size() == 0 ? nullptr : link_of(http.perm_auth_key_id);
-    if (other != nullptr) {
-      other->call_http(std::move(http.ask_again), http.perm_auth_key_id, /*again=*/true,
-                       http.cookie, at);
+    const auto call = http_calls.find(http.cookie);
+    if (call == http_calls.end()) continue;  // cancelled since
+    const uint32_t other = http.ask_again.size() == 0 ? kAnyShard : shard_of(http.perm_auth_key_id);
+    if (other != kAnyShard) {
+      call->second = {other,
+                      links[other]->call_http(std::move(http.ask_again), http.perm_auth_key_id,
+                                              /*again=*/true, http.cookie, at)};
       continue;
     }
-    --http_calls;
+    http_calls.erase(call);
     ByteView payload;
     if (http.answer == HttpAnswer::kAnswered) {
       const Result<ByteView> decoded = decode_http_session_data(http.reply);
@@ -385,16 +392,26 @@ void Dispatcher::close_session(const SessionClose& close) { impl_->close(close);
 
 bool Dispatcher::send_http(const ClientMessage& message, uint64_t cookie, Now now) {
   Impl& d = *impl_;
-  ShardLink* link = d.link_of(message.perm_auth_key_id);
-  if (link == nullptr || d.http_calls >= kHttpCallsInFlightMax) {
+  const uint32_t shard = d.shard_of(message.perm_auth_key_id);
+  if (shard == kAnyShard || d.http_calls.size() >= kHttpCallsInFlightMax) {
     d.counters.add(Counter::kHttpCallsLimited);
     return false;
   }
-  ++d.http_calls;
   d.counters.add(Counter::kHttpCalls);
-  link->call_http(encode_send_http(message, d.options.server_id), message.perm_auth_key_id,
-                  /*again=*/false, cookie, now);
+  const uint64_t id =
+      d.links[shard]->call_http(encode_send_http(message, d.options.server_id),
+                                message.perm_auth_key_id, /*again=*/false, cookie, now);
+  d.http_calls.emplace(cookie, Impl::HttpCall{shard, id});
   return true;
+}
+
+void Dispatcher::cancel_http(uint64_t cookie) {
+  Impl& d = *impl_;
+  const auto call = d.http_calls.find(cookie);
+  if (call == d.http_calls.end()) return;
+  d.counters.add(Counter::kHttpCallsCancelled);
+  d.links[call->second.link]->cancel_http(call->second.id);
+  d.http_calls.erase(call);
 }
 
 bool Dispatcher::query_auth_key(int64_t auth_key_id, Now now) {

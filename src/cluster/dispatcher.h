@@ -171,6 +171,9 @@ class Dispatcher {
   // kHttpCallTimeoutNs or twice that when a shard was unavailable and the key's owner is asked once
   // more. False when kHttpCallsInFlightMax are under way or nobody owns the key.
   [[nodiscard]] bool send_http(const ClientMessage& message, uint64_t cookie, Now now);
+  // Nobody waits for its answer any more: on_http_answer() does not come. Cookies are not used
+  // again.
+  void cancel_http(uint64_t cookie);
 
   // Asks the shard that the ring gives for the key itself, and once more whoever owns it then when
   // that shard is unavailable. One query per key is in flight: a further one joins it. False when

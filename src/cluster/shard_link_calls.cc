@@ -56,12 +56,21 @@ void ShardLink::call_message(const SendWindow& window, uint32_t entry, uint64_t 
   channel_->call(id, call.method, std::move(call.request), timeout_ns, false);
 }
 
-void ShardLink::call_http(WireMessage request, int64_t perm_auth_key_id, bool again,
-                          uint64_t cookie, Now now) {
+uint64_t ShardLink::call_http(WireMessage request, int64_t perm_auth_key_id, bool again,
+                              uint64_t cookie, Now now) {
   Call call{.kind = CallKind::kHttp, .again = again, .key = perm_auth_key_id, .cookie = cookie};
   if (!again) call.request = request;
   const uint64_t id = new_call(std::move(call), kHttpCallTimeoutNs, now);
   channel_->call(id, CallMethod::kSendHttpData, std::move(request), kHttpCallTimeoutNs, false);
+  return id;
+}
+
+void ShardLink::cancel_http(uint64_t id) {
+  const auto found = calls_.find(id);
+  if (found == calls_.end()) return;
+  call_deadlines_.erase({found->second.deadline_ns, id});
+  calls_.erase(found);
+  channel_->cancel_call(id);
 }
 
 void ShardLink::start_probe(Now now) {

@@ -35,7 +35,6 @@ Config defaults() { return {}; }
 
 std::string_view not_served_yet(const Listener& listener) noexcept {
   if (!listener.unix_path.empty()) return "unix socket";
-  if (listener.protocol == Protocol::kHttp) return "Proto http";
   return listener.mask ? "Mask" : "";
 }
 

@@ -58,6 +58,8 @@ class HttpServer {
   // Appends the answer to the request that awaits one. A payload of four bytes that are a negative
   // number is a transport error, and ends the connection; an empty one is an answer too.
   void answer(ByteView payload, Bytes& out);
+  // The answer that is awaited is the last one.
+  void end_with_answer() noexcept { keep_alive_ = false; }
   // Refuses the request in hand or on its way, and ends.
   void refuse(uint16_t status, Bytes& out);
 

@@ -63,6 +63,19 @@ struct LargeOpen {
   mtproto::SlicedOpen work;
 };
 
+// The answer to a message of HTTP, as it comes together: what one call to a shard gives, as it is,
+// or several messages. A key that is not bound is answered by the gateway, too.
+struct HttpReply {
+  KeyEntry* entry = nullptr;  // pinned by the client
+  int64_t salt = 0;
+  int64_t session_id = 0;
+  uint64_t cookie = 0;      // of the call that is under way; 0: none
+  int64_t bind_msg_id = 0;  // that call is this bind, by a key that speaks for nobody
+  bool given = false;       // on its way to the client: nothing is added any more
+  uint32_t messages = 0;
+  Bytes content;  // of them, one behind the other as in a container
+};
+
 // What an inlet waits for; allocated only while it waits.
 struct Held {
   // First in order: room in a window. Reading stops with the turn in which the first one came, so
@@ -72,6 +85,7 @@ struct Held {
   Bytes payloads;                    // of all of them
   std::unique_ptr<LargeOpen> large;  // then this: slices of time
   std::deque<ParkedFrame> frames;    // then these: a key, a home, an exchange
+  std::unique_ptr<HttpReply> http;   // and with HTTP, its answer
   bool waits_for_key = false;        // frames.front() asked for its key
   bool waits_for_shard = false;      // and there is none to ask
   bool waits_for_move = false;       // the connection is on its way to another worker

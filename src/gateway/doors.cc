@@ -8,8 +8,6 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/spare_bytes.h"
-#include "door/http_api.h"
-#include "door/http_request.h"
 #include "door/proxy_header.h"
 
 namespace ringway::gateway {
@@ -19,8 +17,6 @@ constexpr uint8_t kTlsHandshakeRecord = 0x16;
 // What a request begins with: the words that no transport begins with.
 constexpr std::array<std::string_view, 4> kHttpWords = {"POST", "GET ", "HEAD", "OPTI"};
 constexpr size_t kHttpWordBytes = 4;
-constexpr door::HttpServed kServed = {.post = false, .websocket = true};
-constexpr uint16_t kHttpNotFound = 404;
 // Read from TLS at once.
 constexpr size_t kTlsReadBytesMin = 512;
 constexpr size_t kTlsReadBytesMax = 16 * 1024;
@@ -63,6 +59,11 @@ void make_transports(const config::Config& config, ListenerDoors& doors) {
 
   doors.wrapped = plain;
   doors.wrapped.always_obfuscated = true;
+
+  doors.posted.framing = mtproto::TransportKind::kIntermediate;
+  doors.posted.frame_bytes_max = std::min(plain.frame_bytes_max, kHttpBodyBytesMax);
+  doors.served.post = doors.listener.protocol != config::Protocol::kWebsocket;
+  doors.served.websocket = doors.listener.protocol != config::Protocol::kHttp;
 
   for (const config::FakeTlsSecret& secret : doors.listener.fake_tls_secrets) {
     doors.fake_secrets.push_back({secret.key, secret.domain});
@@ -185,6 +186,8 @@ void Doors::advance(ByteSpan rest, Turn& turn) {
   if (secure_ && !decrypt(rest, turn)) return;
   if (stage_ != Stage::kDetect && stage_ != Stage::kHttp) {
     pass(rest, turn);
+  } else if (awaits_answer()) {
+    head_.insert(head_.end(), rest.begin(), rest.end());
   } else if (!rest.empty()) {
     const size_t searched = head_.size();
     detect(with_head(rest, turn), searched, turn);
@@ -270,14 +273,14 @@ void Doors::take_output(Bytes& out) {
 
 void Doors::detect(ByteSpan rest, size_t searched, Turn& turn) {
   if (stage_ == Stage::kHttp) {
-    take_request(rest, searched, turn);
+    take_requests(rest, searched, turn);
     return;
   }
   if (doors_.listener.protocol == config::Protocol::kAuto && !doors_.hidden) {
     switch (match_http(rest)) {
       case Match::kYes:
         stage_ = Stage::kHttp;
-        take_request(rest, searched, turn);
+        take_requests(rest, searched, turn);
         return;
       case Match::kMaybe:
         hold(rest);
@@ -296,39 +299,75 @@ void Doors::detect(ByteSpan rest, size_t searched, Turn& turn) {
 
 // --- HTTP and WebSocket
 
-void Doors::take_request(ByteSpan rest, size_t searched, Turn& turn) {
-  const door::HttpHead head = door::read_request_head(rest, searched);
-  if (head.state == door::HttpHead::State::kIncomplete) {
-    hold(rest);
-    return;
+void Doors::take_requests(ByteSpan rest, size_t searched, Turn& turn) {
+  if (http_ == nullptr) {
+    const bool by_status = doors_.listener.http_error_style == config::HttpErrorStyle::kStatus;
+    http_ = std::make_unique<door::HttpServer>(doors_.served, by_status);
   }
-  if (head.state == door::HttpHead::State::kRefused) {
-    refuse_request(head.status, turn);
-    return;
+  while (!rest.empty()) {
+    if (http_->ended()) {
+      turn.outcome.failed = true;
+      return;
+    }
+    if (http_->awaits_answer()) {
+      hold(rest);
+      return;
+    }
+    Bytes reply;
+    const door::HttpStep step = http_->take(rest, searched, reply);
+    if (!reply.empty()) say(reply, turn);
+    searched = 0;
+    switch (step.kind) {
+      case door::HttpStep::Kind::kNeedMore:
+        hold(rest);
+        return;
+      case door::HttpStep::Kind::kRefused:
+        fail(turn, Counter::kHttpRequestsRefused);
+        return;
+      case door::HttpStep::Kind::kUpgrade:
+        take_upgrade(rest.subspan(step.consumed), turn);
+        return;
+      case door::HttpStep::Kind::kFrame:
+      case door::HttpStep::Kind::kAnswered:
+        break;
+    }
+    if (!std::exchange(begun_, true)) begin(Stage::kHttp, doors_.posted, turn);
+    // There is one at most: behind a whole one nothing is taken, and a part of one is all there is.
+    if (!step.frame.empty()) turn.outcome.stream = step.frame;
+    if (http_->awaits_answer()) turn.counters.add(Counter::kHttpRequests);
+    rest = rest.subspan(step.consumed);
   }
-  const door::HttpVerdict verdict = door::judge_request(head.request, kServed);
-  if (verdict.kind != door::HttpVerdict::Kind::kUpgrade) {
-    refuse_request(
-        verdict.kind == door::HttpVerdict::Kind::kRefused ? verdict.status : kHttpNotFound, turn);
-    return;
-  }
-  std::array<uint8_t, door::kHttpResponseBytesMax> answer{};
-  const size_t size = door::write_websocket_accept(head.request.ws_key, answer);
-  say(ByteView(answer).first(size), turn);
+  turn.outcome.failed |= http_->ended();
+}
+
+void Doors::take_upgrade(ByteSpan rest, Turn& turn) {
+  http_.reset();
   websocket_ = std::make_unique<door::WebSocketReader>(door::WsRole::kServer);
   turn.counters.add(Counter::kWebSocketsOpened);
   begin(Stage::kWebSocket, doors_.wrapped, turn);
-  pass(rest.subspan(head.request.head_bytes), turn);
+  pass(rest, turn);
 }
 
-void Doors::refuse_request(uint16_t status, Turn& turn) {
-  std::array<uint8_t, door::kHttpResponseBytesMax> answer{};
-  door::HttpResponse response;
-  response.status = status;
-  const size_t size = door::write_http_response_head(response, answer);
-  say(ByteView(answer).first(size), turn);
-  fail(turn, Counter::kHttpRequestsRefused);
+Doors::Outcome Doors::go_on(Now now, TurnBytes& kept, CounterBlock& counters, Bytes& reply) {
+  Turn turn{now, kept, counters, reply, {}};
+  go_on_ = false;
+  if (failed_ || http_->ended()) {
+    turn.outcome.failed = true;
+  } else if (!head_.empty()) {
+    take_requests(kept.keep(std::exchange(head_, Bytes())), 0, turn);
+  }
+  return finish(turn);
 }
+
+void Doors::answer_nothing(Bytes& out) {
+  if (!awaits_answer() || closed_) return;
+  Bytes answer;
+  http_->answer({}, answer);
+  closed_ = !encrypt(answer, out);
+  note_answered();
+}
+
+void Doors::note_answered() noexcept { go_on_ = http_->ended() || !head_.empty(); }
 
 // The payloads of all frames are moved together, so that the stream lies in one piece.
 void Doors::read_websocket(ByteSpan rest, Turn& turn) {
@@ -505,8 +544,15 @@ bool Doors::wrap_open(ByteView bytes, Bytes& out) {
       tls::write_fake_records(bytes, ByteSpan(out).subspan(before));
       return true;
     }
+    case Stage::kHttp: {
+      // What nobody has asked for has nowhere to go.
+      if (!awaits_answer()) return false;
+      Bytes answer;
+      http_->answer(bytes.subspan(door::kHttpFrameHeaderBytes), answer);
+      note_answered();
+      return encrypt(answer, out);
+    }
     case Stage::kDetect:
-    case Stage::kHttp:
       return false;
   }
   return false;
@@ -514,6 +560,11 @@ bool Doors::wrap_open(ByteView bytes, Bytes& out) {
 
 void Doors::close(Bytes& out) {
   if (std::exchange(closed_, true)) return;
+  if (refusal_ != 0 && (awaits_answer() || mid_request())) {
+    Bytes answer;
+    http_->refuse(refusal_, answer);
+    (void)encrypt(answer, out);
+  }
   if (websocket_ != nullptr) (void)encrypt(door::ws_close_frame(close_code_), out);
   if (tls_ == nullptr) return;
   tls_->close_notify();

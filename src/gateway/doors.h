@@ -1,7 +1,10 @@
 // gateway/doors: what a connection comes through before its MTProto stream: the PROXY header, TLS,
-// and then, by the listener's protocol or the first bytes, WebSocket, fake TLS, or nothing.
+// and then, by the listener's protocol or the first bytes, HTTP, WebSocket, fake TLS, or nothing.
 //
-//   PROXY header -> TLS -> { WebSocket | fake TLS | nothing } -> mtproto::ServerTransport
+//   PROXY header -> TLS -> { HTTP | WebSocket | fake TLS | nothing } -> mtproto::ServerTransport
+//
+// HTTP gives its requests one at a time: each body is one frame of the stream, what is wrapped next
+// is its answer, and only then go_on() gives the next one.
 //
 // Doors composes the pure parts of door/ and tls/ as a stack and owns no socket. A plain TCP
 // connection has no Doors at all, and one that turns out to be plain behind its PROXY header loses
@@ -21,6 +24,7 @@
 #include "base/counters.h"
 #include "base/limits.h"
 #include "config/config.h"
+#include "door/http_server.h"
 #include "door/websocket.h"
 #include "mtproto/transport.h"
 #include "net/address.h"
@@ -38,6 +42,8 @@ struct ListenerDoors {
   config::Listener listener;
   mtproto::TransportConfig plain;    // a stream of its own
   mtproto::TransportConfig wrapped;  // inside WebSocket: obfuscated whatever it begins with
+  mtproto::TransportConfig posted;   // of HTTP's bodies
+  door::HttpServed served;           // to HTTP's requests
   std::vector<tls::FakeTlsSecret> fake_secrets;
   std::vector<mtproto::TransportConfig> fake;  // inside fake TLS, by secret
   // Nothing is answered but fake TLS: there are secrets for nothing else.
@@ -132,16 +138,40 @@ class Doors {
     return head_.size() + (tls_ == nullptr ? 0 : tls_->buffered_bytes());
   }
 
+  // --- of HTTP
+  // The stream is made of requests, each of which wants one answer.
+  [[nodiscard]] bool is_http() const noexcept { return stage_ == Stage::kHttp && begun_; }
+  // A request was passed on and its answer has not been wrapped.
+  [[nodiscard]] bool awaits_answer() const noexcept {
+    return http_ != nullptr && http_->awaits_answer();
+  }
+  // A request has begun and is not whole.
+  [[nodiscard]] bool mid_request() const noexcept {
+    return http_ != nullptr && !awaits_answer() && !http_->ended() &&
+           (http_->in_body() || !head_.empty());
+  }
+  // The request has been answered, and go_on() has something to do: what came meanwhile, or the
+  // end.
+  [[nodiscard]] bool may_go_on() const noexcept { return go_on_; }
+  [[nodiscard]] Outcome go_on(Now now, TurnBytes& kept, CounterBlock& counters, Bytes& reply);
+  // The request that awaits an answer gets an empty one, or whatever request is in hand this
+  // status as the connection's last word. Nothing where there is none.
+  void answer_nothing(Bytes& out);
+  void refuse_request(uint16_t status) noexcept { refusal_ = status; }
+  // The connection ends with the answer that it awaits.
+  void end_with_answer() noexcept { http_->end_with_answer(); }
+
  private:
   enum class Stage : uint8_t {
     kDetect,  // websocket, fake TLS or a plain stream
-    kHttp,    // a request head is expected
+    kHttp,    // requests
     kWebSocket,
     kFakeTls,
     kPlain,
   };
-  // A WebSocket frame's header; then a record's header and tag for each 16 KiB and what is left.
-  static constexpr size_t kWrapBytes = 128;
+  // An answer's head, or a WebSocket frame's header; then a record's header and tag for each 16 KiB
+  // and what is left.
+  static constexpr size_t kWrapBytes = door::kHttpResponseBytesMax + 128;
   static constexpr size_t kWrapShare = 128;
 
   struct Turn;
@@ -151,8 +181,9 @@ class Doors {
   [[nodiscard]] bool read_tls(size_t step, Bytes& plain);
   // `searched`: how many of the bytes were held before.
   void detect(ByteSpan rest, size_t searched, Turn& turn);
-  void take_request(ByteSpan rest, size_t searched, Turn& turn);
-  void refuse_request(uint16_t status, Turn& turn);
+  void take_requests(ByteSpan rest, size_t searched, Turn& turn);
+  void take_upgrade(ByteSpan rest, Turn& turn);
+  void note_answered() noexcept;
   void take_hello(ByteSpan rest, Turn& turn);
   void read_websocket(ByteSpan rest, Turn& turn);
   void read_fake_tls(ByteSpan rest, Turn& turn);
@@ -177,9 +208,13 @@ class Doors {
   Stage stage_;
   size_t staged_bytes_ = 0;
   Bytes head_;
+  bool begun_ = false;                   // the stream of HTTP's bodies has
+  bool go_on_ = false;                   // see may_go_on()
+  uint16_t refusal_ = 0;                 // see refuse_request(); 0: none
   bool secure_;                          // behind TLS
   std::unique_ptr<tls::TlsStream> tls_;  // null while it awaits a step of its handshake
   std::unique_ptr<tls::TlsStream> step_;
+  std::unique_ptr<door::HttpServer> http_;
   std::unique_ptr<door::WebSocketReader> websocket_;
   std::unique_ptr<tls::FakeTlsReader> fake_;
 };

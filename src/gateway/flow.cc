@@ -39,6 +39,7 @@ Flow::Flow(uint32_t worker, size_t key_cache_entries, const SharedContext& share
       counters_(counters),
       status_(status),
       keys_(key_cache_entries, counters),
+      http_exchanges_(&shared.handshake, shared.config.timeouts.handshake_ns),
       backlog_(shared.workers) {}
 
 Flow::~Flow() = default;
@@ -197,7 +198,12 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
     table_->pause(client.ref.handle);
     return;
   }
-  if (outcome.begins != nullptr) client.transport = mtproto::ServerTransport(outcome.begins);
+  if (outcome.begins != nullptr) {
+    client.transport = mtproto::ServerTransport(outcome.begins);
+    if (client.doors->is_http()) {
+      table_->set_deadline(client.ref.handle, TimerKind::kIdle, now_.mono_ns + idle_ns_of(client));
+    }
+  }
   if (outcome.plain) client.doors.reset();
   take_stream(client, outcome.stream, outcome.failed);
 }
@@ -245,7 +251,7 @@ void Flow::pump(Client& client) {
       case mtproto::ServerTransport::Event::kError:
         counters_.add(Counter::kTransportErrors);
         count_decode_error(client, reason_of(client.transport.error()));
-        fail(client, 0);
+        fail(client, 0, kHttpBadRequest);
         return;
       case mtproto::ServerTransport::Event::kFrame:
         take_frame(client, frame);
@@ -263,7 +269,7 @@ void Flow::take_frame(Client& client, mtproto::Frame& frame) {
   if (!content) {
     counters_.add(Counter::kTransportErrors);
     count_decode_error(client, reason_of(content.error()));
-    fail(client, 0);
+    fail(client, 0, kHttpBadRequest);
     return;
   }
   if (content->encrypted) {
@@ -283,6 +289,7 @@ void Flow::after_input(Client& client) {
   } else {
     update_frame_timer(client);
     count_input(client);
+    if (client.doors != nullptr && client.doors->awaits_answer()) set_pause(client);
   }
 }
 
@@ -323,10 +330,13 @@ void Flow::count_input(Client& client) {
 // Reading stops while a connection waits, but for a short wait that little is read in: stopping
 // costs two system calls, and most look-ups are over before anything else arrives.
 void Flow::set_pause(Client& client) {
+  const bool for_answer = client.doors != nullptr && client.doors->awaits_answer() &&
+                          client.doors->buffered_bytes() > kParkedBytesUnpaused;
   const bool waits_long =
-      client.held != nullptr &&
-      (client.held->opened_left() > 0 || client.held->waits_for_move ||
-       client.held->waits_for_shard || client.transport.buffered_bytes() > kParkedBytesUnpaused);
+      for_answer ||
+      (client.held != nullptr &&
+       (client.held->opened_left() > 0 || client.held->waits_for_move ||
+        client.held->waits_for_shard || client.transport.buffered_bytes() > kParkedBytesUnpaused));
   if (waits_long == client.paused || client.failed) return;
   client.paused = waits_long;
   if (waits_long) {
@@ -338,7 +348,9 @@ void Flow::set_pause(Client& client) {
 
 // A frame that has begun must end; a connection that waits for us has no deadline of its own.
 void Flow::update_frame_timer(Client& client) {
-  const bool wanted = client.held == nullptr && client.transport.mid_frame();
+  const bool begun =
+      client.transport.mid_frame() || (client.doors != nullptr && client.doors->mid_request());
+  const bool wanted = client.held == nullptr && begun;
   if (wanted == client.frame_timer) return;
   client.frame_timer = wanted;
   table_->set_deadline(client.ref.handle, TimerKind::kFrame,
@@ -353,6 +365,7 @@ void Flow::resume(Inlet& inlet) {
     Held& wait = *inlet.held;
     if (wait.waits_for_move || wait.waits_for_remote || wait.waits_for_key) return;
     if (wait.waits_for_turn) return;
+    if (wait.http != nullptr && (wait.http->cookie != 0 || wait.http->given)) return;
     if (wait.opened_left() > 0) {
       const OpenedMessage& message = wait.opened[wait.opened_done];
       const auto payload =
@@ -371,6 +384,10 @@ void Flow::resume(Inlet& inlet) {
       continue;
     }
     if (wait.large != nullptr) return;
+    if (wait.http != nullptr) {
+      give_gathered(static_cast<Client&>(inlet));
+      return;
+    }
     if (!wait.frames.empty()) {
       ParkedFrame frame = std::move(wait.frames.front());
       wait.frames.pop_front();
@@ -379,7 +396,11 @@ void Flow::resume(Inlet& inlet) {
       inlet.held.reset();
       const ByteSpan bytes(frame.frame);
       arrived_ns_ = since_ns;
-      take_encrypted(inlet, bytes, std::move(frame.frame), frame.quick_ack);
+      if (load_le<int64_t>(bytes.data()) == 0) {
+        take_unencrypted(static_cast<Client&>(inlet), bytes);
+      } else {
+        take_encrypted(inlet, bytes, std::move(frame.frame), frame.quick_ack);
+      }
       arrived_ns_ = now_.mono_ns;
       if (inlet.failed) return;
       if (!rest.empty()) {
@@ -394,6 +415,10 @@ void Flow::resume(Inlet& inlet) {
   }
   if (inlet.remote) return;
   auto& client = static_cast<Client&>(inlet);
+  if (client.doors != nullptr && client.doors->may_go_on()) {
+    go_on_http(client);
+    return;
+  }
   pump(client);
   after_input(client);
   set_pause(client);
@@ -425,6 +450,7 @@ bool Flow::has_backlog() const noexcept {
 void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
   Client* client = client_at(handle);
   if (client == nullptr || client->failed) return;
+  uint16_t status = kHttpTimeout;
   switch (kind) {
     case TimerKind::kFirstByte:
       // The time that it waits for us is not its own; kHandshake bounds it.
@@ -448,7 +474,10 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
     case TimerKind::kIdle: {
       // Set once and looked at when it fires: input only notes the time.
       const uint32_t silent_ms = short_ms(now_.mono_ns) - client->last_input_ms;
-      const int64_t left_ns = shared_.config.timeouts.idle_ns - silent_ms * kNsPerMs;
+      int64_t left_ns = idle_ns_of(*client) - silent_ms * kNsPerMs;
+      // The time that it waits for us is not its own; deadlines of the call and the keys bound it.
+      const bool waits = client->doors != nullptr && client->doors->awaits_answer();
+      if (waits) left_ns = std::max(left_ns, idle_ns_of(*client));
       if (left_ns > 0) {
         table_->set_deadline(handle, TimerKind::kIdle, now_.mono_ns + left_ns);
         return;
@@ -457,6 +486,7 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       break;
     }
     case TimerKind::kKeyLookup:
+      status = draining_ ? kHttpUnavailable : kHttpBadGateway;
       if (lacks_shard(*client)) {
         table_->set_deadline(handle, kind, now_.mono_ns + shared_.config.timeouts.key_lookup_ns);
         return;
@@ -466,7 +496,13 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
     case TimerKind::kDrain:
       return;
   }
-  fail(*client, 0);
+  fail(*client, 0, status);
+}
+
+int64_t Flow::idle_ns_of(const Client& client) const noexcept {
+  const int64_t configured_ns = shared_.config.timeouts.idle_ns;
+  const bool http = client.doors != nullptr && client.doors->is_http();
+  return http ? std::min(configured_ns, kHttpIdleNs) : configured_ns;
 }
 
 // It waits for a shard that would know its key: it is not the one that is late, and on_no_shard()
@@ -483,9 +519,15 @@ void Flow::on_send_drained(net::ConnectionHandle handle) { (void)handle; }
 
 // No further frame is taken; the connection is closed at the end of the turn, after what it is
 // owed.
-void Flow::fail(Inlet& inlet, int32_t transport_error) {
+void Flow::fail(Inlet& inlet, int32_t transport_error, uint16_t http_status) {
   if (inlet.failed) return;
   inlet.failed = true;
+  if (Client* client = http_client(inlet)) {
+    cancel_call(*client);
+    client->doors->refuse_request(http_status);
+    const bool unanswered = client->doors->awaits_answer() && transport_error == 0;
+    if (unanswered && http_status >= 500) counters_.add(Counter::kHttpRequestsFailed);
+  }
   if (inlet.held != nullptr) {
     counters_.add(Counter::kMessagesAbandoned,
                   inlet.held->opened_left() + inlet.held->frames.size());
@@ -531,6 +573,7 @@ void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
   }
   client->gone = true;
   client->failed = true;
+  cancel_call(*client);
   if (client->held != nullptr) {
     counters_.add(Counter::kMessagesAbandoned,
                   client->held->opened_left() + client->held->frames.size());
@@ -556,6 +599,10 @@ void Flow::release_inlet(Inlet& inlet) {
   while (!inlet.sessions.empty()) leave_session(inlet, inlet.sessions.front()->first);
   inlet.held.reset();
   inlet.large_seal.reset();
+  release_keys(inlet);
+}
+
+void Flow::release_keys(Inlet& inlet) {
   for (KeyUse& use : inlet.keys) {
     if (use.entry == nullptr) continue;
     if (use.entry->users.size() == 1) drop_binding(*use.entry);
@@ -568,6 +615,7 @@ void Flow::finish_turn() {
   answer_remote_inlets();
   close_failed();
   outbox_->finish_turn();
+  for (Client* client : outbox_->answered()) finish_request(*client);
   for (Client* client : failed_) {
     if (client->gone) continue;
     if (client->doors != nullptr) say_goodbye(*client);
@@ -611,7 +659,8 @@ void Flow::drain() {
   draining_ = true;
   table_->stop_accepting();
   table_->for_each_open([&](net::ConnectionHandle handle) {
-    if (Client* client = client_at(handle)) fail(*client, 0);
+    Client* client = client_at(handle);
+    if (client != nullptr && !drain_http(*client)) fail(*client, 0, kHttpUnavailable);
   });
 }
 

@@ -9,6 +9,7 @@
 //   flow_bind.cc      temporary keys: before they are bound, and as they become it
 //   flow_route.cc     opened messages: sessions, windows, back pressure
 //   flow_push.cc      messages for clients
+//   flow_http.cc      requests that come by HTTP, and their answers
 //   flow_remote.cc    connections and keys whose homes differ
 //
 // Order within a turn (see worker.cc): events of the table, open_and_route(), the inbox and the
@@ -36,6 +37,7 @@
 #include "gateway/address_budget.h"
 #include "gateway/client.h"
 #include "gateway/crypto_pool.h"
+#include "gateway/http_exchanges.h"
 #include "gateway/key_cache.h"
 #include "gateway/outbox.h"
 #include "gateway/session_table.h"
@@ -121,6 +123,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
                      const cluster::AuthKeyRecord* record) override;
   void on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) override;
+  void on_http_answer(uint64_t cookie, cluster::HttpAnswer answer, ByteView payload) override;
   void on_key_unregistered(int64_t auth_key_id) override;
   void on_no_shard() override;
   void on_push(cluster::PushRequest push) override;
@@ -134,8 +137,15 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
     int64_t arrived_ns = 0;
     bool quick_ack = false;
   };
+  // Whose key exchange it is: a connection's, or with HTTP that of a nonce.
+  struct Exchanger {
+    mtproto::HandshakeSet* set = nullptr;
+    Client* client = nullptr;  // null: nobody waits for the answer, which is kept
+    HttpExchange* http = nullptr;
+  };
   struct StorePending {
     ConnectionRef connection;
+    bool by_nonce = false;  // and not by the connection: with HTTP
     mtproto::Nonce nonce{};
     cluster::AuthKeyRecord record;
     int64_t expires_at_s = 0;
@@ -168,23 +178,32 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void set_pause(Client& client);
   [[nodiscard]] bool lacks_shard(const Client& client) const noexcept;
   void update_frame_timer(Client& client);
-  void fail(Inlet& inlet, int32_t transport_error);
+  // `http_status`: what is said of a request that gets no answer.
+  void fail(Inlet& inlet, int32_t transport_error, uint16_t http_status = kHttpBadGateway);
   void count_decode_error(const Client& client, DecodeReason reason) noexcept;
   void close_failed();
   void take_apart(Client& client);
   void release_inlet(Inlet& inlet);
+  void release_keys(Inlet& inlet);
+  [[nodiscard]] int64_t idle_ns_of(const Client& client) const noexcept;
   [[nodiscard]] Held& held(Inlet& inlet);
   void resume(Inlet& inlet);
 
   // flow_exchange.cc
   void take_unencrypted(Client& client, ByteView frame);
   // `arrived_ns`: when the message came that this is the outcome of.
-  void take_outcome(Client& client, mtproto::HandshakeOutcome outcome, int64_t arrived_ns);
-  void start_work(Client& client, std::unique_ptr<mtproto::HandshakeJob> job, int64_t arrived_ns);
-  void start_store(Client& client, const mtproto::Nonce& nonce, const mtproto::CreatedKey& created,
-                   int64_t arrived_ns);
+  void take_outcome(const Exchanger& who, mtproto::HandshakeOutcome outcome, int64_t arrived_ns);
+  void send_reply(const Exchanger& who, const mtproto::HandshakeOutcome& outcome,
+                  int64_t arrived_ns);
+  void start_work(const Exchanger& who, std::unique_ptr<mtproto::HandshakeJob> job,
+                  int64_t arrived_ns);
+  void start_store(const Exchanger& who, const mtproto::Nonce& nonce,
+                   const mtproto::CreatedKey& created, int64_t arrived_ns);
+  // A set of null: whom it was for is gone.
+  [[nodiscard]] Exchanger exchanger_of(const ConnectionRef& connection, const mtproto::Nonce& nonce,
+                                       bool by_nonce);
   void take_crypto_result(CryptoTask&& task);
-  [[nodiscard]] bool handshake_allowed(Client& client);
+  [[nodiscard]] bool handshake_allowed(const Exchanger& who);
   void keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
 
   // flow_bind.cc
@@ -195,6 +214,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message,
                                 const mtproto::PeekedMessage& peeked);
   [[nodiscard]] bool serve_call(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message);
+  [[nodiscard]] static Bytes make_bind_refusal(int64_t msg_id);
   void answer_message(Inlet& inlet, const OpenedMessage& message, ByteView object);
   void answer(Inlet& inlet, const KeyEntry& entry, int64_t salt, int64_t session_id,
               ByteView object);
@@ -257,6 +277,27 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
       std::unique_ptr<cluster::PushReply> reply);
   void refuse_push(std::unique_ptr<cluster::PushReply> reply);
 
+  [[nodiscard]] static bool plausible(ByteView payload) noexcept;
+
+  // flow_http.cc
+  // Null for whoever comes otherwise.
+  [[nodiscard]] static Client* http_client(Inlet& inlet) noexcept;
+  [[nodiscard]] uint32_t home_of_frame(ByteView frame) const noexcept;
+  void take_http_exchange(Client& client, ByteView frame, ByteView object);
+  void begin_reply(Client& client, KeyEntry& entry, const mtproto::MessageHeader& header);
+  void call_shard(Client& client, int64_t perm_auth_key_id, ByteView payload);
+  void call_for_bind(Client& client, const mtproto::PeekedMessage& bind);
+  void cancel_call(Client& client);
+  void take_http_payload(Client& client, ByteView payload, int64_t bind_msg_id);
+  static void add_messages(HttpReply& reply, ByteView message, int64_t bind_msg_id);
+  static void add_to_reply(HttpReply& reply, ByteView message);
+  [[nodiscard]] Bytes make_answer(ByteView object);
+  void give_gathered(Client& client);
+  void give_reply(Client& client, Bytes plaintext);
+  void finish_request(Client& client);
+  void go_on_http(Client& client);
+  [[nodiscard]] bool drain_http(Client& client);
+
   // flow_remote.cc
   void post(uint32_t worker, WorkerMessage&& message);
   void retry_posts();
@@ -270,6 +311,11 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void take_remote_closed(const ConnectionRef& from);
   void answer_remote_inlets();
   void tell_homes_gone(const Client& client);
+
+  static constexpr uint16_t kHttpBadRequest = 400;
+  static constexpr uint16_t kHttpTimeout = 408;
+  static constexpr uint16_t kHttpBadGateway = 502;
+  static constexpr uint16_t kHttpUnavailable = 503;
 
   const uint32_t worker_;
   const SharedContext& shared_;
@@ -287,6 +333,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
 
   KeyCache keys_;
   SessionTable sessions_;
+  HttpExchanges http_exchanges_;
+  std::unordered_map<uint64_t, ConnectionRef> http_calls_;  // whose they are, by cookie
   std::unordered_map<uint64_t, std::unique_ptr<RemoteInlet>> remote_inlets_;  // by serial
   size_t clients_count_ = 0;
   size_t input_bytes_ = 0;  // of all clients, see count_input()

@@ -56,13 +56,19 @@ void Flow::take_unbound(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& j
     refuse_message(inlet, messages.error());
     return;
   }
-  if (messages->empty()) {
+  const bool over_http = http_client(inlet) != nullptr;
+  if (messages->empty() && !over_http) {
     if (quick_ack) acknowledge(inlet, job.quick_ack_token);
     return;
   }
   Held& wait = held(inlet);
   if (wait.opened_left() == 0) ready_.push_back(inlet.ref);
   for (const mtproto::PeekedMessage& peeked : *messages) {
+    // A poll must not stand in the way of what follows it, should the key be bound by then.
+    if (over_http && peeked.purpose == mtproto::Purpose::kService) {
+      counters_.add(Counter::kUnboundMessagesIgnored);
+      continue;
+    }
     OpenedMessage message;
     message.arrived_ns = arrived_ns;
     message.header = job.header;
@@ -114,14 +120,17 @@ bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
   const int64_t claimed = peeked.perm_auth_key_id;
   if (claimed == 0 || claimed == auth_key_id) {
     counters_.add(Counter::kBindsRefused);
-    answer_message(inlet, message,
-                   make_rpc_error(peeked.msg_id, kBadRequest, "ENCRYPTED_MESSAGE_INVALID"));
+    answer_message(inlet, message, make_bind_refusal(peeked.msg_id));
     return true;
   }
   Binding& binding = binding_of(entry);
   if (binding.bind) {
     wait_for_binding(inlet, binding);
     return false;
+  }
+  if (Client* client = http_client(inlet)) {
+    call_for_bind(*client, peeked);
+    return true;
   }
   Session& session = session_of(inlet, entry, message.header.session_id);
   if (session.claimed_perm_auth_key_id != 0 && session.claimed_perm_auth_key_id != claimed) {
@@ -167,6 +176,10 @@ bool Flow::serve_bind(Inlet& inlet, KeyEntry& entry, const OpenedMessage& messag
   return true;
 }
 
+Bytes Flow::make_bind_refusal(int64_t msg_id) {
+  return make_rpc_error(msg_id, kBadRequest, "ENCRYPTED_MESSAGE_INVALID");
+}
+
 // The key may have been bound meanwhile, here or through another gateway: only the shard knows.
 bool Flow::serve_call(Inlet& inlet, KeyEntry& entry, const OpenedMessage& message) {
   Binding& binding = binding_of(entry);
@@ -202,16 +215,19 @@ void Flow::answer_message(Inlet& inlet, const OpenedMessage& message, ByteView o
   answer(inlet, *message.entry, message.header.salt, message.header.session_id, object);
 }
 
-// Sends an object of our own to the session that asked. It needs no acknowledgement: its seq_no is
-// even, since the shard counts the session's content-related messages.
+// Sends an object of our own to the session that asked.
 void Flow::answer(Inlet& inlet, const KeyEntry& entry, int64_t salt, int64_t session_id,
                   ByteView object) {
+  if (Client* client = http_client(inlet)) {
+    add_to_reply(*client->held->http, make_answer(object));
+    return;
+  }
   Bytes plaintext;
   plaintext.reserve(kMessagePrefixBytes + object.size());
   ByteAppender out(plaintext);
   out.i64(salt);
   out.i64(session_id);
-  out.bytes(mtproto::frame_message(answer_msg_id_.next(now_.unix_ns), 0, object));
+  out.bytes(make_answer(object));
   std::unique_ptr<cluster::PushReply> nobody;
   bool sent = false;
   if (inlet.remote) {
@@ -391,8 +407,7 @@ void Flow::refuse_bind(KeyEntry& entry) {
                           use->first.session_id == bind.session_id;
       if (is_its) use->second.claimed_perm_auth_key_id = 0;  // nothing has begun there
     }
-    answer(*inlet, entry, bind.salt, bind.session_id,
-           make_rpc_error(bind.msg_id, kBadRequest, "ENCRYPTED_MESSAGE_INVALID"));
+    answer(*inlet, entry, bind.salt, bind.session_id, make_bind_refusal(bind.msg_id));
   }
   end_bind(entry);
   wake_for_binding(*entry.binding);

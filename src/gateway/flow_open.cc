@@ -164,8 +164,12 @@ void Flow::on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
 }
 
 // Nobody is there to be asked for the key: as for a message without a shard, the connection waits
-// for one, unread, until on_no_shard() ends that.
+// for one, unread, until on_no_shard() ends that. A request is refused: its client asks again.
 void Flow::wait_for_shard(Inlet& inlet) {
+  if (http_client(inlet) != nullptr) {
+    fail(inlet, 0);
+    return;
+  }
   inlet.held->waits_for_shard = true;
   wait_for_window(inlet, cluster::kAnyShard);
   if (!inlet.remote) set_pause(static_cast<Client&>(inlet));
@@ -219,7 +223,7 @@ void Flow::refuse_message(Inlet& inlet, Error error) {
                        unopened ? DecodeReason::kDecrypt : DecodeReason::kOther);
   }
   inlet.poisoned = true;
-  fail(inlet, 0);
+  fail(inlet, 0, kHttpBadRequest);
 }
 
 void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& job, bool quick_ack,
@@ -230,6 +234,7 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
   }
   counters_.add(Counter::kMessagesOpened);
   if (!inlet.remote) set_proven(static_cast<Client&>(inlet));
+  if (Client* client = http_client(inlet)) begin_reply(*client, entry, job.header);
   if (entry.unbound()) {
     take_unbound(inlet, entry, job, quick_ack, arrived_ns);
     return;

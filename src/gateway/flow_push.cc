@@ -7,15 +7,12 @@
 #include "gateway/flow.h"
 
 namespace ringway::gateway {
-namespace {
 
 // salt, session_id, msg_id, seq_no, length: what every payload starts with.
-bool plausible(const Bytes& payload) noexcept {
+bool Flow::plausible(ByteView payload) noexcept {
   return payload.size() >= kMessagePrefixBytes && payload.size() % 4 == 0 &&
          mtproto::sealed_bytes(payload.size()) <= kServerFrameBytesMax - kFramingBytesMax;
 }
-
-}  // namespace
 
 // Pushes may come in on any worker's link; the key's home knows where they go.
 void Flow::on_push(cluster::PushRequest push) {
@@ -113,7 +110,7 @@ void Flow::finish_large_seal(Client& client) {
     return;
   }
   counters_.add(Counter::kMessagesSealed);
-  counters_.add(Counter::kPushesDelivered);
+  if (http_client(client) == nullptr) counters_.add(Counter::kPushesDelivered);
   for (LargeSeal::Waiting& next : done->waiting) {
     cluster::PushRequest push;
     push.payload = std::move(next.plaintext);

@@ -68,7 +68,7 @@ void Flow::take_message(WorkerMessage&& message) {
 // --- the move
 
 // A frame has named a key that lives elsewhere. With the connection's first key the connection
-// moves there; a further key is reached through its home.
+// moves there; a further key is reached through its home. A connection of HTTP moves each time.
 void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame) {
   if (client.in_batch != 0) {
     // What came before it is not routed yet, and a connection's messages keep their order.
@@ -78,7 +78,8 @@ void Flow::take_elsewhere(Client& client, int64_t auth_key_id, ParkedFrame frame
     ready_.push_back(client.ref);
     return;
   }
-  if (client.moved || !client.keys.empty()) {
+  const bool settled = client.moved || !client.keys.empty();
+  if (settled && http_client(client) == nullptr) {
     if (client.key_use(auth_key_id) == nullptr) client.keys.push_back({auth_key_id, nullptr});
     send_to_home(client, auth_key_id, std::move(frame));
     return;
@@ -121,11 +122,11 @@ void Flow::on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socke
     state->handshake_window_ns = client->handshake->window_ns;
     state->handshake = client->handshake->set.export_state();
   }
-  const int64_t auth_key_id = load_le<int64_t>(client->held->frames.front().frame.data());
+  const uint32_t home = home_of_frame(client->held->frames.front().frame);
   for (ParkedFrame& frame : client->held->frames) state->parked.push_back(std::move(frame));
   input_bytes_ -= client->input_bytes;
   --clients_count_;
-  post(home_of(auth_key_id, shared_.workers), AdoptConnection{std::move(state)});
+  post(home, AdoptConnection{std::move(state)});
 }
 
 void Flow::adopt(std::unique_ptr<ConnectionState> state) {
@@ -170,12 +171,12 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
   Client& started = *client;
   start_client(std::move(client), handle);
   const auto& timeouts = shared_.config.timeouts;
-  table_->set_deadline(handle, net::TimerKind::kIdle, now_.mono_ns + timeouts.idle_ns);
+  table_->set_deadline(handle, net::TimerKind::kIdle, now_.mono_ns + idle_ns_of(started));
   if (!started.proven) {
     table_->set_deadline(handle, net::TimerKind::kHandshake, now_.mono_ns + timeouts.handshake_ns);
   }
   if (draining_) {
-    fail(started, 0);
+    fail(started, 0, kHttpUnavailable);
     return;
   }
   ready_.push_back(started.ref);

@@ -8,6 +8,10 @@ namespace ringway::gateway {
 
 bool Flow::route(Inlet& inlet, KeyEntry& entry, const mtproto::MessageHeader& header,
                  ByteView payload, bool quick_ack, uint32_t token) {
+  if (Client* client = http_client(inlet)) {
+    call_shard(*client, entry.record.perm_auth_key_id, payload);
+    return true;
+  }
   Session& session = session_of(inlet, entry, header.session_id);
   cluster::ClientMessage message;
   message.conn_type = session.announced ? 0 : 1;

@@ -1,12 +1,15 @@
 // gateway/home: which worker an authorization key belongs to.
 //
 // A key's home worker holds it, its sessions and the decision where its pushes go, so that nothing
-// about a key is shared between cores. Pure arithmetic, the same on every thread.
+// about a key is shared between cores. A key exchange over HTTP has a home by its nonce. Pure
+// arithmetic, the same on every thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "base/slab.h"
 
@@ -50,6 +53,12 @@ static_assert(kWorkersMax <= ConnectionRef::kNoWorker);
 
 [[nodiscard]] inline uint32_t home_of(int64_t auth_key_id, uint32_t workers) noexcept {
   return static_cast<uint32_t>(mix64(static_cast<uint64_t>(auth_key_id)) % workers);
+}
+
+// The worker that keeps a key exchange of HTTP clients, which may come by any connection.
+[[nodiscard]] inline uint32_t home_of_nonce(const std::array<uint8_t, 16>& nonce,
+                                            uint32_t workers) noexcept {
+  return home_of(load_le<int64_t>(nonce.data()) ^ load_le<int64_t>(nonce.data() + 8), workers);
 }
 
 }  // namespace ringway::gateway

@@ -91,6 +91,7 @@ void Outbox::finish_turn() {
     counters_.add(Counter::kMessagesSealed, jobs_.size());
     jobs_.clear();
   }
+  answered_.clear();
   for (Piece& piece : pieces_) send(piece);
   pieces_.clear();
 }
@@ -106,7 +107,9 @@ void Outbox::send(Piece& piece) {
   } else {
     client.doors->unstage(Doors::wrapped_bytes_max(piece.bytes.size()));
     wrapped_.clear();
+    const bool awaited = client.doors->awaits_answer();
     const bool wrapped = client.doors->wrap(piece.bytes, wrapped_);
+    if (awaited && wrapped) answered_.push_back(&client);
     sent = wrapped && table_.write_owed(client.ref.handle, wrapped_);
     if (sent) status_.listener(client.listener).sent(wrapped_.size());
     give_spare_bytes(std::move(piece.staged));

@@ -38,6 +38,8 @@ class Outbox {
                              std::unique_ptr<cluster::PushReply>& reply);
 
   void finish_turn();
+  // Clients of HTTP whose requests the last finish_turn() has answered.
+  [[nodiscard]] const std::vector<Client*>& answered() const noexcept { return answered_; }
   // Messages sealed by the last finish_turn(), for the benchmark's mean batch.
   [[nodiscard]] size_t last_batch() const noexcept { return last_batch_; }
 
@@ -62,6 +64,7 @@ class Outbox {
   std::vector<Piece> pieces_;  // in the order of the stream, for each connection
   std::vector<mtproto::SealJob> jobs_;
   Bytes wrapped_;  // of the piece in hand
+  std::vector<Client*> answered_;
   size_t last_batch_ = 0;
 };
 

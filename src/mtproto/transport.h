@@ -38,6 +38,9 @@ struct TransportConfig {
   // The stream is obfuscated whatever it begins with, as behind WebSocket and fake TLS, where
   // clients do not keep clear of what the plain transports begin with.
   bool always_obfuscated = false;
+  // The stream has this framing from its first byte on and nothing that opens it, as the bodies of
+  // HTTP have, which are framed by the door. kUndecided: its first bytes tell.
+  TransportKind framing = TransportKind::kUndecided;
   size_t frame_bytes_max = kFrameBytesMax;
   // 16-byte obfuscation secrets, tried in turn. With secrets, an obfuscated connection without one
   // is refused (plain transports go by their switches); empty: plain key derivation.
@@ -67,7 +70,8 @@ class ServerTransport {
  public:
   enum class Event : uint8_t { kNeedMore, kFrame, kError };
 
-  explicit ServerTransport(const TransportConfig* config) noexcept : config_(config) {}
+  explicit ServerTransport(const TransportConfig* config) noexcept
+      : config_(config), kind_(config->framing) {}
   ServerTransport(const TransportConfig* config, TransportState state) noexcept;
 
   // --- receiving ---
