@@ -63,14 +63,16 @@ Result<void> ClientDoors::after_tls(Bytes& out) {
   if (options_.websocket) {
     stage_ = Stage::kRequest;
     key_ = draw_websocket_key();
-    return encrypt(as_bytes(fmt::format(
-                       "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\n"
-                       "Connection: Upgrade\r\nSec-WebSocket-Key: {}\r\n"
-                       "Sec-WebSocket-Version: 13\r\n"
-                       "Sec-WebSocket-Protocol: binary\r\n\r\n",
-                       options_.path,
-                       options_.server_name.empty() ? "localhost" : options_.server_name, key_)),
+    return encrypt(as_bytes(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\n"
+                                        "Connection: Upgrade\r\nSec-WebSocket-Key: {}\r\n"
+                                        "Sec-WebSocket-Version: 13\r\n"
+                                        "Sec-WebSocket-Protocol: binary\r\n\r\n",
+                                        options_.path, host(), key_)),
                    out);
+  }
+  if (options_.http) {
+    http_.emplace(options_.http_path, host());
+    return open(out);
   }
   if (options_.fake_tls) {
     stage_ = Stage::kHello;
@@ -81,6 +83,10 @@ Result<void> ClientDoors::after_tls(Bytes& out) {
     return {};
   }
   return open(out);
+}
+
+std::string ClientDoors::host() const {
+  return options_.server_name.empty() ? "localhost" : options_.server_name;
 }
 
 // What has waited goes out.
@@ -135,6 +141,10 @@ Result<void> ClientDoors::read_stream(ByteSpan bytes, Bytes& stream, Bytes& out)
       break;
   }
   if (websocket_) return read_websocket(bytes, stream, out);
+  if (http_) {
+    const Result<void> read = http_->receive(bytes, stream);
+    return read.ok() ? read : fail(read.error(), http_->problem());
+  }
   if (!fake_) {
     append(stream, bytes);
     return {};
@@ -227,6 +237,11 @@ Result<void> ClientDoors::wrap(ByteView bytes, Bytes& out) {
   if (stage_ != Stage::kOpen) {
     append(waiting_, bytes);
     return {};
+  }
+  if (http_) {
+    Bytes requests;
+    http_->write(bytes, requests);
+    return requests.empty() ? Result<void>() : encrypt(requests, out);
   }
   if (websocket_) {
     door::WsMask mask{};

@@ -1,7 +1,7 @@
 // client/client_doors: the client's side of what may stand around an MTProto stream: a PROXY header
-// before it, TLS, and inside that WebSocket; or fake TLS.
+// before it, TLS, and inside that HTTP or WebSocket; or fake TLS.
 //
-//   PROXY header -> TLS -> { WebSocket | fake TLS | nothing } -> mtproto::ClientTransport
+//   PROXY header -> TLS -> { HTTP | WebSocket | fake TLS | nothing } -> mtproto::ClientTransport
 //
 // No socket and no clock: bytes in, bytes out; one object for one connection and its thread. What
 // is to be sent before the doors are open waits inside.
@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "client/http_stream.h"
 #include "door/proxy_header.h"
 #include "door/websocket.h"
 #include "tls/fake_hello.h"
@@ -33,10 +34,13 @@ struct ClientDoorsOptions {
   std::string server_name;                     // for TLS, and the Host of a request
   bool websocket = false;
   std::string path = "/apiws";
+  bool http = false;  // the stream is of the intermediate transport, plain
+  std::string http_path = "/apiw1";
   std::optional<tls::FakeTlsSecret> fake_tls;
 
   [[nodiscard]] bool any() const noexcept {
-    return proxy != ProxyVersion::kNone || tls != nullptr || websocket || fake_tls.has_value();
+    return proxy != ProxyVersion::kNone || tls != nullptr || websocket || http ||
+           fake_tls.has_value();
   }
 };
 
@@ -68,6 +72,7 @@ class ClientDoors {
   Result<void> decrypt(ByteView bytes, Bytes& plain, Bytes& out);
   Result<void> encrypt(ByteView bytes, Bytes& out);
   void take_output(Bytes& out);
+  [[nodiscard]] std::string host() const;
   Error fail(Error error, std::string text);
 
   const ClientDoorsOptions& options_;
@@ -80,6 +85,7 @@ class ClientDoors {
   std::unique_ptr<tls::TlsStream> tls_;
   std::optional<door::WebSocketReader> websocket_;
   std::optional<tls::FakeTlsReader> fake_;
+  std::optional<HttpStream> http_;
   std::string problem_;
 };
 

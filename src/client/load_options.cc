@@ -108,6 +108,7 @@ std::string check_mode(const LoadOptions& options) {
       if (share.transport.kind == mtproto::TransportKind::kFull) {
         return "the full transport has no quick acks; choose another transport or mode";
       }
+      if (share.doors.http) return "HTTP has no quick acks; choose another transport or mode";
     }
   } else if (options.verify) {
     return "only the quick-ack mode can be verified; the echo mode misses what is lost by itself";
@@ -128,17 +129,21 @@ std::string_view cut_door(std::string_view name, TransportShare& share) {
     bool websocket;
     bool tls;
     bool fake_tls;
+    bool http;
   };
-  static constexpr std::array<Door, 4> kDoors = {{
-      {"ws", "obfuscated-intermediate", true, false, false},
-      {"wss", "obfuscated-intermediate", true, true, false},
-      {"tls", "obfuscated-intermediate", false, true, false},
-      {"faketls", "obfuscated-padded", false, false, true},
+  static constexpr std::array<Door, 6> kDoors = {{
+      {"ws", "obfuscated-intermediate", true, false, false, false},
+      {"wss", "obfuscated-intermediate", true, true, false, false},
+      {"tls", "obfuscated-intermediate", false, true, false, false},
+      {"faketls", "obfuscated-padded", false, false, true, false},
+      {"http", "intermediate", false, false, false, true},
+      {"https", "intermediate", false, true, false, true},
   }};
   for (const Door& door : kDoors) {
     if (!name.starts_with(door.name)) continue;
     const std::string_view rest = name.substr(door.name.size());
-    if (!rest.empty() && rest.front() != '-') continue;
+    if (!rest.empty() && (rest.front() != '-' || door.http)) continue;
+    share.doors.http = door.http;
     share.doors.websocket = door.websocket;
     share.behind_tls = door.tls;
     share.behind_fake_tls = door.fake_tls;

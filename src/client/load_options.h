@@ -95,7 +95,7 @@ Result<int64_t> parse_duration(std::string_view text) noexcept;
 // "intermediate" or "intermediate=3,obfuscated-abridged=1".
 // "ws", "wss" (inside TLS), "tls" and "faketls" may stand before a transport, as in
 // "wss-obfuscated-padded"; alone they stand before "obfuscated-intermediate" ("obfuscated-padded"
-// for faketls).
+// for faketls). "http" and "https" stand alone.
 Result<std::vector<TransportShare>> parse_transports(std::string_view text);
 // "128" or "128=9,1024=1".
 Result<std::vector<SizeShare>> parse_sizes(std::string_view text);

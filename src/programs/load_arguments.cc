@@ -55,6 +55,7 @@ void declare_crowd(CLI::App& app, LoadArguments& arguments) {
          "--transport", arguments.transport,
          "abridged, intermediate, padded, full, or obfuscated- before one of the first three; "
          "ws-, wss-, tls- or faketls- before any of these, or ws, wss, tls, faketls alone; "
+         "http, https; "
          "several with weights: intermediate=3,wss=1")
       ->capture_default_str()
       ->group("Crowd");

@@ -24,6 +24,27 @@ Outcome outcome_of(Error error) noexcept {
   }
 }
 
+// Under the stripe's lock. True: there is something, and it is in `outbox`.
+bool collect_undelivered(KeyState& key, Session& session, Now now, Outbox& outbox) {
+  outbox.begin(session, now);
+  if (std::exchange(session.undelivered, false)) {
+    for (const UnackedMessage& kept : session.unacked) outbox.add_again(kept);
+  }
+  outbox.seal(key.salts.current(now.unix_seconds()));
+  // An answer of HTTP holds one payload.
+  session.undelivered = outbox.payload_count() > 1;
+  return outbox.payload_count() > 0;
+}
+
+// Under the stripe's lock.
+void wake_poll(Session& session) {
+  while (!session.polls.empty()) {
+    const auto poll = session.polls.front().lock();
+    session.polls.erase(session.polls.begin());
+    if (poll != nullptr && poll->wake()) return;
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<ShardCore> ShardCore::make(CoreOptions options, std::unique_ptr<KeyStore> keys,
@@ -76,7 +97,7 @@ Outcome ShardCore::take(const session::SessionClientData& data, const PushRoute&
     } else if (!served.ok()) {
       outcome = outcome_of(served.error());
     } else {
-      outcome.http_wait_ms = served->http_wait_ms;
+      outcome.http_wait = served->http_wait;
     }
   }
   (outcome.ok() ? messages_ : refused_).fetch_add(1, std::memory_order_relaxed);
@@ -128,13 +149,42 @@ void ShardCore::close(const session::SessionClientEvent& event, Wire wire) {
 
 void ShardCore::push_failed(int64_t auth_key_id, int64_t session_id) {
   pushes_failed_.fetch_add(1, std::memory_order_relaxed);
-  table_.visit_known(auth_key_id, session_id,
-                     [](KeyState&, Session& session) { session.undelivered = true; });
+  table_.visit_known(auth_key_id, session_id, [](KeyState&, Session& session) {
+    session.undelivered = true;
+    if (session.route.gateway == nullptr) wake_poll(session);
+  });
+}
+
+bool ShardCore::hold_poll(int64_t auth_key_id, int64_t session_id,
+                          const std::shared_ptr<Poll>& poll, Now now, Outbox& outbox) {
+  bool has = false;
+  std::shared_ptr<Poll> displaced;
+  table_.visit_known(auth_key_id, session_id, [&](KeyState& key, Session& session) {
+    has = collect_undelivered(key, session, now, outbox);
+    if (has) return;
+    std::erase_if(session.polls, [](const auto& other) { return other.expired(); });
+    if (session.polls.size() >= kShardHttpPollsMax) {
+      displaced = session.polls.front().lock();
+      session.polls.erase(session.polls.begin());
+    }
+    session.polls.push_back(poll);
+  });
+  if (displaced != nullptr) displaced->give_up();
+  return has;
+}
+
+bool ShardCore::collect(int64_t auth_key_id, int64_t session_id, Now now, Outbox& outbox) {
+  bool has = false;
+  table_.visit_known(auth_key_id, session_id, [&](KeyState& key, Session& session) {
+    has = collect_undelivered(key, session, now, outbox);
+  });
+  return has;
 }
 
 bool ShardCore::push(int64_t auth_key_id, int64_t session_id, ByteView body, Now now) {
   Outbox outbox;
   PushRoute route;
+  bool by_poll = false;
   const bool known =
       table_.visit_known(auth_key_id, session_id, [&](KeyState& key, Session& session) {
         outbox.begin(session, now);
@@ -146,8 +196,13 @@ bool ShardCore::push(int64_t auth_key_id, int64_t session_id, ByteView body, Now
         outbox.close();
         outbox.seal(key.salts.current(now.unix_seconds()));
         route = session.route;
+        // Who comes by HTTP comes for it: now, if a poll is open.
+        by_poll = route.link.expired() && route.gateway == nullptr;
+        session.undelivered = by_poll;
+        if (by_poll) wake_poll(session);
       });
   if (!known) return false;
+  if (by_poll) return true;
   const auto link = route.link.lock();
   for (size_t i = 0; i < outbox.payload_count(); ++i) {
     if (link != nullptr && link->push(auth_key_id, session_id, outbox.payload(i))) continue;

@@ -32,7 +32,7 @@ inline constexpr const char* kTextKeyUnregistered = "AUTH_KEY_UNREGISTERED";
 struct Outcome {
   int32_t code = 0;  // 0: taken
   const char* text = "";
-  int64_t http_wait_ms = 0;
+  HttpWait http_wait;
 
   [[nodiscard]] bool ok() const noexcept { return code == 0; }
 };
@@ -69,6 +69,12 @@ class ShardCore {
   // A push did not reach its client: what is unacknowledged goes again when the session next
   // speaks.
   void push_failed(int64_t auth_key_id, int64_t session_id);
+  // Holds a poll of the session open, which is woken when there is something to collect(). True:
+  // there is already, and it is in `outbox`.
+  bool hold_poll(int64_t auth_key_id, int64_t session_id, const std::shared_ptr<Poll>& poll,
+                 Now now, Outbox& outbox);
+  // What has not been delivered to the session; false when there is nothing.
+  bool collect(int64_t auth_key_id, int64_t session_id, Now now, Outbox& outbox);
   // Sends a message nobody asked for; false when the session is not known. `body` is one TL object.
   bool push(int64_t auth_key_id, int64_t session_id, ByteView body, Now now);
 

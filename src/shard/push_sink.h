@@ -24,6 +24,16 @@ class PushSink {
   virtual bool push(int64_t auth_key_id, int64_t session_id, ByteView payload) = 0;
 };
 
+// A request of HTTP that is held open until its session has something to say. Any thread.
+class Poll {
+ public:
+  virtual ~Poll() = default;
+  // There is something now. False: the poll is over.
+  virtual bool wake() = 0;
+  // Another one takes its place: to be answered with nothing.
+  virtual void give_up() = 0;
+};
+
 class GatewayPeer;
 
 struct PushRoute {

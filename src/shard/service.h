@@ -33,9 +33,18 @@ struct Arrival {
   ByteView payload;               // msg_id, seq_no, length, body; padding may follow
 };
 
+// What http_wait asks for, in milliseconds: with nothing to say a poll is held for `wait_max`; once
+// there is something, more of it may be gathered for `delay_max` or for `after`, whichever ends
+// first.
+struct HttpWait {
+  int64_t delay_max = 0;
+  int64_t after = 0;
+  int64_t wait_max = 0;
+};
+
 struct Served {
   int64_t msg_id = 0;
-  int64_t http_wait_ms = 0;  // how long a poll may be held when there is nothing to say
+  HttpWait http_wait;  // all zero: nothing of the kind
   std::vector<int64_t>
       destroyed_sessions;  // of the same key; the caller takes them out of its table
 };

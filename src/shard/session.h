@@ -43,6 +43,7 @@ struct Session {
   bool undelivered = false;  // a push failed: send what is unacknowledged again
   LoadTally load_tally;
   PushRoute route;
+  std::vector<std::weak_ptr<Poll>> polls;                // the oldest first
   std::list<std::pair<int64_t, int64_t>>::iterator age;  // place in the stripe's order of last use
 };
 

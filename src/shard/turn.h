@@ -28,7 +28,7 @@ class Turn {
       : options_(options), keys_(keys), key_(key), session_(session), now_(now), outbox_(outbox) {}
 
   void run(const InnerMessage& message, const Arrival& arrival);
-  [[nodiscard]] int64_t http_wait_ms() const noexcept { return http_wait_ms_; }
+  [[nodiscard]] HttpWait http_wait() const noexcept { return http_wait_; }
   // Sessions of the same key that the client asked to destroy; the caller owns the table.
   [[nodiscard]] std::vector<int64_t> take_destroyed_sessions() {
     return std::move(destroyed_sessions_);
@@ -78,7 +78,7 @@ class Turn {
   const Now now_;
   Outbox& outbox_;
   mtproto::InflateBudget inflate_budget_{.inflated_bytes = kShardInflatedBytesMax};
-  int64_t http_wait_ms_ = 0;
+  HttpWait http_wait_;
   std::vector<int64_t> destroyed_sessions_;
   std::vector<int64_t> acks_;  // msg_ids to acknowledge that got no answer
 };

@@ -113,9 +113,11 @@ Result<void> Turn::on_ping(const InnerMessage& message, ByteReader arguments) {
 }
 
 Result<void> Turn::on_http_wait(ByteReader arguments) {
-  RW_TRY(arguments.skip(8));  // max_delay and wait_after: answers here are never delayed
-  RW_TRY_ASSIGN(const int32_t wait_max_ms, arguments.i32());
-  http_wait_ms_ = std::clamp<int64_t>(wait_max_ms, 0, kShardHttpWaitMaxMs);
+  RW_TRY_ASSIGN(const int32_t delay_max, arguments.i32());
+  RW_TRY_ASSIGN(const int32_t after, arguments.i32());
+  RW_TRY_ASSIGN(const int32_t wait_max, arguments.i32());
+  const auto bounded = [](int64_t ms) { return std::clamp<int64_t>(ms, 0, kShardHttpWaitMaxMs); };
+  http_wait_ = {bounded(delay_max), bounded(after), bounded(wait_max)};
   return {};
 }
 

@@ -1,6 +1,9 @@
 #include "shard/unary_wire.h"
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
+#include <utility>
 
 namespace ringway::shard {
 namespace {
@@ -33,9 +36,9 @@ class SilentReactor final : public grpc::ServerUnaryReactor {
 
 // Finishes the call as the faults say: now, later, or never.
 grpc::ServerUnaryReactor* finish(const Faults& faults, grpc::CallbackServerContext* context,
-                                 const grpc::Status& status, int64_t extra_delay_ms = 0) {
+                                 const grpc::Status& status) {
   auto* reactor = context->DefaultReactor();
-  const int64_t delay_ms = faults.delay_ms + extra_delay_ms;
+  const int64_t delay_ms = faults.delay_ms;
   if (delay_ms == 0) {
     reactor->Finish(status);
   } else {
@@ -43,6 +46,91 @@ grpc::ServerUnaryReactor* finish(const Faults& faults, grpc::CallbackServerConte
   }
   return reactor;
 }
+
+// A call of HTTP: answered when there is something to say, or when it has been held for long
+// enough. Keeps itself alive until gRPC is done with it.
+class HttpCall final : public grpc::ServerUnaryReactor,
+                       public Poll,
+                       public std::enable_shared_from_this<HttpCall> {
+ public:
+  HttpCall(std::shared_ptr<ShardCore> core, const session::SessionClientData& data,
+           session::HttpSessionData* answer)
+      : core_(std::move(core)),
+        auth_key_id_(data.auth_key_id()),
+        session_id_(data.session_id()),
+        answer_(answer) {}
+
+  void begin() { self_ = shared_from_this(); }
+
+  // Nothing to say yet.
+  void hold(const HttpWait& wait) {
+    wait_ = wait;
+    Outbox& outbox = outbox_of_thread();
+    const std::shared_ptr<HttpCall> self = shared_from_this();
+    if (core_->hold_poll(auth_key_id_, session_id_, self, read_clocks(), outbox)) {
+      finish_with(outbox);
+      return;
+    }
+    after(wait.wait_max, [](HttpCall& call) { call.finish_empty(grpc::Status::OK); });
+  }
+
+  // Under the lock of the session, which finish_gathered() takes: so not in place.
+  bool wake() override {
+    if (finished_.load(std::memory_order_acquire)) return false;
+    const int64_t gather_ms = std::max<int64_t>(std::min(wait_.delay_max, wait_.after), 1);
+    after(gather_ms, [](HttpCall& call) { call.finish_gathered(); });
+    return true;
+  }
+
+  void give_up() override { finish_empty(grpc::Status::OK); }
+
+  // With what the session has said, perhaps later; the first payload, for a response holds one.
+  void finish_with(const Outbox& outbox, int64_t delay_ms = 0) {
+    if (finished_.exchange(true, std::memory_order_acq_rel)) {
+      core_->push_failed(auth_key_id_, session_id_);
+      return;
+    }
+    const ByteView payload = outbox.payload(0);
+    answer_->set_payload(payload.data(), payload.size());
+    run_after_ms(delay_ms, [self = shared_from_this()] { self->Finish(grpc::Status::OK); });
+  }
+  void finish_empty(const grpc::Status& status) {
+    if (!finished_.exchange(true, std::memory_order_acq_rel)) Finish(status);
+  }
+
+  void OnCancel() override { finish_empty({grpc::StatusCode::CANCELLED, ""}); }
+  void OnDone() override { const std::shared_ptr<HttpCall> last = std::move(self_); }
+
+ private:
+  void finish_gathered() {
+    if (finished_.load(std::memory_order_acquire)) {
+      // It ended between its wake and now: another one, or a later one, has to bring it.
+      core_->push_failed(auth_key_id_, session_id_);
+      return;
+    }
+    Outbox& outbox = outbox_of_thread();
+    if (core_->collect(auth_key_id_, session_id_, read_clocks(), outbox)) {
+      finish_with(outbox);
+    } else {
+      finish_empty(grpc::Status::OK);
+    }
+  }
+
+  // The time does not keep the call.
+  void after(int64_t ms, void (*then)(HttpCall&)) {
+    run_after_ms(ms, [weak = weak_from_this(), then] {
+      if (const auto self = weak.lock()) then(*self);
+    });
+  }
+
+  const std::shared_ptr<ShardCore> core_;
+  const int64_t auth_key_id_;
+  const int64_t session_id_;
+  session::HttpSessionData* const answer_;
+  HttpWait wait_;
+  std::atomic<bool> finished_{false};
+  std::shared_ptr<HttpCall> self_;
+};
 
 grpc::ServerUnaryReactor* finish_unimplemented(grpc::CallbackServerContext* context) {
   auto* reactor = context->DefaultReactor();
@@ -98,22 +186,26 @@ grpc::ServerUnaryReactor* UnaryService::session_sendDataToSession(
 }
 
 grpc::ServerUnaryReactor* UnaryService::session_sendHttpDataToSession(
-    grpc::CallbackServerContext* context, const session::TL_session_sendHttpDataToSession* request,
-    session::HttpSessionData* answer) {
-  if (!messages_) return finish_unimplemented(context);
+    grpc::CallbackServerContext* /*context*/,
+    const session::TL_session_sendHttpDataToSession* request, session::HttpSessionData* answer) {
   const auto& data = request->client();
   Outbox& outbox = outbox_of_thread();
   const Outcome outcome = core_->take(data, PushRoute{}, read_clocks(), outbox);
-  int64_t wait_ms = 0;
-  if (outcome.ok() && outbox.payload_count() == 0) {
-    wait_ms = outcome.http_wait_ms;
-  } else if (outcome.ok()) {
-    const ByteView payload = outbox.payload(0);
-    answer->set_payload(payload.data(), payload.size());
-    // A response holds one payload; what did not fit goes with the next request.
+  auto call = std::make_shared<HttpCall>(core_, data, answer);
+  call->begin();
+  const int64_t delay_ms = core_->faults().delay_ms;
+  if (!outcome.ok()) {
+    run_after_ms(delay_ms, [call, outcome] { call->finish_empty(status_of(outcome)); });
+  } else if (outbox.payload_count() > 0) {
+    // What did not fit goes with the next request.
     if (outbox.payload_count() > 1) core_->push_failed(data.auth_key_id(), data.session_id());
+    call->finish_with(outbox, delay_ms);
+  } else if (outcome.http_wait.wait_max > 0) {
+    call->hold(outcome.http_wait);
+  } else {
+    run_after_ms(delay_ms, [call] { call->finish_empty(grpc::Status::OK); });
   }
-  return finish(core_->faults(), context, status_of(outcome), wait_ms);
+  return call.get();
 }
 
 grpc::ServerUnaryReactor* UnaryService::session_closeSession(

@@ -1,7 +1,7 @@
 // shard/unary_wire: Teamgram's RPCSession, shard side.
 //
-// Key calls are always served, because every gateway needs them; the calls that carry messages only
-// when the unary wire is on, otherwise they answer UNIMPLEMENTED.
+// Key calls and those of HTTP are always served, because there is no other wire for them; the other
+// calls that carry messages only when the unary wire is on, otherwise they answer UNIMPLEMENTED.
 #pragma once
 
 #include <memory>

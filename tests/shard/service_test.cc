@@ -324,9 +324,9 @@ TEST(Service, HttpWaitIsBoundedAndHasNoAnswer) {
   ServiceBench bench;
   bench.settle();
   EXPECT_TRUE(bench.tell(Tl(constructor::kHttpWait).i32(0).i32(0).i32(25000)).empty());
-  EXPECT_EQ(bench.last().http_wait_ms, kShardHttpWaitMaxMs);
+  EXPECT_EQ(bench.last().http_wait.wait_max, kShardHttpWaitMaxMs);
   EXPECT_TRUE(bench.tell(Tl(constructor::kHttpWait).i32(0).i32(0).i32(-5)).empty());
-  EXPECT_EQ(bench.last().http_wait_ms, 0);
+  EXPECT_EQ(bench.last().http_wait.wait_max, 0);
 }
 
 TEST(Service, MessagesThatTellSomethingAreIgnoredOrAcknowledged) {

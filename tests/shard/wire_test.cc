@@ -1,6 +1,7 @@
 // The unary and the stream wire, against a real client and a real gateway service over loopback.
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
 #include "wire_bench.h"
 
 namespace ringway::shard {
@@ -112,6 +113,108 @@ TEST(UnaryWire, HttpAnswersComeBackInTheResponse) {
   EXPECT_EQ(answer.payload(), "");
   EXPECT_GE(read_clocks().mono_ns - before, 90 * kNsPerMs);
   EXPECT_EQ(bench.gateway.waiting(), 0u);
+}
+
+// Polls of one session, each on a thread of its own.
+class Polls {
+ public:
+  explicit Polls(WireBench& bench) : bench_(bench) {}
+  ~Polls() {
+    for (auto& context : contexts_) context->TryCancel();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void start(int sequence, int32_t gather_ms, int32_t wait_ms) {
+    session::TL_session_sendHttpDataToSession request;
+    *request.mutable_client() = bench_.data(
+        Tl(constructor::kHttpWait).i32(gather_ms).i32(gather_ms).i32(wait_ms), sequence, 2);
+    auto& context = *contexts_.emplace_back(std::make_unique<grpc::ClientContext>());
+    const uint64_t taken = bench_.shard.stats().messages;
+    threads_.emplace_back([this, request, &context] {
+      session::HttpSessionData answer;
+      const grpc::Status status =
+          bench_.unary->session_sendHttpDataToSession(&context, request, &answer);
+      const std::lock_guard lock(mutex_);
+      payloads_.push_back(status.ok() ? answer.payload() : "failed");
+      ended_.notify_all();
+    });
+    while (bench_.shard.stats().messages == taken) std::this_thread::yield();
+  }
+  // The payload of the poll that ends next.
+  std::string next() {
+    std::unique_lock lock(mutex_);
+    if (!ended_.wait_for(lock, kPatience, [this] { return !payloads_.empty(); })) return "none";
+    std::string payload = std::move(payloads_.front());
+    payloads_.erase(payloads_.begin());
+    return payload;
+  }
+  std::vector<Answer> next_answers() {
+    const std::string payload = next();
+    int64_t salt = 0;
+    int64_t session_id = 0;
+    return read_payload(as_bytes(payload), &salt, &session_id);
+  }
+  void cancel(size_t which) { contexts_[which]->TryCancel(); }
+
+ private:
+  WireBench& bench_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::vector<std::string> payloads_;
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts_;
+  std::vector<std::thread> threads_;
+};
+
+Bytes update(uint32_t number) {
+  Bytes body(8);
+  store_le(body.data(), 0x12345678u);
+  store_le(body.data() + 4, number);
+  return body;
+}
+
+TEST(UnaryWire, APollIsAnsweredByWhatComesLater) {
+  WireBench bench;
+  bench.make_key();
+  session::TL_session_sendHttpDataToSession request;
+  *request.mutable_client() = bench.data(get_config(), 1, 2);
+  const int64_t session_id = request.client().session_id();
+  session::HttpSessionData answer;
+  grpc::ClientContext context;
+  ASSERT_TRUE(bench.unary->session_sendHttpDataToSession(&context, request, &answer).ok());
+  Polls polls(bench);
+  polls.start(2, 0, 25'000);
+  polls.start(4, 0, 25'000);
+  // One push, one poll; what is not acknowledged comes with it again.
+  ASSERT_TRUE(bench.shard.push(WireBench::kKey, session_id, update(1)));
+  EXPECT_EQ(polls.next_answers().back().constructor, 0x12345678u);
+  ASSERT_TRUE(bench.shard.push(WireBench::kKey, session_id, update(2)));
+  EXPECT_EQ(polls.next_answers().back().constructor, 0x12345678u);
+  // With no poll open it waits for the next one.
+  ASSERT_TRUE(bench.shard.push(WireBench::kKey, session_id, update(3)));
+  polls.start(6, 0, 25'000);
+  EXPECT_GE(polls.next_answers().size(), 3u);
+  EXPECT_EQ(bench.gateway.waiting(), 0u);
+}
+
+TEST(UnaryWire, APollThatIsGivenUpTakesNothingAlong) {
+  WireBench bench;
+  bench.make_key();
+  session::TL_session_sendHttpDataToSession request;
+  *request.mutable_client() = bench.data(ping(1), 0, 2);
+  const int64_t session_id = request.client().session_id();
+  session::HttpSessionData answer;
+  grpc::ClientContext context;
+  ASSERT_TRUE(bench.unary->session_sendHttpDataToSession(&context, request, &answer).ok());
+  Polls polls(bench);
+  polls.start(2, 0, 25'000);
+  polls.cancel(0);
+  EXPECT_EQ(polls.next(), "failed");
+  // Whether or not the shard has heard of it by now.
+  ASSERT_TRUE(bench.shard.push(WireBench::kKey, session_id, update(1)));
+  polls.start(4, 50, 25'000);
+  EXPECT_EQ(polls.next_answers().back().constructor, 0x12345678u);
+  // So many are held and no more.
+  for (int i = 0; i <= static_cast<int>(kShardHttpPollsMax); ++i) polls.start(6 + 2 * i, 0, 25'000);
+  EXPECT_EQ(polls.next(), "");
 }
 
 TEST(StreamWire, OneAnswerForEachRequestInOrder) {
