@@ -522,12 +522,7 @@ void Flow::on_send_drained(net::ConnectionHandle handle) { (void)handle; }
 void Flow::fail(Inlet& inlet, int32_t transport_error, uint16_t http_status) {
   if (inlet.failed) return;
   inlet.failed = true;
-  if (Client* client = http_client(inlet)) {
-    cancel_call(*client);
-    client->doors->refuse_request(http_status);
-    const bool unanswered = client->doors->awaits_answer() && transport_error == 0;
-    if (unanswered && http_status >= 500) counters_.add(Counter::kHttpRequestsFailed);
-  }
+  if (!inlet.remote) refuse_http(static_cast<Client&>(inlet), transport_error, http_status);
   if (inlet.held != nullptr) {
     counters_.add(Counter::kMessagesAbandoned,
                   inlet.held->opened_left() + inlet.held->frames.size());

@@ -288,6 +288,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void call_shard(Client& client, int64_t perm_auth_key_id, ByteView payload);
   void call_for_bind(Client& client, const mtproto::PeekedMessage& bind);
   void cancel_call(Client& client);
+  void refuse_http(Client& client, int32_t transport_error, uint16_t status);
   void take_http_payload(Client& client, ByteView payload, int64_t bind_msg_id);
   static void add_messages(HttpReply& reply, ByteView message, int64_t bind_msg_id);
   static void add_to_reply(HttpReply& reply, ByteView message);

@@ -24,8 +24,9 @@ namespace {
 
 constexpr int32_t kConnTypeHttp = 2;
 constexpr uint16_t kHttpConflict = 409;
-constexpr size_t kContainerHeadBytes = 8;  // constructor, count
-constexpr size_t kMessageHeadBytes = 16;   // msg_id, seq_no, length
+constexpr uint16_t kHttpServerErrors = 500;  // and above
+constexpr size_t kContainerHeadBytes = 8;    // constructor, count
+constexpr size_t kMessageHeadBytes = 16;     // msg_id, seq_no, length
 constexpr size_t kSaltAndSessionBytes = 16;
 
 // The client's nonce, behind the constructor of each object of a key exchange.
@@ -149,6 +150,15 @@ void Flow::cancel_call(Client& client) {
   if (cookie == 0) return;
   http_calls_.erase(cookie);
   dispatcher_->cancel_http(cookie);
+}
+
+// The connection fails: what its request is told, if there is one.
+void Flow::refuse_http(Client& client, int32_t transport_error, uint16_t status) {
+  if (client.doors == nullptr) return;
+  cancel_call(client);
+  client.doors->refuse_request(status);
+  const bool unanswered = client.doors->awaits_answer() && transport_error == 0;
+  if (unanswered && status >= kHttpServerErrors) counters_.add(Counter::kHttpRequestsFailed);
 }
 
 void Flow::on_http_answer(uint64_t cookie, cluster::HttpAnswer answer, ByteView payload) {
