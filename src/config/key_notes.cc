@@ -31,8 +31,7 @@ constexpr std::array kNotes = {
 
     KeyNote{"Gnetway.Server", "", "What clients connect to."},
     KeyNote{"Gnetway.Server.Proto", "",
-            "tcp is the plain transports, websocket upgrades alone, http POST alone; the last one "
-            "is known and not served yet."},
+            "tcp is the plain transports, websocket upgrades alone, http POST alone."},
     KeyNote{"Gnetway.Server.PPV1", "",
             "PROXY protocol, version 1 or 2, believed from anybody and needed from nobody: every "
             "client "
@@ -152,8 +151,8 @@ constexpr std::array kNotes = {
             "Whose: a core of Cores, or the worker's number from 0 when Cores is none."},
 
     KeyNote{"Ringway.Listeners", "",
-            "More to connect to, beside Gnetway.Server or instead of it. http, unix sockets and "
-            "Mask are known and not served yet."},
+            "More to connect to, beside Gnetway.Server or instead of it. Unix sockets and Mask are "
+            "known and not served yet."},
     KeyNote{"Ringway.Listeners.Address", "",
             "host:port with a numeric host, :PORT for all addresses, or unix:PATH."},
     KeyNote{"Ringway.Listeners.Proto", "",

@@ -237,6 +237,36 @@ TEST_P(RedirectTest, AnHttpCallIsMadeOnceMoreAtTheNextOwner) {
   EXPECT_EQ(events_.http.at(2).first, HttpAnswer::kAnswered);
 }
 
+TEST_P(RedirectTest, ACancelledHttpCallIsForgotten) {
+  start(1);
+  const NumberedMessage m(key_of(1), 0);
+  for (size_t i = 0; i < kNodes.size(); ++i) shard(i).set_http_answer(-1, "");
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 2, now_));
+  settle();
+  dispatcher_->cancel_http(1);
+  dispatcher_->cancel_http(1);
+  dispatcher_->cancel_http(77);
+  EXPECT_EQ(counters_.read(Counter::kHttpCallsCancelled), 1U);
+  run_for(kHttpCallTimeoutNs + kNsPerSecond);
+  EXPECT_FALSE(events_.http.contains(1));
+  EXPECT_EQ(events_.http.at(2).first, HttpAnswer::kUnavailable);
+  // One whose answer is there already, and one that is asked again elsewhere.
+  shard(1).set_http_answer(0, "late");
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 3, now_));
+  dispatcher_->flush(now_);
+  transport_->settle();
+  dispatcher_->cancel_http(3);
+  shard(1).set_http_answer(-1, "");
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 4, now_));
+  settle();
+  shard(1).set_up(false);
+  dispatcher_->cancel_http(4);
+  run_for(3 * kNsPerSecond);
+  EXPECT_FALSE(events_.http.contains(3));
+  EXPECT_FALSE(events_.http.contains(4));
+}
+
 TEST_P(RedirectTest, HttpCallsAreBounded) {
   start(1);
   const NumberedMessage m(key_of(1), 0);

@@ -174,9 +174,7 @@ TEST(Explain, DescribesTheListeners) {
       "                ee00112233445566778899aabbccddeeff6578616d706c652e636f6d]\n"
       "      Mask: example.org:443\n");
   const std::string text = explain(outcome, kMachine);
-  EXPECT_THAT(
-      text,
-      HasSubstr("\nGnetway.Server: tcp :1, http :2 (not served yet: Proto http)  [f.yaml:1]\n"));
+  EXPECT_THAT(text, HasSubstr("\nGnetway.Server: tcp :1, http :2  [f.yaml:1]\n"));
   EXPECT_THAT(
       text, HasSubstr("\nRingway.Listeners: tcp unix:/s (PROXY protocol) (not served yet: unix "
                       "socket), auto :3 (secrets, fake TLS) (not served yet: Mask)  [f.yaml:3]\n"));

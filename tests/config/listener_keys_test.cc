@@ -58,7 +58,7 @@ std::string warning_of(std::string_view keys, std::string_view address = ":1") {
   return outcome.warnings.empty() ? "" : outcome.warnings[0];
 }
 
-TEST(GnetwayServer, IsSortedIntoServedAndNotServed) {
+TEST(GnetwayServer, NamesEachAddress) {
   const Config config = good(
       "Gnetway:\n"
       "  Server:\n"
@@ -66,12 +66,13 @@ TEST(GnetwayServer, IsSortedIntoServedAndNotServed) {
       "    - {Addresses: [\"1.2.3.4:3\"], PPV1: true}\n"
       "    - {Proto: http, Addresses: [\"1.2.3.4:4\"]}\n"
       "    - {Proto: websocket, Addresses: [\":11443\"]}\n");
-  ASSERT_THAT(config.listeners, SizeIs(4));
+  ASSERT_THAT(config.listeners, SizeIs(5));
   EXPECT_EQ(config.listeners[0], (Listener{Protocol::kTcp, {"", 1}}));
   EXPECT_EQ(config.listeners[1], (Listener{Protocol::kTcp, {"::1", 2}}));
   EXPECT_EQ(to_string(config.listeners[2]), "tcp 1.2.3.4:3 (PROXY protocol)");
-  EXPECT_EQ(config.listeners[3], (Listener{Protocol::kWebsocket, {"", 11443}})) << "all addresses";
-  EXPECT_THAT(config.listeners_not_served, ElementsAre(Listener{Protocol::kHttp, {"1.2.3.4", 4}}));
+  EXPECT_EQ(config.listeners[3], (Listener{Protocol::kHttp, {"1.2.3.4", 4}}));
+  EXPECT_EQ(config.listeners[4], (Listener{Protocol::kWebsocket, {"", 11443}})) << "all addresses";
+  EXPECT_THAT(config.listeners_not_served, IsEmpty());
 }
 
 TEST(GnetwayServer, BelievesAnybodysProxyHeader) {
@@ -328,11 +329,10 @@ TEST(ListenerHttpErrorStyle, IsTheListenersOwnOrThatOfAll) {
       "    - {Address: \":3\", Proto: http, HttpErrorStyle: status}\n"
       "  Transports: {HttpErrorStyle: gnetway}\n");
   EXPECT_EQ(config.transports.http_error_style, HttpErrorStyle::kGnetway);
-  ASSERT_THAT(config.listeners, SizeIs(1));
+  ASSERT_THAT(config.listeners, SizeIs(3));
   EXPECT_EQ(config.listeners[0].http_error_style, HttpErrorStyle::kGnetway);
-  ASSERT_THAT(config.listeners_not_served, SizeIs(2));
-  EXPECT_EQ(config.listeners_not_served[0].http_error_style, HttpErrorStyle::kGnetway);
-  EXPECT_EQ(config.listeners_not_served[1].http_error_style, HttpErrorStyle::kStatus);
+  EXPECT_EQ(config.listeners[1].http_error_style, HttpErrorStyle::kGnetway);
+  EXPECT_EQ(config.listeners[2].http_error_style, HttpErrorStyle::kStatus);
   EXPECT_EQ(
       good("Ringway: {Transports: {HttpErrorStyle: gnetway}}\n").listeners[0].http_error_style,
       HttpErrorStyle::kGnetway)

@@ -47,6 +47,7 @@ Ringway:
   Listeners:
     - {{Address: "127.0.0.1:{secret}", Proto: tcp, Secrets: [{key}]}}
     - {{Address: "127.0.0.1:{ws}", Proto: websocket}}
+    - {{Address: "127.0.0.1:{post}", Proto: http}}
     - {{Address: "127.0.0.1:{tls12}", Proto: auto, Tls: {{Cert: {cert}, Key: {cert_key}}}}}
     - {{Address: "127.0.0.1:{tls13}", Proto: auto, Tls: {{Cert: {cert}, Key: {cert_key}, MinVersion: "1.3"}}}}
     - {{Address: "127.0.0.1:{proxy}", Proto: auto, ProxyProtocol: {{From: [127.0.0.1], Require: true}}}}
@@ -95,7 +96,7 @@ class Stack:
         self.directory = tempfile.mkdtemp(prefix="ringway-doors-")
         self.shard = self.gateway = self.haproxy = None
         self.ports = {name: free_port() for name in (
-            "tcp", "service", "shard", "secret", "ws", "tls12", "tls13", "proxy", "one", "two", "http")}
+            "tcp", "service", "shard", "secret", "ws", "tls12", "tls13", "proxy", "one", "two", "http", "post")}
         os.mkdir(self.path("shard"))
         self.make_certificate()
         with open(self.path("ringway.yaml"), "w") as file:
@@ -330,6 +331,44 @@ class DoorClientsTest(unittest.IsolatedAsyncioTestCase):
                 status, text = self.curl(base + "/apiws", "--head")
                 self.assertEqual(status, 0, text)
                 self.assertTrue(text.startswith("HTTP/1.1 405 Method Not Allowed\r\n"), text)
+
+    # What curl posts: a request for the first step of a key exchange, which a client may make by any connection.
+    REQ_PQ = bytes(8) + (4).to_bytes(8, "little") + (20).to_bytes(4, "little") + bytes.fromhex("f18e7ebe") + bytes(16)
+
+    def post(self, base, *arguments, data=None):
+        return run(find("curl"), "--silent", "--show-error", "--include", "--http1.1", "--max-time", "10",
+                   "--cacert", self.stack.path("cert.pem"), "--resolve",
+                   f"localhost:{self.stack.ports['tls12']}:127.0.0.1", "-H", "Content-Type: application/octet-stream",
+                   "--data-binary", "@-", *arguments, data=self.REQ_PQ if data is None else data)
+
+    def test_curl_posts(self):
+        for base in (f"http://{self.stack.address('post')}", f"https://localhost:{self.stack.ports['tls12']}",
+                     f"http://{self.stack.address('http')}"):
+            with self.subTest(base=base):
+                # Two on one connection, and one that waits to be told to go on.
+                status, text = self.post(base, base + "/apiw1", base + "/api")
+                self.assertEqual(status, 0, text)
+                self.assertEqual(text.count("HTTP/1.1 200 OK\r\n"), 2, text)
+                self.assertEqual(text.lower().count("content-length: 84"), 2, text)
+                self.assertIn("cache-control: no-store\r\n", text.lower())
+                self.assertIn("access-control-allow-origin: *\r\n", text.lower())
+                status, text = self.post(base, "-H", "Expect: 100-continue", base + "/apiw1")
+                self.assertEqual(status, 0, text)
+                self.assertIn("HTTP/1.1 200 OK\r\n", text)
+                for arguments, answer in (
+                        (["-X", "OPTIONS"], "200"), (["-X", "PUT"], "405"),
+                        (["-H", "Transfer-Encoding: chunked"], "501")):
+                    data = b"" if "OPTIONS" in arguments else None
+                    status, text = self.post(base, *arguments, base + "/apiw1", data=data)
+                    self.assertTrue(text.startswith(f"HTTP/1.1 {answer} "), f"{arguments}: {text}")
+                status, text = self.post(base, base + "/nowhere")
+                self.assertTrue(text.startswith("HTTP/1.1 404 "), text)
+                status, text = self.post(base, base + "/apiw1", data=bytes(2 << 20))
+                self.assertIn("HTTP/1.1 413 ", text)
+                # A key that nobody has.
+                status, text = self.post(base, base + "/apiw1", data=b"x" * 72)
+                self.assertTrue(text.startswith("HTTP/1.1 404 "), text)
+                self.assertIn("content-length: 4\r\n", text.lower())
 
 
 if __name__ == "__main__":

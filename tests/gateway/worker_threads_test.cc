@@ -275,6 +275,40 @@ TEST_P(WorkerThreads, ClientsBehindTlsAndWebSocketMakeKeysMoveAndAreHeard) {
   EXPECT_TRUE(cluster.drain());
 }
 
+// Over HTTP a connection goes to the home of each request: of the nonce of its key exchange, then
+// of its keys.
+TEST_P(WorkerThreads, HttpClientsMakeKeysMoveAndAreAnswered) {
+  testing::Stack plain = testing::make_stack("http", config::Protocol::kHttp);
+  plain.client.http = true;
+  for (const testing::Stack& stack : {plain, testing::with_tls(plain)}) {
+    Cluster cluster(GetParam(), stack);
+    std::vector<std::thread> threads;
+    for (uint32_t t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        client::BlockingClient client(transport("intermediate"));
+        client.use_doors(stack.client);
+        ASSERT_TRUE(client.connect(cluster.address()).ok()) << client.problem();
+        for (uint32_t round = 0; round < 4; ++round) {
+          ASSERT_TRUE(client.make_key(cluster.handshake()).ok()) << client.problem();
+          client::RequestOptions options;
+          options.expect_reply = false;
+          for (uint32_t i = 0; i < 5; ++i) ASSERT_TRUE(client.send(body(i), options).ok());
+        }
+        // The answer to this comes behind all others.
+        ASSERT_TRUE(client.exchange(cluster.handshake()).ok()) << client.problem();
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(cluster.counter(Counter::kHandshakesDone), 15U);
+    EXPECT_EQ(cluster.counter(Counter::kHttpCalls), 60U);
+    EXPECT_EQ(cluster.counter(Counter::kHttpRequestsFailed), 0U);
+    EXPECT_EQ(cluster.counter(Counter::kConnectionsMovedOut),
+              cluster.counter(Counter::kConnectionsMovedIn));
+    EXPECT_EQ(cluster.counter(Counter::kSessionsOpened), 0U);
+    EXPECT_TRUE(cluster.drain());
+  }
+}
+
 // Several connections of one session, wherever they were accepted: it opens and closes once.
 TEST_P(WorkerThreads, OneSessionOnSeveralConnectionsOpensAndClosesOnce) {
   Cluster cluster(GetParam());

@@ -1,0 +1,294 @@
+// One worker with HTTP clients, in virtual time on a kind network: polls, deadlines, and the end.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "gateway/doors_testing.h"
+#include "gateway/sim_client.h"
+#include "gateway/worker.h"
+#include "mtproto/message.h"
+
+namespace ringway::gateway {
+namespace {
+
+using ringway::testing::ClientId;
+using ringway::testing::SimNetwork;
+using ringway::testing::SimRing;
+using ringway::testing::SimRingOptions;
+
+constexpr const char* kShard = "10.1.1.1:20120";
+constexpr int64_t kUnixBaseNs = testing::kUnixSeconds * kNsPerSecond;
+constexpr int kNeverAnswered = -1;  // what MemoryShard takes for it
+
+std::string post(ByteView body, std::string_view more = "") {
+  return "POST /apiw1 HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         std::string(more) + "\r\n" + std::string(as_text(body));
+}
+
+// A message of the client's, sealed.
+Bytes message(const testing::TestKey& key, uint32_t number, size_t body_bytes = 16) {
+  const size_t plaintext_bytes = kMessagePrefixBytes + body_bytes;
+  Bytes sealed(mtproto::sealed_bytes(plaintext_bytes));
+  ByteWriter out(ByteSpan(sealed).subspan(kMessageHeaderBytes));
+  out.i64(1);
+  out.i64(2);
+  out.i64(int64_t{number} * 4);
+  out.i32(0);
+  out.u32(static_cast<uint32_t>(body_bytes));
+  mtproto::SealJob job;
+  job.key = &key.bytes;
+  job.auth_key_id = key.id;
+  job.out = sealed;
+  job.plaintext_bytes = plaintext_bytes;
+  job.sender = mtproto::Sender::kClient;
+  mtproto::seal_many({&job, 1});
+  return sealed;
+}
+
+class WorkerHttp : public ::testing::Test {
+ protected:
+  WorkerHttp() : network_(1), shards_(cluster::MemoryTransport::Mode::kStepped, 1), budget_(0, 0) {}
+
+  void start(config::HttpErrorStyle style = config::HttpErrorStyle::kStatus) {
+    ASSERT_EQ(log_setup({.level = LogLevel::kError}), "");
+    shared_.workers = 1;
+    shared_.budget = &budget_;
+    shared_.submit_crypto = [](CryptoTask&) { return PoolAnswer::kFull; };
+    shared_.post = [this](uint32_t, WorkerMessage& message) {
+      return worker_->post(std::move(message));
+    };
+    for (const testing::TestKey& key : testing::test_keys()) {
+      shards_.shard(kShard).put_key(testing::record_of(key, key.id));
+    }
+    testing::Stack stack = testing::make_stack("http", config::Protocol::kHttp);
+    stack.listener.http_error_style = style;
+    shared_.config.listeners = {stack.listener};
+    shared_.doors = make_doors(shared_.config, nullptr);
+    WorkerOptions options;
+    options.table.connections_max = 64;
+    options.dispatcher.server_id = "10.0.0.1:20110";
+    worker_ = std::make_unique<Worker>(
+        options, std::make_unique<SimRing>(network_, SimRingOptions{}), shared_, shards_);
+    listener_ = network_.listen();
+    std::vector<net::OwnedFd> listeners;
+    listeners.emplace_back(listener_);
+    ASSERT_EQ(worker_->start(now(), std::move(listeners), {kShard}), "");
+  }
+
+  void TearDown() override {
+    drain();
+    EXPECT_TRUE(worker_->drained());
+    EXPECT_EQ(worker_->flow().input_bytes(), 0U);
+    worker_.reset();
+    EXPECT_EQ(network_.open_descriptors(), 0U);
+    for (const std::string& violation : network_.violations()) ADD_FAILURE() << violation;
+  }
+  void drain() {
+    ASSERT_TRUE(worker_->post(Drain{}));
+    for (int i = 0; i < 2000 && !worker_->drained(); ++i) turn();
+  }
+
+  Now now() const { return {network_.now_ns(), kUnixBaseNs + network_.now_ns()}; }
+  void turn() {
+    worker_->turn(20 * kNsPerMs, [this] { return now(); });
+    worker_->settle_posts();
+    shards_.settle();
+  }
+  void settle() {
+    for (int i = 0; i < 20; ++i) turn();
+  }
+  void run_for(int64_t ns) {
+    const int64_t end_ns = network_.now_ns() + ns;
+    while (network_.now_ns() < end_ns) {
+      const int64_t before_ns = network_.now_ns();
+      turn();
+      if (network_.now_ns() == before_ns) network_.advance(kNsPerMs);
+    }
+  }
+  ClientId connect() { return network_.connect(listener_); }
+  void say(ClientId client, std::string_view text) {
+    network_.write(client, as_bytes(text));
+    settle();
+  }
+  std::string hear(ClientId client) {
+    const Bytes bytes = network_.read(client);
+    return std::string(as_text(bytes));
+  }
+  bool shut(ClientId client) const {
+    return network_.saw_end(client) || network_.server_closed(client);
+  }
+  cluster::MemoryShard& shard() { return shards_.shard(kShard); }
+  uint64_t count(Counter counter) const { return worker_->counters().read(counter); }
+  static const testing::TestKey& key(size_t which = 0) { return testing::test_keys()[which]; }
+
+  SimNetwork network_;
+  cluster::MemoryTransport shards_;
+  AddressBudget budget_;
+  SharedContext shared_;
+  std::unique_ptr<Worker> worker_;
+  int listener_ = -1;
+};
+
+TEST_F(WorkerHttp, RequestsAreAnsweredOneByOneAndHoldNothingBetween) {
+  start();
+  const ClientId client = connect();
+  // All keys, a large message, and bytes that come while others are worked on.
+  std::string all;
+  for (size_t i = 0; i < 8; ++i) all += post(message(key(i % 3), 1 + i, i == 3 ? 300'000 : 16));
+  say(client, all);
+  run_for(kNsPerSecond);
+  const std::string heard = hear(client);
+  size_t answers = 0;
+  for (size_t at = heard.find("HTTP/1.1 200"); at != std::string::npos;
+       at = heard.find("HTTP/1.1 200", at + 1)) {
+    ++answers;
+  }
+  EXPECT_EQ(answers, 8U);
+  EXPECT_EQ(shard().received().size(), 8U);
+  for (const auto& received : shard().received()) EXPECT_EQ(received.wire, "http");
+  EXPECT_EQ(count(Counter::kHttpRequests), 8U);
+  EXPECT_EQ(count(Counter::kSessionsOpened), 0U);
+  EXPECT_EQ(worker_->flow().sessions(), 0U);
+  EXPECT_FALSE(shut(client));
+}
+
+TEST_F(WorkerHttp, AnIdleConnectionEndsInAMinuteAndOneThatWaitsForUsDoesNot) {
+  start();
+  shard().set_http_answer(kNeverAnswered, "");
+  const ClientId idle = connect();
+  say(idle, "OPTIONS /api HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(hear(idle).starts_with("HTTP/1.1 200"));
+  const ClientId busy = connect();
+  say(busy, post(message(key(), 1)));
+  run_for(kHttpCallTimeoutNs - kNsPerSecond);
+  EXPECT_FALSE(shut(idle));
+  EXPECT_EQ(hear(busy), "");
+  // The call's own deadline.
+  run_for(3 * kNsPerSecond);
+  EXPECT_TRUE(hear(busy).starts_with("HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_TRUE(shut(busy));
+  EXPECT_EQ(count(Counter::kHttpRequestsFailed), 1U);
+  run_for(kHttpIdleNs - kHttpCallTimeoutNs);
+  EXPECT_TRUE(shut(idle));
+  EXPECT_EQ(hear(idle), "") << "it has asked nothing";
+  EXPECT_EQ(count(Counter::kTimeoutIdle), 1U);
+}
+
+TEST_F(WorkerHttp, WhoGoesTakesItsCallAlong) {
+  start();
+  shard().set_http_answer(kNeverAnswered, "");
+  const ClientId reset = connect();
+  const ClientId ended = connect();
+  say(reset, post(message(key(), 1)));
+  say(ended, post(message(key(1), 1)));
+  EXPECT_EQ(count(Counter::kHttpCalls), 2U);
+  network_.reset(reset);
+  network_.finish(ended);
+  settle();
+  EXPECT_EQ(count(Counter::kHttpCallsCancelled), 2U);
+}
+
+// Whoever goes on asking while its answer is due is not read beyond a bound.
+TEST_F(WorkerHttp, PipelinedRequestsWaitUnread) {
+  start();
+  shard().set_http_answer(kNeverAnswered, "");
+  const ClientId client = connect();
+  std::string flood;
+  for (uint32_t i = 0; i < 2000; ++i) flood += post(message(key(), 1 + i, 1024));
+  network_.write(client, as_bytes(flood));
+  run_for(kNsPerSecond);
+  EXPECT_EQ(count(Counter::kHttpCalls), 1U);
+  EXPECT_LT(worker_->flow().input_bytes(), 4 * kParkedBytesUnpaused);
+  EXPECT_FALSE(shut(client));
+}
+
+TEST_F(WorkerHttp, AShutdownGivesAnswersAMoment) {
+  start();
+  shard().set_http_answer(kNeverAnswered, "");
+  const ClientId poll = connect();
+  const ClientId idle = connect();
+  say(poll, post(message(key(), 1)));
+  say(idle, "OPTIONS /api HTTP/1.1\r\n\r\n");
+  (void)hear(idle);
+  ASSERT_TRUE(worker_->post(Drain{}));
+  settle();
+  EXPECT_TRUE(shut(idle));
+  EXPECT_EQ(hear(idle), "");
+  EXPECT_FALSE(shut(poll));
+  run_for(kHttpDrainNs + 100 * kNsPerMs);
+  EXPECT_TRUE(hear(poll).starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_TRUE(shut(poll));
+}
+
+TEST_F(WorkerHttp, TransportErrorsHaveTheListenersStyle) {
+  start(config::HttpErrorStyle::kGnetway);
+  testing::TestKey stranger = key();
+  stranger.id ^= 0x77;
+  const ClientId unknown = connect();
+  say(unknown, post(message(stranger, 1)));
+  run_for(kNsPerSecond);
+  const std::string heard = hear(unknown);
+  EXPECT_TRUE(heard.starts_with("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n"));
+  EXPECT_TRUE(heard.ends_with("\r\n\r\n\x6c\xfe\xff\xff"));
+  EXPECT_TRUE(shut(unknown));
+}
+
+// What a shard gives that is no message, and a key that it has forgotten.
+TEST_F(WorkerHttp, AnswersOfShardsAreChecked) {
+  start();
+  const ClientId first = connect();
+  shard().set_http_answer(0, "too short");
+  say(first, post(message(key(), 1)));
+  run_for(kNsPerSecond);
+  EXPECT_TRUE(hear(first).starts_with("HTTP/1.1 502"));
+  const ClientId second = connect();
+  shard().set_http_answer(401, "");
+  say(second, post(message(key(), 2)));
+  run_for(kNsPerSecond);
+  EXPECT_TRUE(hear(second).starts_with("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n"));
+  // A large answer goes out in slices, and is whole.
+  const ClientId third = connect();
+  Bytes payload(200'000);
+  store_le(payload.data() + 28, static_cast<uint32_t>(payload.size() - kMessagePrefixBytes));
+  shard().set_http_answer(0, std::string(as_text(payload)));
+  say(third, post(message(key(1), 1)));
+  run_for(kNsPerSecond);
+  const std::string heard = hear(third);
+  EXPECT_TRUE(heard.starts_with("HTTP/1.1 200"));
+  EXPECT_GT(heard.size(), payload.size());
+  EXPECT_FALSE(shut(third));
+}
+
+TEST_F(WorkerHttp, AnExchangeWithoutRoomOnThePoolIsRefused) {
+  start();
+  Bytes unencrypted(20 + 20);
+  store_le(unencrypted.data() + 8, int64_t{4});
+  store_le(unencrypted.data() + 16, 20u);
+  store_le(unencrypted.data() + 20, 0xbe7e8ef1u);
+  const ClientId client = connect();
+  say(client, post(unencrypted) + post(unencrypted, "Connection: close\r\n"));
+  run_for(kNsPerSecond);
+  const std::string heard = hear(client);
+  const size_t second = heard.find("HTTP/1.1 200", 1);
+  ASSERT_NE(second, std::string::npos);
+  EXPECT_TRUE(shut(client)) << "it has asked for that";
+  // A step that skips the others.
+  store_le(unencrypted.data() + 20, 0xf5045f1fu);
+  const ClientId skipping = connect();
+  say(skipping, post(unencrypted));
+  EXPECT_TRUE(hear(skipping).starts_with("HTTP/1.1 404"));
+  // An acknowledgement is answered with nothing.
+  store_le(unencrypted.data() + 20, 0x62d6b459u);
+  const ClientId acknowledging = connect();
+  say(acknowledging, post(unencrypted) + post(unencrypted));
+  const std::string nothing = hear(acknowledging);
+  EXPECT_NE(nothing.find("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", 1), std::string::npos);
+  EXPECT_FALSE(shut(acknowledging));
+}
+
+}  // namespace
+}  // namespace ringway::gateway
