@@ -189,7 +189,8 @@ void Doors::advance(ByteSpan rest, Turn& turn) {
   } else if (awaits_answer()) {
     head_.insert(head_.end(), rest.begin(), rest.end());
   } else if (!rest.empty()) {
-    const size_t searched = head_.size();
+    // What came behind a request has not been looked at.
+    const size_t searched = std::exchange(go_on_, false) ? 0 : head_.size();
     detect(with_head(rest, turn), searched, turn);
   }
 }
