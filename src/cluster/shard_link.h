@@ -79,7 +79,8 @@ class ShardLink {
   // One message or close of `window`, by itself; LinkOutput::CallReply follows.
   void call_message(const SendWindow& window, uint32_t entry, uint64_t cookie, Now now);
   // LinkOutput::Http follows, unless it is cancelled by the id that is returned. With `again` an
-  // unavailable shard is the end of it.
+  // unavailable shard is the end of it. So it is when calls that are held open take half of what
+  // the shard leaves for calls.
   uint64_t call_http(WireMessage request, int64_t perm_auth_key_id, bool again, uint64_t cookie,
                      Now now);
   // Nothing happens where the call is over; its output may be there already.
@@ -151,6 +152,7 @@ class ShardLink {
   void answer_message(const Call& call, const LinkEvent& event);
   void answer_http(Call& call, LinkEvent& event, Now now);
   void fail(Call& call);
+  void forget(const Call& call, uint64_t id);
   void hand_back(Call& call);
   void hand_back_calls();
   void fail_calls();
@@ -181,6 +183,7 @@ class ShardLink {
   bool full_seen_ = false;
   std::deque<OwnedClose> aside_;
   std::unordered_map<uint64_t, Call> calls_;
+  size_t http_calls_ = 0;                                  // of them
   std::set<std::pair<int64_t, uint64_t>> call_deadlines_;  // when, which
 
   std::vector<LinkEvent> events_;

@@ -14,6 +14,10 @@ constexpr int64_t kProbeKey = 0;
 // The transport ends calls at their deadline; one that it forgets is given up this much later.
 constexpr int64_t kCallGraceNs = 500 * kNsPerMs;
 
+// Messages take one in so many of a connection's streams, calls that are held open half of what
+// they leave.
+constexpr size_t kHttpStreamsDivisor = 2 * kStreamsForDataDivisor;
+
 // The call ended without a word of the shard's own.
 constexpr bool is_unanswered(int32_t status) noexcept {
   return status == kStatusUnavailable || status == kStatusDeadlineExceeded ||
@@ -24,6 +28,7 @@ constexpr bool is_unanswered(int32_t status) noexcept {
 
 uint64_t ShardLink::new_call(Call call, int64_t timeout_ns, Now now) {
   const uint64_t id = context_.new_id();
+  if (call.kind == CallKind::kHttp) ++http_calls_;
   call.deadline_ns = now.mono_ns + timeout_ns + kCallGraceNs;
   call_deadlines_.emplace(call.deadline_ns, id);
   calls_.emplace(id, std::move(call));
@@ -60,7 +65,15 @@ uint64_t ShardLink::call_http(WireMessage request, int64_t perm_auth_key_id, boo
                               uint64_t cookie, Now now) {
   Call call{.kind = CallKind::kHttp, .again = again, .key = perm_auth_key_id, .cookie = cookie};
   if (!again) call.request = request;
+  const bool has_room = http_calls_ < channel_->streams_max() / kHttpStreamsDivisor;
   const uint64_t id = new_call(std::move(call), kHttpCallTimeoutNs, now);
+  if (!has_room) {
+    context_.counters.add(Counter::kHttpCallsLimited);
+    forget(calls_.at(id), id);
+    calls_.erase(id);
+    context_.output.http.push_back({.cookie = cookie});
+    return id;
+  }
   channel_->call(id, CallMethod::kSendHttpData, std::move(request), kHttpCallTimeoutNs, false);
   return id;
 }
@@ -68,7 +81,7 @@ uint64_t ShardLink::call_http(WireMessage request, int64_t perm_auth_key_id, boo
 void ShardLink::cancel_http(uint64_t id) {
   const auto found = calls_.find(id);
   if (found == calls_.end()) return;
-  call_deadlines_.erase({found->second.deadline_ns, id});
+  forget(found->second, id);
   calls_.erase(found);
   channel_->cancel_call(id);
 }
@@ -85,7 +98,7 @@ bool ShardLink::on_reply(LinkEvent& event, Now now) {
   const auto found = calls_.find(event.id);
   if (found == calls_.end()) return false;
   Call call = std::move(found->second);
-  call_deadlines_.erase({call.deadline_ns, event.id});
+  forget(call, event.id);
   calls_.erase(found);
   // A call of HTTP may be held open as long as the shard likes.
   const bool held_open = call.kind == CallKind::kHttp && event.status == kStatusDeadlineExceeded;
@@ -198,6 +211,12 @@ void ShardLink::answer_http(Call& call, LinkEvent& event, Now now) {
   context_.output.http.push_back(std::move(http));
 }
 
+// What is kept of a call beside itself.
+void ShardLink::forget(const Call& call, uint64_t id) {
+  call_deadlines_.erase({call.deadline_ns, id});
+  if (call.kind == CallKind::kHttp) --http_calls_;
+}
+
 // --- calls that get no answer
 
 void ShardLink::fail(Call& call) {
@@ -243,7 +262,7 @@ void ShardLink::hand_back_calls() {
     }
     channel_->cancel_call(at->first);
     hand_back(call);
-    call_deadlines_.erase({call.deadline_ns, at->first});
+    forget(call, at->first);
     at = calls_.erase(at);
   }
 }
@@ -252,14 +271,15 @@ void ShardLink::fail_calls() {
   for (auto& [id, call] : calls_) fail(call);
   calls_.clear();
   call_deadlines_.clear();
+  http_calls_ = 0;
 }
 
 void ShardLink::fail_late_calls(Now now) {
   bool probe_failed = false;
   while (!call_deadlines_.empty() && call_deadlines_.begin()->first <= now.mono_ns) {
     const uint64_t id = call_deadlines_.begin()->second;
-    call_deadlines_.erase(call_deadlines_.begin());
     Call call = std::move(calls_.at(id));
+    forget(call, id);
     calls_.erase(id);
     if (call.kind != CallKind::kHttp) health_.call_failed(now);
     probe_failed |= call.kind == CallKind::kProbe;

@@ -486,7 +486,11 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       break;
     }
     case TimerKind::kKeyLookup:
-      status = draining_ ? kHttpUnavailable : kHttpBadGateway;
+      status = kHttpBadGateway;
+      if (draining_) {  // see drain_http()
+        status = kHttpUnavailable;
+        break;
+      }
       if (lacks_shard(*client)) {
         table_->set_deadline(handle, kind, now_.mono_ns + shared_.config.timeouts.key_lookup_ns);
         return;
