@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/hex.h"
 #include "door/websocket.h"
@@ -201,6 +202,10 @@ TEST_F(DoorHostile, RequestsInVainGetTheirStatus) {
     const uint64_t before = stack().counter("http_requests_refused");
     uint64_t tried = 0;
     for (const auto& [text, status] : wrong) {
+      // Posts are asked for there; http_cases_test has those in vain.
+      const bool of_posts =
+          text.find(" /api ") != std::string::npos || text.find(" /apiw1 ") != std::string::npos;
+      if (of_posts && std::string_view(name) == "auto") continue;
       for (const size_t piece : {SIZE_MAX, size_t{1}}) {
         SCOPED_TRACE(std::string(name) + ": " + text.substr(0, 60));
         if (piece == 1 && text.size() > 1000) continue;  // their bytes are one like the other
@@ -518,8 +523,8 @@ TEST_F(DoorDeadlines, SlowLorisIsClosedAndCostsNoMemory) {
       static_cast<void>(loris.through_doors ? loris.client->send_bytes(next).ok()
                                             : loris.client->socket().send_all(next, 0).ok());
       loris.sent = std::min(loris.sent + 1, loris.bytes->size() - 1);
-      uint8_t byte = 0;
-      const auto got = loris.client->socket().receive({&byte, 1}, 0);
+      std::array<uint8_t, 1024> last{};  // a request that took too long is told so
+      const auto got = loris.client->socket().receive(last, 0);
       if (got.ok() || got.error() == Error::kTimeout) ++open;
     }
     EXPECT_LT(stack().gateway().resident_kib(), resident + kFlatKib);
