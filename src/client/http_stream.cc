@@ -17,8 +17,6 @@ constexpr std::string_view kStatusStart = "HTTP/1.1 ";
 constexpr std::string_view kLengthField = "\r\nContent-Length: ";
 constexpr std::string_view kContinue = "HTTP/1.1 100 ";
 
-void append(Bytes& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-
 size_t number_at(std::string_view text) noexcept {
   size_t number = 0;
   (void)std::from_chars(text.data(), text.data() + text.size(), number);

@@ -16,8 +16,6 @@ int32_t error_of(ByteView payload) noexcept {
   return std::min(load_le<int32_t>(payload.data()), 0);
 }
 
-void append(ByteView bytes, Bytes& out) { out.insert(out.end(), bytes.begin(), bytes.end()); }
-
 }  // namespace
 
 HttpStep HttpServer::take(ByteSpan bytes, size_t searched, Bytes& reply) {
@@ -54,7 +52,7 @@ HttpStep HttpServer::take_head(ByteSpan bytes, size_t searched, Bytes& reply) {
     case HttpVerdict::Kind::kPost: {
       const size_t there = std::min(bytes.size() - request.head_bytes, verdict.body_bytes);
       // Who sends the body without waiting needs no word that it may.
-      if (request.expect_continue && there == 0) append(as_bytes(kHttpContinue), reply);
+      if (request.expect_continue && there == 0) append(reply, as_bytes(kHttpContinue));
       step.kind = HttpStep::Kind::kFrame;
       step.consumed += there;
       // The views of the request lie here, and are done with.
@@ -76,7 +74,7 @@ HttpStep HttpServer::take_upgrade(const HttpRequest& request, Bytes& reply) {
   step.kind = HttpStep::Kind::kUpgrade;
   step.consumed = request.head_bytes;
   std::array<uint8_t, kHttpResponseBytesMax> answer{};
-  append(ByteView(answer).first(write_websocket_accept(request.ws_key, answer)), reply);
+  append(reply, ByteView(answer).first(write_websocket_accept(request.ws_key, answer)));
   state_ = State::kEnded;
   return step;
 }
@@ -102,7 +100,7 @@ void HttpServer::answer(ByteView payload, Bytes& out) {
     if (errors_by_status_) status = static_cast<uint16_t>(-error);
   }
   write_head(status, payload.size(), out);
-  append(payload, out);
+  append(out, payload);
   finish_request();
 }
 
@@ -112,7 +110,7 @@ void HttpServer::write_head(uint16_t status, size_t content_length, Bytes& out) 
   response.status = status;
   response.content_length = content_length;
   response.keep_alive = keep_alive_;
-  append(ByteView(head).first(write_http_response_head(response, head)), out);
+  append(out, ByteView(head).first(write_http_response_head(response, head)));
 }
 
 }  // namespace ringway::door

@@ -187,7 +187,7 @@ void Doors::advance(ByteSpan rest, Turn& turn) {
   if (stage_ != Stage::kDetect && stage_ != Stage::kHttp) {
     pass(rest, turn);
   } else if (awaits_answer()) {
-    head_.insert(head_.end(), rest.begin(), rest.end());
+    append(head_, rest);
   } else if (!rest.empty()) {
     // What came behind a request has not been looked at.
     const size_t searched = std::exchange(go_on_, false) ? 0 : head_.size();

@@ -241,7 +241,7 @@ void Flow::add_messages(HttpReply& reply, ByteView message, int64_t bind_msg_id)
 }
 
 void Flow::add_to_reply(HttpReply& reply, ByteView message) {
-  reply.content.insert(reply.content.end(), message.begin(), message.end());
+  append(reply.content, message);
   ++reply.messages;
 }
 
