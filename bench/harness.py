@@ -35,7 +35,7 @@ Session:
   Endpoints: ["127.0.0.1:{shard}"]
 Ringway:
   Workers: {{Count: {workers}}}
-  Limits: {{HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0, CryptoJobsPerAddress: 0}}
+  Limits: {{HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0, TlsHandshakesPerAddressPerSecond: 0, CryptoJobsPerAddress: 0}}
 """
 
 

@@ -22,10 +22,12 @@ namespace ringway {
   X(kConnectionsRefusedFull, "connections_refused_full")         \
   X(kConnectionsRefusedAddress, "connections_refused_address")   \
   X(kConnectionsRefusedListener, "connections_refused_listener") \
+  X(kConnectionsDealt, "connections_dealt")                      \
   X(kProxyHeadersRefused, "proxy_headers_refused")               \
   X(kTlsHandshakes, "tls_handshakes")                            \
   X(kTlsHandshakesFailed, "tls_handshakes_failed")               \
   X(kTlsHandshakesLimited, "tls_handshakes_limited")             \
+  X(kTlsHandshakesRefused, "tls_handshakes_refused")             \
   X(kTlsErrors, "tls_errors")                                    \
   X(kWebSocketsOpened, "websockets_opened")                      \
   X(kWebSocketErrors, "websocket_errors")                        \
@@ -37,6 +39,13 @@ namespace ringway {
   X(kFakeTlsReplays, "fake_tls_replays")                         \
   X(kFakeTlsReplaysFull, "fake_tls_replays_full")                \
   X(kFakeTlsErrors, "fake_tls_errors")                           \
+  X(kMaskRelays, "mask_relays")                                  \
+  X(kMaskRelaysRefused, "mask_relays_refused")                   \
+  X(kMaskRelaysFailed, "mask_relays_failed")                     \
+  X(kMaskRelaysTimedOut, "mask_relays_timed_out")                \
+  X(kMaskSocketsClosed, "mask_sockets_closed")                   \
+  X(kMaskBytesReceived, "mask_bytes_received")                   \
+  X(kMaskBytesSent, "mask_bytes_sent")                           \
   X(kConnectionsMovedOut, "connections_moved_out")               \
   X(kConnectionsMovedIn, "connections_moved_in")                 \
   X(kAcceptErrors, "accept_errors")                              \

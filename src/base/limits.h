@@ -69,6 +69,16 @@ inline constexpr size_t kFakeRecordBytesMax = 16 * 1024 + 256;  // received
 inline constexpr size_t kFakeRecordPayloadMax = 16 * 1024;      // sent
 inline constexpr size_t kFakeEmptyRecordsMax = 32;              // received in a row
 
+// Mask: connections that failed fake TLS, relayed to another server.
+inline constexpr uint32_t kMaskConnectionsCeiling = 1024 * 1024;  // of Limits.MaskConnections
+inline constexpr size_t kMaskAddressesMax = 4;                    // of one name, tried in turn
+inline constexpr int64_t kMaskConnectTimeoutNs = 3LL * 1'000'000'000;  // each of them
+inline constexpr int64_t kMaskLookupNs = 60LL * 1'000'000'000;         // a name is good for so long
+// Sent to one side and not taken: reading of the other stops and goes on.
+inline constexpr size_t kMaskOutputHighBytes = 64 * 1024;
+inline constexpr size_t kMaskOutputLowBytes = 16 * 1024;
+static_assert(kMaskOutputLowBytes < kMaskOutputHighBytes);
+
 // TLS.
 inline constexpr size_t kTlsInputBytesMax = 64 * 1024;  // received and not read: then no more
 inline constexpr size_t kTlsOutputBytesMax = 4 * 1024 * 1024;  // sealed and not taken away
@@ -105,6 +115,9 @@ inline constexpr int64_t kLingerNs = 1'000'000'000;         // for the peer to r
 inline constexpr int64_t kAcceptBackoffMinNs = 10'000'000;  // after EMFILE and its like, doubling
 inline constexpr int64_t kAcceptBackoffMaxNs = 1'000'000'000;
 static_assert(kAcceptBackoffMinNs < kAcceptBackoffMaxNs);
+inline constexpr int kListenBacklog = 4096;  // the kernel caps it at net.core.somaxconn
+inline constexpr size_t kAcceptsPerRound = 64;  // of one shared socket, then the others'
+inline constexpr int64_t kDealRetryNs = 1'000'000;  // while the inboxes of all workers are full
 
 // Worker.
 inline constexpr size_t kExpirePerTurnMax = 1024;  // steps of the timing wheel
@@ -288,6 +301,7 @@ inline constexpr uint32_t kConnectionBytesCeiling =
 inline constexpr uint32_t kFrameBytesFloor = 4096;
 inline constexpr uint32_t kSocketBufferBytesMax = 64 * 1024 * 1024;
 inline constexpr size_t kListenersMax = 256;
+inline constexpr size_t kSocketNameBytesMax = 255;  // of a socket of systemd: FileDescriptorName
 inline constexpr size_t kProxySourcesMax = 256;  // ranges of one listener, looked through in turn
 inline constexpr uint32_t kListenerConnectionsCeiling = kWorkersMax * kConnectionsPerWorkerMax;
 inline constexpr size_t kShardEndpointsMax = 4096;

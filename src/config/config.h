@@ -152,7 +152,9 @@ struct Limits {
   uint32_t handshakes_per_connection = 8;
   uint32_t handshakes_per_address_per_second = 50;
   uint32_t unknown_keys_per_address_per_second = 100;
+  uint32_t tls_handshakes_per_address_per_second = 100;
   uint32_t connections_per_address = kNoLimit;
+  uint32_t mask_connections = 1000;  // relayed to masks at once; at least 1
   uint32_t crypto_jobs_per_address = kCryptoPoolJobsPerAddress;
 
   friend bool operator==(const Limits&, const Limits&) = default;

@@ -211,6 +211,11 @@ constexpr std::array kNotes = {
         "More: large NATs may make many keys at once. Less: one address takes less of the pool."},
     KeyNote{"Ringway.Limits.UnknownKeysPerAddressPerSecond", "a second",
             "Questions to shards about keys that nobody knows; then clients are answered -429."},
+    KeyNote{"Ringway.Limits.TlsHandshakesPerAddressPerSecond", "a second",
+            "Connections of one address that may begin TLS; further ones are closed."},
+    KeyNote{"Ringway.Limits.MaskConnections", "connections",
+            "Relayed to masks at once, each with two sockets. Beyond it they are closed without an "
+            "answer, which tells a prober something."},
     KeyNote{"Ringway.Limits.ConnectionsPerAddress", "connections",
             "Clients behind one carrier's NAT share an address."},
     KeyNote{"Ringway.Limits.CryptoJobsPerAddress", "jobs",

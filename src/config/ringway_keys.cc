@@ -142,7 +142,10 @@ void read_limits(Document& document, Section& ringway, Limits& limits) {
                    limits.handshakes_per_address_per_second);
   read_count_limit(section, "UnknownKeysPerAddressPerSecond",
                    limits.unknown_keys_per_address_per_second);
+  read_count_limit(section, "TlsHandshakesPerAddressPerSecond",
+                   limits.tls_handshakes_per_address_per_second);
   read_count_limit(section, "ConnectionsPerAddress", limits.connections_per_address);
+  read_number(section, "MaskConnections", limits.mask_connections, {1, kMaskConnectionsCeiling});
   read_count_limit(section, "CryptoJobsPerAddress", limits.crypto_jobs_per_address);
   section.close();
   if (!section.has("InputBytesPerConnection")) {

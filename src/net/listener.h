@@ -9,13 +9,14 @@
 #include <cstdint>
 #include <string>
 
+#include "base/limits.h"
 #include "net/address.h"
 #include "net/owned_fd.h"
 
 namespace ringway::net {
 
 struct ListenerOptions {
-  int backlog = 4096;         // the kernel caps it at net.core.somaxconn
+  int backlog = kListenBacklog;
   int send_buffer_bytes = 0;  // 0: what the kernel decides
   int receive_buffer_bytes = 0;
 };

@@ -424,7 +424,8 @@ TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
           "           KeysPerConnection: 0, HandshakesPerConnection: 0, "
           "HandshakesPerAddressPerSecond: 0,\n"
           "           UnknownKeysPerAddressPerSecond: 0, SessionsPerConnection: 0,\n"
-          "           ConnectionsPerKey: 0, ConnectionsPerAddress: 0, CryptoJobsPerAddress: 0}\n")
+          "           ConnectionsPerKey: 0, ConnectionsPerAddress: 0, CryptoJobsPerAddress: 0,\n"
+          "           TlsHandshakesPerAddressPerSecond: 0}\n")
           .limits;
   EXPECT_EQ(limits.frame_bytes, kFrameBytesCeiling);
   EXPECT_EQ(limits.input_bytes_per_connection, kConnectionBytesCeiling);
@@ -433,7 +434,7 @@ TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
        {limits.keys_per_connection, limits.handshakes_per_connection,
         limits.handshakes_per_address_per_second, limits.unknown_keys_per_address_per_second,
         limits.sessions_per_connection, limits.connections_per_address,
-        limits.crypto_jobs_per_address, limits.connections_per_key}) {
+        limits.crypto_jobs_per_address, limits.tls_handshakes_per_address_per_second, limits.connections_per_key}) {
     EXPECT_EQ(count, kNoLimit);
   }
 }
