@@ -18,7 +18,7 @@
 namespace ringway::client {
 
 Result<net::SocketAddress> resolve(const std::string& address, std::string& why) {
-  if (auto numeric = net::parse_socket_address(address); numeric.ok()) return numeric;
+  if (auto ready = net::parse_connect_address(address); ready.ok()) return ready;
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos || colon + 1 == address.size()) {
     why = fmt::format("'{}' is not HOST:PORT", address);

@@ -151,10 +151,12 @@ constexpr std::array kNotes = {
             "Whose: a core of Cores, or the worker's number from 0 when Cores is none."},
 
     KeyNote{"Ringway.Listeners", "",
-            "More to connect to, beside Gnetway.Server or instead of it. Unix sockets and Mask are "
-            "known and not served yet."},
+            "More to connect to, beside Gnetway.Server or instead of it."},
     KeyNote{"Ringway.Listeners.Address", "",
-            "host:port with a numeric host, :PORT for all addresses, or unix:PATH."},
+            "host:port with a numeric host, :PORT for all addresses, unix:PATH, or systemd:NAME "
+            "for sockets that systemd hands over."},
+    KeyNote{"Ringway.Listeners.Mode", "",
+            "Permissions of a unix socket; who may write may connect."},
     KeyNote{"Ringway.Listeners.Proto", "",
             "As in Gnetway.Server; auto is all of them, told apart by the first bytes."},
     KeyNote{"Ringway.Listeners.Tls.Cert", "", "A PEM file with the certificate and its chain."},

@@ -39,7 +39,7 @@ bool operator==(const FakeTlsSecret& a, const FakeTlsSecret& b) noexcept {
 
 bool operator==(const Listener& a, const Listener& b) noexcept {
   return a.protocol == b.protocol && a.address == b.address && a.unix_path == b.unix_path &&
-         a.tls == b.tls && a.proxy_protocol == b.proxy_protocol &&
+         a.unix_mode == b.unix_mode && a.systemd_name == b.systemd_name && a.tls == b.tls && a.proxy_protocol == b.proxy_protocol &&
          same_secrets(a.secrets, b.secrets) && a.fake_tls_secrets == b.fake_tls_secrets &&
          a.mask == b.mask && a.max_connections == b.max_connections &&
          a.http_error_style == b.http_error_style;
@@ -61,13 +61,15 @@ std::string_view to_string(Protocol protocol) noexcept {
 
 bool Listener::believes_proxy_header(const IpBytes& peer) const noexcept {
   if (!proxy_protocol.enabled) return false;
-  return !unix_path.empty() ||
+  return peer == IpBytes{} ||
          std::any_of(proxy_protocol.from.begin(), proxy_protocol.from.end(),
                      [&peer](const Cidr& range) { return range.contains(peer); });
 }
 
 std::string address_text(const Listener& listener) {
-  return listener.unix_path.empty() ? to_string(listener.address) : "unix:" + listener.unix_path;
+  if (!listener.unix_path.empty()) return "unix:" + listener.unix_path;
+  if (!listener.systemd_name.empty()) return "systemd:" + listener.systemd_name;
+  return to_string(listener.address);
 }
 
 std::string to_string(const Listener& listener) {
@@ -83,6 +85,7 @@ std::string to_string(const Listener& listener) {
 
 bool same_place(const Listener& a, const Listener& b) noexcept {
   if (!a.unix_path.empty() || !b.unix_path.empty()) return a.unix_path == b.unix_path;
+  if (!a.systemd_name.empty() || !b.systemd_name.empty()) return a.systemd_name == b.systemd_name;
   if (a.address.port != b.address.port || a.address.port == 0) return false;
   const Place at_a = place_of(a.address);
   const Place at_b = place_of(b.address);

@@ -17,6 +17,10 @@
 
 namespace ringway::config {
 
+// Connecting needs the right to write: the owner and the group may.
+inline constexpr uint32_t kUnixModeDefault = 0660;
+inline constexpr uint32_t kUnixModeMax = 0777;
+
 // What is spoken behind PROXY header and TLS.
 enum class Protocol : uint8_t {
   kTcp,        // the transports of Ringway.Transports, and fake TLS where the listener has secrets
@@ -40,7 +44,7 @@ struct Tls {
 // this is what limits by client address, logs and shards rest on.
 struct ProxyProtocol {
   bool enabled = false;    // off: such a header is taken for the client's own bytes
-  std::vector<Cidr> from;  // of unix sockets without meaning: there everybody is believed
+  std::vector<Cidr> from;  // peers of unix sockets have no address and are all believed
   bool require = false;    // who comes without a header that is believed is closed
 
   friend bool operator==(const ProxyProtocol&, const ProxyProtocol&) = default;
@@ -63,6 +67,8 @@ struct Listener {
   Protocol protocol = Protocol::kTcp;
   Endpoint address{};      // numeric, "localhost", or empty for all addresses
   std::string unix_path;   // not empty: a unix socket there, instead of the address
+  uint32_t unix_mode = kUnixModeDefault;  // permissions of that socket's file
+  std::string systemd_name;  // not empty: all sockets that systemd hands over under this name
   std::optional<Tls> tls;  // never together with fake_tls_secrets
   ProxyProtocol proxy_protocol{};
   // Of obfuscation, the dd prefix removed. See secrets_of() for a listener that has none.
@@ -72,13 +78,14 @@ struct Listener {
   uint32_t max_connections = 0;  // of all workers together; 0: no limit of its own
   HttpErrorStyle http_error_style = HttpErrorStyle::kStatus;
 
-  // Whether a PROXY header of this peer counts; `peer` is ignored for a unix socket.
+  // Whether a PROXY header of this peer counts. All zeros: the peer has no address, because it came
+  // by a unix socket.
   [[nodiscard]] bool believes_proxy_header(const IpBytes& peer) const noexcept;
 
   friend bool operator==(const Listener& a, const Listener& b) noexcept;
 };
 
-// "host:port", or "unix:PATH".
+// "host:port", "unix:PATH" or "systemd:NAME".
 [[nodiscard]] std::string address_text(const Listener& listener);
 
 // For logs: "auto [::]:443 (TLS, PROXY protocol)". Says that there are secrets, and not which.

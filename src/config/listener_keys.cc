@@ -4,6 +4,8 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include "config/client_secret.h"
@@ -15,6 +17,7 @@ namespace {
 constexpr std::string_view kServers = "Gnetway.Server";
 constexpr std::string_view kListeners = "Ringway.Listeners";
 constexpr std::string_view kUnix = "unix:";
+constexpr std::string_view kSystemd = "systemd:";
 constexpr size_t kUnixPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;
 
 // What is wrong with the path of a unix socket; empty when nothing is.
@@ -25,6 +28,30 @@ std::string check_unix_path(const std::string& path) {
   if (path.size() <= kUnixPathBytesMax) return "";
   return fmt::format("expected at most {} bytes of path behind unix:, found {}", kUnixPathBytesMax,
                      path.size());
+}
+
+// The same of a FileDescriptorName, which systemd.socket(5) wants to be ASCII without colons.
+std::string check_systemd_name(const std::string& name) {
+  const bool good = !name.empty() && name.size() <= kSocketNameBytesMax &&
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) { return c > ' ' && c < 0x7f && c != ':'; });
+  if (good) return "";
+  return fmt::format("expected a FileDescriptorName behind systemd: 1 to {} letters, no colon",
+                     kSocketNameBytesMax);
+}
+
+void read_mode(Section& item, uint32_t& mode) {
+  item.value(
+      "Mode", mode, "permissions of a unix socket in octal, such as \"0660\"",
+      [](std::string_view text) -> std::optional<uint32_t> {
+        uint32_t parsed = 0;
+        const auto [end, error] =
+            std::from_chars(text.data(), text.data() + text.size(), parsed, 8);
+        const bool whole = error == std::errc() && end == text.data() + text.size();
+        if (!whole || parsed > kUnixModeMax) return std::nullopt;
+        return parsed;
+      },
+      [](uint32_t value) { return fmt::format("{:04o}", value); });
 }
 
 // A section that is there with nothing in it would leave the listener open where it was meant not
@@ -163,6 +190,8 @@ void check_proxy_protocol(Document& document, const Section& item, const Listene
   if (!proxy.enabled) return;
   const std::string path = item.path_of("ProxyProtocol") + ".From";
   const YAML::Mark mark = item.mark_of("ProxyProtocol");
+  // Sockets of systemd may be of either kind.
+  if (!listener.systemd_name.empty()) return;
   if (listener.unix_path.empty() && proxy.from.empty()) {
     document.error(mark, fmt::format("{}: expected the addresses of those whose headers are "
                                      "believed, such as [10.0.0.0/8]",
@@ -187,10 +216,17 @@ bool ListenerReader::parse_address(const Section& section, std::string_view key,
     const std::string problem = check_unix_path(listener.unix_path);
     return problem.empty() || error(problem);
   }
+  if (text.starts_with(kSystemd)) {
+    listener.systemd_name = text.substr(kSystemd.size());
+    const std::string problem = check_systemd_name(listener.systemd_name);
+    return problem.empty() || error(problem);
+  }
   const auto address = parse_endpoint(text);
   if (!address) {
     return error(
-        fmt::format("expected host:port (IPv6 in brackets) or unix:PATH, found \"{}\"", text));
+        fmt::format("expected host:port (IPv6 in brackets), unix:PATH or systemd:NAME, found "
+                    "\"{}\"",
+                    text));
   }
   if (!address->host.empty() && address->host != "localhost" && !parse_ip(address->host)) {
     return error(
@@ -252,6 +288,7 @@ void ListenerReader::read_listener(Section& item) {
   read_proxy_protocol(document_, item, listener.proxy_protocol);
   read_secrets(document_, item, listener);
   read_mask(item, listener.mask);
+  read_mode(item, listener.unix_mode);
   read_number(item, "MaxConnections", listener.max_connections, {0, kListenerConnectionsCeiling});
   read_error_style(item, listener.http_error_style);
   if (!item.present()) return;
@@ -266,6 +303,11 @@ void ListenerReader::read_listener(Section& item) {
   }
   check_secrets(document_, item, listener);
   if (!parse_address(item, "Address", address, listener)) return;
+  if (item.has("Mode") && listener.unix_path.empty()) {
+    document_.warning(item.mark_of("Mode"),
+                      fmt::format("{}: without a unix: address it has no effect",
+                                  item.path_of("Mode")));
+  }
   check_proxy_protocol(document_, item, listener);
   entries_.push_back(std::move(entry));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/limits.h"
 
@@ -23,6 +24,14 @@ uint64_t AddressBudget::key_of(const net::PeerAddress& address) noexcept {
   net::PeerAddress network = address;
   std::fill(network.ip.begin() + 8, network.ip.end(), uint8_t{0});
   return network.ip_hash();
+}
+
+uint64_t AddressBudget::key_of(const net::PeerAddress& address,
+                               uint64_t connection_serial) noexcept {
+  if (address.is_known()) return key_of(address);
+  net::PeerAddress nobody;  // 0::/64 is nobody's network
+  store_le(nobody.ip.data() + 8, connection_serial);
+  return nobody.ip_hash();
 }
 
 AddressBudget::Entry& AddressBudget::entry_of(Stripe& stripe, uint64_t address_key,
@@ -54,7 +63,7 @@ AddressBudget::Entry& AddressBudget::entry_of(Stripe& stripe, uint64_t address_k
 
 bool AddressBudget::take(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns) {
   const auto index = static_cast<size_t>(kind);
-  if (rates_[index] <= 0) return true;
+  if (rates_[index] <= 0 || !address.is_known()) return true;
   const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
@@ -66,7 +75,7 @@ bool AddressBudget::take(BudgetKind kind, const net::PeerAddress& address, int64
 
 bool AddressBudget::has_left(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns) {
   const auto index = static_cast<size_t>(kind);
-  if (rates_[index] <= 0) return true;
+  if (rates_[index] <= 0 || !address.is_known()) return true;
   const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
@@ -75,7 +84,7 @@ bool AddressBudget::has_left(BudgetKind kind, const net::PeerAddress& address, i
 
 void AddressBudget::charge(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns) {
   const auto index = static_cast<size_t>(kind);
-  if (rates_[index] <= 0) return;
+  if (rates_[index] <= 0 || !address.is_known()) return;
   const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
@@ -85,6 +94,7 @@ void AddressBudget::charge(BudgetKind kind, const net::PeerAddress& address, int
 
 bool AddressBudget::open_connection(const net::PeerAddress& address, uint32_t limit,
                                     int64_t now_ns) {
+  if (!address.is_known()) return true;
   const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);
@@ -95,6 +105,7 @@ bool AddressBudget::open_connection(const net::PeerAddress& address, uint32_t li
 }
 
 void AddressBudget::close_connection(const net::PeerAddress& address) {
+  if (!address.is_known()) return;
   const uint64_t key = key_of(address);
   Stripe& stripe = stripe_of(key);
   const std::lock_guard lock(stripe.mutex);

@@ -6,7 +6,8 @@
 // encrypted message, only for a key exchange or a key look-up, each of which costs a thousand times
 // more. (Asking the budget's owner through its inbox would park every new connection for a round
 // trip instead.) A full stripe forgets the address that has been quiet for longest, which by then
-// has its tokens back.
+// has its tokens back. Peers without an address (of unix sockets) are strangers to each other, and
+// nothing of theirs is counted here: who may open the socket is limited by its listener.
 #pragma once
 
 #include <array>
@@ -29,6 +30,10 @@ class AddressBudget {
 
   // What counts as one client: the address, or an IPv6 address's /64 network.
   [[nodiscard]] static uint64_t key_of(const net::PeerAddress& address) noexcept;
+  // The same where every peer has to count as somebody: one without an address is a client for each
+  // of its connections.
+  [[nodiscard]] static uint64_t key_of(const net::PeerAddress& address,
+                                       uint64_t connection_serial) noexcept;
   // Takes one token; false when the address has none left.
   [[nodiscard]] bool take(BudgetKind kind, const net::PeerAddress& address, int64_t now_ns);
   // The two halves of it, for requests whose cost is known only afterwards: whether a token is

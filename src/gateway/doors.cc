@@ -294,8 +294,7 @@ void Doors::detect(ByteSpan rest, size_t searched, Turn& turn) {
     take_hello(rest, turn);
     return;
   }
-  begin(Stage::kPlain, doors_.plain, turn);
-  pass(rest, turn);
+  begin_plain(rest, turn);
 }
 
 // --- HTTP and WebSocket
@@ -419,11 +418,10 @@ void Doors::take_hello(ByteSpan rest, Turn& turn) {
         hold(rest);
         return;
       case Error::kBadTransport:
-        begin(Stage::kPlain, doors_.plain, turn);
-        pass(rest, turn);
+        begin_plain(rest, turn);
         return;
       default:
-        fail(turn, Counter::kFakeTlsRefused);
+        refuse_hello(rest, turn, Counter::kFakeTlsRefused);
         return;
     }
   }
@@ -431,10 +429,10 @@ void Doors::take_hello(ByteSpan rest, Turn& turn) {
     case tls::ReplayCache::Verdict::kNew:
       break;
     case tls::ReplayCache::Verdict::kSeen:
-      fail(turn, Counter::kFakeTlsReplays);
+      refuse_hello(rest, turn, Counter::kFakeTlsReplays);
       return;
     case tls::ReplayCache::Verdict::kFull:
-      fail(turn, Counter::kFakeTlsReplaysFull);
+      refuse_hello(rest, turn, Counter::kFakeTlsReplaysFull);
       return;
   }
   say(tls::make_fake_flight(*hello, doors_.fake_secrets[hello->secret]), turn);
@@ -442,6 +440,29 @@ void Doors::take_hello(ByteSpan rest, Turn& turn) {
   turn.counters.add(Counter::kFakeTlsOpened);
   begin(Stage::kFakeTls, doors_.fake[hello->secret], turn);
   pass(rest.subspan(hello->record.size()), turn);
+}
+
+// Without a mask it is closed, and hears nothing.
+void Doors::refuse_hello(ByteView rest, Turn& turn, Counter counter) {
+  if (!doors_.listener.mask) {
+    fail(turn, counter);
+    return;
+  }
+  turn.counters.add(counter);
+  hold(rest);
+  turn.outcome.masked = true;
+}
+
+// What does not begin like TLS, on a listener that may know it all the same. The transport changes
+// what it reads, and the mask is to have it as it came.
+void Doors::begin_plain(ByteSpan rest, Turn& turn) {
+  if (doors_.hidden && doors_.listener.mask) {
+    refuse_hello(rest, turn, Counter::kFakeTlsRefused);
+    return;
+  }
+  keeps_start_ = doors_.listener.mask.has_value();
+  begin(Stage::kPlain, doors_.plain, turn);
+  pass(rest, turn);
 }
 
 void Doors::read_fake_tls(ByteSpan rest, Turn& turn) {
@@ -477,8 +498,9 @@ void Doors::pass(ByteSpan rest, Turn& turn) {
       read_fake_tls(rest, turn);
       return;
     case Stage::kPlain:
+      if (keeps_start_) keep_start(rest);
       turn.outcome.stream = rest;
-      turn.outcome.plain = !secure_;
+      turn.outcome.plain = !secure_ && !keeps_start_;
       return;
     case Stage::kDetect:
     case Stage::kHttp:

@@ -95,6 +95,7 @@ class Doors {
     // A step of TLS's handshake, for the crypto pool: resume() takes it back.
     std::unique_ptr<tls::TlsStream> handshake;
     bool plain = false;   // nothing is left to unwrap: this object is done with
+    bool masked = false;  // the listener's mask gets it: take_start()
     bool failed = false;  // takes no more: close() it once what it is owed was wrapped
   };
 
@@ -125,6 +126,18 @@ class Doors {
   // The last words before the connection is closed: WebSocket's close or the echo of the client's,
   // TLS's close_notify. Nothing more is wrapped.
   void close(Bytes& out);
+  // Nobody knows yet whether the client is one of ours, and the listener has a mask for those who
+  // are not.
+  [[nodiscard]] bool may_mask() const noexcept {
+    return doors_.listener.mask.has_value() && !proxy_wanted_ && !failed_ &&
+           (stage_ == Stage::kDetect || keeps_start_);
+  }
+  // What came so far is kept beside the transport, which has not decided yet. Once it has, this
+  // object is done with.
+  [[nodiscard]] bool keeps_start() const noexcept { return keeps_start_; }
+  // For the mask: what came on, and all that has come.
+  void keep_start(ByteView bytes) { head_.insert(head_.end(), bytes.begin(), bytes.end()); }
+  [[nodiscard]] Bytes take_start() noexcept { return std::move(head_); }
   // Output on its way to wrap(): what the connection's queue must have room for.
   void stage(size_t bytes) noexcept { staged_bytes_ += bytes; }
   void unstage(size_t bytes) noexcept { staged_bytes_ -= bytes; }
@@ -190,6 +203,8 @@ class Doors {
   void pass(ByteSpan rest, Turn& turn);
   void begin(Stage stage, const mtproto::TransportConfig& transport, Turn& turn);
   void fail(Turn& turn, Counter counter);
+  void refuse_hello(ByteView rest, Turn& turn, Counter counter);
+  void begin_plain(ByteSpan rest, Turn& turn);
   [[nodiscard]] Outcome finish(Turn& turn);
   // Puts what was held before these bytes, so that both lie together.
   [[nodiscard]] ByteSpan with_head(ByteSpan bytes, Turn& turn);
@@ -204,6 +219,7 @@ class Doors {
   bool unproxied_;       // whose header would have to be believed, and would not be
   bool failed_ = false;  // nothing is taken in any more
   bool closed_ = false;  // nothing is wrapped any more
+  bool keeps_start_ = false;  // in `head_`
   uint16_t close_code_ = static_cast<uint16_t>(door::WsCloseCode::kNormal);
   Stage stage_;
   size_t staged_bytes_ = 0;

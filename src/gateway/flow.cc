@@ -111,6 +111,14 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
                        now_.mono_ns + shared_.config.timeouts.first_byte_ns);
 }
 
+// Of a socket that the workers share.
+void Flow::take_accepted(AcceptedSocket&& accepted) {
+  const uint16_t listener = accepted.listener;
+  const net::ConnectionHandle handle =
+      table_->take_accepted(std::move(accepted.fd), accepted.peer, listener);
+  if (handle.valid()) on_accept(handle, listener);
+}
+
 bool Flow::count_for_listener(Client& client) {
   const ListenerDoors& doors = *shared_.doors[client.listener];
   if (doors.listener.max_connections == 0) return true;
@@ -142,7 +150,9 @@ void Flow::start_client(std::unique_ptr<Client> client, net::ConnectionHandle ha
 
 void Flow::on_bytes(net::ConnectionHandle handle, ByteSpan bytes) {
   Client* client = client_at(handle);
-  if (client == nullptr || client->failed) return;
+  if (client == nullptr) return;
+  if (client->masked) client->doors->keep_start(bytes);
+  if (client->failed) return;
   status_.listener(client->listener).received(bytes.size());
   if (!client->got_bytes) {
     client->got_bytes = true;
@@ -184,6 +194,10 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
     }
   }
   if (client.failed) return;
+  if (outcome.masked) {
+    start_mask(client);
+    return;
+  }
   if (outcome.handshake != nullptr && !start_step(client, std::move(outcome.handshake))) {
     counters_.add(Counter::kTlsHandshakesLimited);
     waiting_for_pool_.push_back(client.ref);
@@ -206,6 +220,8 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
   }
   if (outcome.plain) client.doors.reset();
   take_stream(client, outcome.stream, outcome.failed);
+  const bool decided = client.transport.kind() != mtproto::TransportKind::kUndecided;
+  if (decided && client.doors != nullptr && client.doors->keeps_start()) client.doors.reset();
 }
 
 // Hands a step of TLS's handshake to the pool. False: it has no room, and the doors keep the step.
@@ -214,7 +230,7 @@ bool Flow::start_step(Client& client, std::unique_ptr<tls::TlsStream> handshake)
   task.tls = std::move(handshake);
   task.connection = client.ref;
   task.arrived_ns = now_.mono_ns;
-  task.address_key = AddressBudget::key_of(client.peer);
+  task.address_key = AddressBudget::key_of(client.peer, client.ref.serial);
   if (shared_.submit_crypto(task) == PoolAnswer::kQueued) return true;
   client.doors->keep_step(std::move(task.tls));
   return false;
@@ -251,7 +267,11 @@ void Flow::pump(Client& client) {
       case mtproto::ServerTransport::Event::kError:
         counters_.add(Counter::kTransportErrors);
         count_decode_error(client, reason_of(client.transport.error()));
-        fail(client, 0, kHttpBadRequest);
+        if (may_mask(client)) {
+          start_mask(client);
+        } else {
+          fail(client, 0, kHttpBadRequest);
+        }
         return;
       case mtproto::ServerTransport::Event::kFrame:
         take_frame(client, frame);
@@ -459,6 +479,11 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
         return;
       }
       counters_.add(Counter::kTimeoutFirstByte);
+      // Our patience is not to be told from the mask's.
+      if (may_mask(*client)) {
+        start_mask(*client);
+        return;
+      }
       break;
     case TimerKind::kHandshake:
       if (lacks_shard(*client)) {
@@ -661,6 +686,7 @@ void Flow::drain() {
     Client* client = client_at(handle);
     if (client != nullptr && !drain_http(*client)) fail(*client, 0, kHttpUnavailable);
   });
+  if (masks_ != nullptr) masks_->drain();
 }
 
 bool Flow::drained() const noexcept {

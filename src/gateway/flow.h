@@ -11,6 +11,7 @@
 //   flow_push.cc      messages for clients
 //   flow_http.cc      requests that come by HTTP, and their answers
 //   flow_remote.cc    connections and keys whose homes differ
+//   flow_mask.cc      who fails fake TLS, on the way to the mask
 //
 // Order within a turn (see worker.cc): events of the table, open_and_route(), the inbox and the
 // shards' events, run_large(), resume_waiting(), open_and_route() again, finish_turn().
@@ -39,6 +40,7 @@
 #include "gateway/crypto_pool.h"
 #include "gateway/http_exchanges.h"
 #include "gateway/key_cache.h"
+#include "gateway/mask_relay.h"
 #include "gateway/outbox.h"
 #include "gateway/session_table.h"
 #include "gateway/worker_message.h"
@@ -60,6 +62,8 @@ struct SharedContext {
   mtproto::HandshakeConfig handshake;
   uint32_t workers = 1;
   AddressBudget* budget = nullptr;
+  NameResolver* resolver = nullptr;  // of the masks; null: they are numeric
+  mutable std::atomic<uint32_t> relays_open{0};  // to masks, of all workers
   // Hands a job to the crypto pool (see CryptoPool::submit).
   std::function<PoolAnswer(CryptoTask&)> submit_crypto;
   // Puts a message into another worker's inbox. False when that is full: `message` is then
@@ -77,6 +81,10 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   ~Flow() override;
   // The table and the dispatcher refer to the flow and are made after it.
   void attach(net::ConnectionTable& table, cluster::Dispatcher& dispatcher);
+  // Where listeners have masks.
+  void attach(MaskRelay& masks) noexcept { masks_ = &masks; }
+  // What it relayed is over.
+  void take_relayed(std::unique_ptr<Client> client);
 
   // --- the turn
   void begin_turn(Now now) noexcept {
@@ -113,6 +121,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   // --- net::ConnectionHandler
   void on_accept(net::ConnectionHandle handle, uint16_t listener) override;
   void on_bytes(net::ConnectionHandle handle, ByteSpan bytes) override;
+  bool on_end(net::ConnectionHandle handle) override;
   void on_send_drained(net::ConnectionHandle handle) override;
   void on_timer(net::ConnectionHandle handle, net::TimerKind kind) override;
   void on_closed(net::ConnectionHandle handle, net::CloseReason reason) override;
@@ -161,6 +170,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] Client* client_of(const ConnectionRef& ref) noexcept;
   [[nodiscard]] Inlet* inlet_of(const ConnectionRef& ref) noexcept;
   void start_client(std::unique_ptr<Client> client, net::ConnectionHandle handle);
+  void take_accepted(AcceptedSocket&& accepted);
   [[nodiscard]] bool count_for_listener(Client& client);
   [[nodiscard]] bool count_for_address(Client& client);
   void take_stream(Client& client, ByteSpan bytes, bool is_last);
@@ -169,6 +179,9 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool start_step(Client& client, std::unique_ptr<tls::TlsStream> handshake);
   void retry_steps();
   void say_goodbye(Client& client);
+  [[nodiscard]] bool may_mask(const Client& client) const noexcept;
+  void start_mask(Client& client);
+  void hand_to_mask(std::unique_ptr<Client> client, net::DetachedSocket&& socket);
   void pump(Client& client);
   void take_frame(Client& client, mtproto::Frame& frame);
   void after_input(Client& client);
@@ -324,6 +337,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   WorkerStatusBoard& status_;
   net::ConnectionTable* table_ = nullptr;
   cluster::Dispatcher* dispatcher_ = nullptr;
+  MaskRelay* masks_ = nullptr;  // null: no listener has a mask
   std::unique_ptr<Outbox> outbox_;
   Now now_;
   int64_t arrived_ns_ = 0;       // of the frame in hand: this turn, or since when it was parked

@@ -119,7 +119,7 @@ void Flow::start_work(const Exchanger& who, std::unique_ptr<mtproto::HandshakeJo
   task.connection = who.client->ref;
   task.by_nonce = who.http != nullptr;
   task.arrived_ns = arrived_ns;
-  task.address_key = AddressBudget::key_of(who.client->peer);
+  task.address_key = AddressBudget::key_of(who.client->peer, who.client->ref.serial);
   const bool allowed = !first_step || handshake_allowed(who);
   if (allowed && first_step) counters_.add(Counter::kHandshakesStarted);
   if (allowed && shared_.submit_crypto(task) == PoolAnswer::kQueued) return;

@@ -84,7 +84,8 @@ void Flow::take_http_exchange(Client& client, ByteView frame, ByteView object) {
   }
   if (exchange == nullptr) {
     bool evicted = false;
-    exchange = http_exchanges_.begin(*nonce, AddressBudget::key_of(client.peer), now_, evicted);
+    exchange = http_exchanges_.begin(
+        *nonce, AddressBudget::key_of(client.peer, client.ref.serial), now_, evicted);
     if (evicted) counters_.add(Counter::kHandshakesEvicted);
   }
   if (exchange == nullptr) {

@@ -38,6 +38,10 @@ void Flow::take_message(WorkerMessage&& message) {
       ++flow.posts_taken_;
       flow.adopt(std::move(adopt.state));
     }
+    void operator()(AcceptedSocket&& accepted) {
+      ++flow.posts_taken_;
+      flow.take_accepted(std::move(accepted));
+    }
     void operator()(std::unique_ptr<RemoteFrame>&& frame) {
       ++flow.posts_taken_;
       flow.take_remote_frame(std::move(frame));
@@ -102,6 +106,11 @@ void Flow::start_move(Client& client) {
 
 void Flow::on_detached(net::ConnectionHandle handle, net::DetachedSocket&& socket) {
   std::unique_ptr<Client> client(client_at(handle));
+  if (client != nullptr && client->masked) {
+    table_->set_context(handle, nullptr);
+    hand_to_mask(std::move(client), std::move(socket));
+    return;
+  }
   RW_ASSERT(client != nullptr && client->held != nullptr && !client->held->frames.empty());
   table_->set_context(handle, nullptr);
   auto state = std::make_unique<ConnectionState>();

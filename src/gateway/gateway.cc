@@ -16,7 +16,9 @@
 #include "cluster/grpc_transport.h"
 #include "cluster/static_discovery.h"
 #include "config/values.h"
+#include "gateway/acceptor.h"
 #include "gateway/cores.h"
+#include "gateway/listening.h"
 #include "gateway/server_id.h"
 #include "gateway/worker.h"
 #include "net/listener.h"
@@ -62,14 +64,17 @@ cluster::EtcdOptions etcd_options(const config::Etcd& etcd) {
 
 class GatewayImpl final : public Gateway, public cluster::PushSink {
  public:
-  explicit GatewayImpl(GatewayOptions options) : options_(std::move(options)) {}
+  explicit GatewayImpl(GatewayOptions options)
+      : inherited_(std::move(options.inherited)),
+        options_(std::move(options)),
+        listening_(options_.config, std::move(inherited_)) {}
   ~GatewayImpl() override { stop(); }
 
   // Everything that can fail, in order. Empty, or why the gateway cannot start.
   std::string bring_up();
 
   [[nodiscard]] const std::vector<std::string>& addresses() const noexcept override {
-    return addresses_;
+    return listening_.addresses();
   }
   [[nodiscard]] int service_port() const noexcept override { return service_->port(); }
   [[nodiscard]] std::vector<std::pair<std::string_view, uint64_t>> counters() const override;
@@ -103,7 +108,8 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::string start_service();
   std::string start_crypto_pool();
   std::string make_workers();
-  std::string open_listeners(Seat& seat);
+  void start_acceptor();
+  void stop_accepting_shared();
   std::string run_workers();
   void run(Seat& seat, uint32_t index);
   void set_connection_limits();
@@ -111,7 +117,9 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   void log_worker(const Seat& seat, uint32_t index) const;
   void stop();
 
+  std::vector<net::InheritedSocket> inherited_;  // on their way to `listening_`
   const GatewayOptions options_;
+  ListeningSockets listening_;
   const std::vector<int> cores_ = allowed_cores();
   tls::ReplayCache replays_;
   // Of all TLS listeners, so that sessions outlast a reload.
@@ -128,9 +136,8 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   std::unique_ptr<CryptoPool> pool_;
   std::unique_ptr<cluster::GatewayService> service_;
   std::string server_id_;
-  std::vector<std::string> addresses_;
-  std::vector<net::SocketAddress> bound_;  // by listener, with real ports
-  std::atomic<bool> running_{false};       // pushes may go to the workers
+  std::unique_ptr<Acceptor> acceptor_;  // null: no socket is shared
+  std::atomic<bool> running_{false};    // pushes may go to the workers
   std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
 };
@@ -154,6 +161,7 @@ std::string GatewayImpl::make_shared_context() {
           ? 0
           : config.limits.unknown_keys_per_address_per_second);
   shared_.budget = budget_.get();
+  shared_.resolver = &resolver_;
   shared_.post = [this](uint32_t worker, WorkerMessage& message) {
     return seats_[worker]->worker->post(std::move(message));
   };
@@ -216,17 +224,25 @@ std::string GatewayImpl::start_service() {
   return "";
 }
 
+// A relay's second socket.
+uint64_t mask_files(const config::Config& config) noexcept {
+  const bool any = std::any_of(config.listeners.begin(), config.listeners.end(),
+                               [](const auto& listener) { return listener.mask.has_value(); });
+  return any ? config.limits.mask_connections : 0;
+}
+
 // One file for each connection. Where the limit is lower than what is configured, it is raised;
 // where that is not allowed, the operator is told how.
 void GatewayImpl::set_connection_limits() {
-  uint64_t wanted = kReservedFiles + kFilesPerWorker * seats_.size();
+  uint64_t wanted = kReservedFiles + kFilesPerWorker * seats_.size() + mask_files(options_.config);
   bool any_auto = false;
   for (const auto& seat : seats_) {
     any_auto |= seat->config.settings.max_connections == 0;
     wanted += seat->config.settings.max_connections;
   }
   const uint64_t limit = net::raise_open_files(any_auto ? UINT64_MAX : wanted);
-  const uint32_t share = config::auto_connections(limit, shared_.workers);
+  const uint64_t spare = std::min(mask_files(options_.config), limit / 2);
+  const uint32_t share = config::auto_connections(limit - spare, shared_.workers);
   for (const auto& seat : seats_) {
     uint32_t& connections = seat->config.settings.max_connections;
     if (connections == 0) connections = share;
@@ -291,40 +307,34 @@ std::string GatewayImpl::make_workers() {
             ? std::make_unique<Worker>(options, std::move(created.ring), shared_, resolver_)
             : std::make_unique<Worker>(options, std::move(created.ring), shared_, *transport_);
   }
+  if (std::string error = listening_.open_shared(); !error.empty()) return error;
   for (const auto& seat : seats_) {
-    if (std::string error = open_listeners(*seat); !error.empty()) return error;
+    if (std::string error = listening_.open_for_worker(seat->listeners); !error.empty()) {
+      return error;
+    }
   }
   return "";
 }
 
-// Every worker opens the same addresses; where a port is 0 the first one's choice counts.
-std::string GatewayImpl::open_listeners(Seat& seat) {
-  const config::Config& config = options_.config;
-  net::ListenerOptions options;
-  options.send_buffer_bytes = static_cast<int>(config.send_buf);
-  options.receive_buffer_bytes = static_cast<int>(config.receive_buf);
-  for (size_t i = 0; i < config.listeners.size(); ++i) {
-    const bool first = i >= bound_.size();
-    if (first) {
-      const auto& address = config.listeners[i].address;
-      auto parsed = net::parse_socket_address(config::to_string(address));
-      if (!parsed) {
-        return fmt::format(
-            "Addresses: \"{}\" is not an address to listen on: write an IP address and a "
-            "port, such as 0.0.0.0:10443 or [::]:10443",
-            config::to_string(address));
-      }
-      bound_.push_back(*parsed);
-    }
-    auto opened = net::open_listener(bound_[i], options);
-    if (!opened.fd.valid()) return opened.error;
-    if (first) {
-      bound_[i] = opened.address;
-      addresses_.push_back(opened.address.to_string());
-    }
-    seat.listeners.push_back(std::move(opened.fd));
-  }
-  return "";
+// Once the workers run: nothing is dealt to one that does not.
+void GatewayImpl::start_acceptor() {
+  std::vector<SharedSocket> sockets = listening_.take_shared();
+  if (sockets.empty()) return;
+  const RunOn here(config::grpc_cores(options_.config, cores_));
+  acceptor_ = std::make_unique<Acceptor>(
+      std::move(sockets), shared_.workers, [this](uint32_t worker, AcceptedSocket& socket) {
+        WorkerMessage message(std::move(socket));
+        shared_.posts_in_flight.fetch_add(1, std::memory_order_acq_rel);
+        if (seats_[worker]->worker->post(std::move(message))) return true;
+        shared_.posts_in_flight.fetch_sub(1, std::memory_order_acq_rel);
+        socket = std::move(std::get<AcceptedSocket>(message));
+        return false;
+      });
+}
+
+void GatewayImpl::stop_accepting_shared() {
+  if (acceptor_ != nullptr) acceptor_->stop();
+  listening_.remove_files();
 }
 
 std::string GatewayImpl::run_workers() {
@@ -347,7 +357,7 @@ void GatewayImpl::log_worker(const Seat& seat, uint32_t index) const {
            "listening on {}",
            index, core, seat.worker->ring().features(), seat.config.settings.max_connections,
            seat.config.settings.buffers, seat.config.settings.buffer_bytes,
-           fmt::join(addresses_, ", "));
+           fmt::join(listening_.addresses(), ", "));
 }
 
 void GatewayImpl::run(Seat& seat, uint32_t index) {
@@ -434,6 +444,7 @@ std::string GatewayImpl::bring_up() {
   if (std::string error = start_crypto_pool(); !error.empty()) return error;
   discovery_->start([this](const cluster::NodeSet& nodes) { take_nodes(nodes); });
   if (std::string error = run_workers(); !error.empty()) return error;
+  start_acceptor();
   running_.store(true, std::memory_order_release);
   start_registration();
   return "";
@@ -478,6 +489,7 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
     for (const auto& seat : seats_) total += seat->worker->counters().read(counter);
     if (etcd_discovery_ != nullptr) total += etcd_discovery_->counters().read(counter);
     if (registration_ != nullptr) total += registration_->counters().read(counter);
+    if (acceptor_ != nullptr) total += acceptor_->counters().read(counter);
     totals.emplace_back(counter_name(counter), total);
   }
   return totals;
@@ -486,9 +498,10 @@ std::vector<std::pair<std::string_view, uint64_t>> GatewayImpl::counters() const
 GatewayStatus GatewayImpl::status() const {
   GatewayStatus status;
   status.draining = draining_.load(std::memory_order_relaxed);
-  for (size_t i = 0; i < addresses_.size(); ++i) {
+  const std::vector<std::string>& addresses = listening_.addresses();
+  for (size_t i = 0; i < addresses.size(); ++i) {
     status.listeners.push_back(
-        {addresses_[i], std::string(config::to_string(options_.config.listeners[i].protocol))});
+        {addresses[i], std::string(config::to_string(options_.config.listeners[i].protocol))});
   }
   for (const auto& seat : seats_) {
     status.workers.push_back(seat->worker->status());
@@ -508,6 +521,7 @@ GatewayStatus GatewayImpl::status() const {
     status.etcd_registered = registration_->connected();
     add(registration_->counters());
   }
+  if (acceptor_ != nullptr) add(acceptor_->counters());
   return status;
 }
 
@@ -520,6 +534,7 @@ bool GatewayImpl::all_drained() const noexcept {
 bool GatewayImpl::drain() {
   draining_.store(true, std::memory_order_relaxed);
   if (registration_ != nullptr) registration_->withdraw();
+  stop_accepting_shared();
   for (const auto& seat : seats_) {
     while (!seat->worker->post(Drain{})) sleep_ns(kRetryNs);
   }
@@ -547,6 +562,7 @@ bool GatewayImpl::drain() {
 void GatewayImpl::stop() {
   if (registration_ != nullptr) registration_->withdraw();
   if (discovery_ != nullptr) discovery_->stop();
+  stop_accepting_shared();
   stopping_.store(true, std::memory_order_release);
   if (pool_ != nullptr) pool_->stop();
   for (const auto& seat : seats_) {

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "crypto/rsa.h"
 #include "gateway/status.h"
+#include "net/inherited_socket.h"
 
 namespace ringway::gateway {
 
@@ -26,6 +27,7 @@ struct GatewayOptions {
   config::Config config;
   std::vector<GatewayKey> keys;
   std::string server_id;  // host:port; empty: derived from where the service listens
+  std::vector<net::InheritedSocket> inherited;  // listening sockets that systemd has handed over
 };
 
 class Gateway {

@@ -1,7 +1,6 @@
 #include "gateway/ring_links.h"
 
 #include <fmt/format.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
@@ -27,17 +26,6 @@ net::ConnectionTableOptions table_options() {
   options.user = net::RingUser::kLinks;
   options.cleanse_output = true;  // SetAuthKey passes
   return options;
-}
-
-bool parse_unix(const std::string& address, net::SocketAddress& out) {
-  sockaddr_un local{};
-  local.sun_family = AF_UNIX;
-  const std::string_view path = std::string_view(address).substr(kUnix.size());
-  if (path.empty() || path.size() >= sizeof local.sun_path) return false;
-  std::memcpy(local.sun_path, path.data(), path.size());
-  std::memcpy(&out.storage, &local, sizeof local);
-  out.length = sizeof local;
-  return true;
 }
 
 bool split(const std::string& address, std::string& host, uint16_t& port) {
@@ -81,14 +69,11 @@ class RingLinks::Pipe final : public cluster::LinkPipe {
   }
 
   void begin() {
-    net::SocketAddress address;
     std::string host;
     uint16_t port = 0;
-    if (address_.starts_with(kUnix)) {
-      if (parse_unix(address_, address)) addresses_.push_back(address);
-    } else if (const auto numeric = net::parse_socket_address(address_)) {
-      addresses_.push_back(*numeric);
-    } else if (split(address_, host, port)) {
+    if (const auto ready = net::parse_connect_address(address_)) {
+      addresses_.push_back(*ready);
+    } else if (!address_.starts_with(kUnix) && split(address_, host, port)) {
       lookup_ = links_.resolver_.look_up(std::move(host), port, links_.ring_.waker());
     }
     if (lookup_ == nullptr && try_next()) return;

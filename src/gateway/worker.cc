@@ -42,6 +42,7 @@ Worker::~Worker() {
   ring_->stop();
   table_.reset();
   links_.reset();
+  masks_.reset();
 }
 
 std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
@@ -58,10 +59,27 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
       options_.dispatcher, links_ != nullptr ? links_->transport() : *transport_, *flow_,
       ring_->waker(), counters_);
   flow_->attach(*table_, *dispatcher_);
+  make_masks(now);
   flow_->begin_turn(now);
   dispatcher_->set_shards(shards, now);
   for (net::OwnedFd& listener : listeners) (void)table_->add_listener(std::move(listener));
   return "";
+}
+
+void Worker::make_masks(Now now) {
+  const config::Config& config = shared_.config;
+  const bool any = std::any_of(config.listeners.begin(), config.listeners.end(),
+                               [](const auto& listener) { return listener.mask.has_value(); });
+  if (!any) return;
+  MaskRelayOptions options;
+  options.relays_max = config.limits.mask_connections;
+  options.open = &shared_.relays_open;
+  options.idle_ns = config.timeouts.idle_ns;
+  options.drain_ns = config.timeouts.drain_ns;
+  masks_ = std::make_unique<MaskRelay>(
+      options, config.listeners, *ring_, shared_.resolver, counters_, now,
+      [this](std::unique_ptr<Client> client) { flow_->take_relayed(std::move(client)); });
+  flow_->attach(*masks_);
 }
 
 bool Worker::post(WorkerMessage&& message) {
@@ -81,6 +99,7 @@ int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
   int64_t next_ns = std::min(table_->next_wake_ns(), dispatcher_->next_deadline_ns());
   next_ns = std::min(next_ns, flow_->next_key_timer_ns());
   if (links_ != nullptr) next_ns = std::min(next_ns, links_->next_wake_ns());
+  if (masks_ != nullptr) next_ns = std::min(next_ns, masks_->next_wake_ns());
   if (next_ns == net::kNoDeadline) return wait_ns_max;
   const int64_t until_ns = std::max<int64_t>(next_ns - now_.mono_ns, 0);
   return wait_ns_max == net::kWaitForever ? until_ns : std::min(until_ns, wait_ns_max);
@@ -97,6 +116,7 @@ void Worker::work(std::span<const net::Completion> completions, Now now) {
 
   table_->process(completions, now);
   if (links_ != nullptr) links_->begin_turn(completions, now);
+  if (masks_ != nullptr) masks_->begin_turn(completions, now);
   flow_->open_and_route();
   table_->release_received();
 
@@ -115,9 +135,11 @@ void Worker::work(std::span<const net::Completion> completions, Now now) {
   flow_->finish_turn();
   dispatcher_->flush(now);
   if (links_ != nullptr) links_->flush();
+  if (masks_ != nullptr) masks_->flush();
   table_->flush_sends();
   table_->expire(now);
   if (links_ != nullptr) links_->expire(now);
+  if (masks_ != nullptr) masks_->expire(now);
   status_.publish(now, [this](WorkerGauges& gauges) { fill(gauges); });
 }
 

@@ -27,6 +27,7 @@
 #include "cluster/dispatcher.h"
 #include "cluster/shard_transport.h"
 #include "gateway/flow.h"
+#include "gateway/mask_relay.h"
 #include "gateway/name_resolver.h"
 #include "gateway/ring_links.h"
 #include "gateway/worker_message.h"
@@ -88,6 +89,7 @@ class Worker {
   Worker(const WorkerOptions& options, std::unique_ptr<net::Ring> ring, const SharedContext& shared,
          cluster::ShardTransport* transport, NameResolver* resolver);
   [[nodiscard]] int64_t wait_ns(int64_t wait_ns_max) const noexcept;
+  void make_masks(Now now);
   void work(std::span<const net::Completion> completions, Now now);
   void fill(WorkerGauges& gauges) const;
 
@@ -103,6 +105,7 @@ class Worker {
   std::unique_ptr<Flow> flow_;
   std::unique_ptr<net::ConnectionTable> table_;
   std::unique_ptr<RingLinks> links_;
+  std::unique_ptr<MaskRelay> masks_;  // null: no listener has a mask
   std::unique_ptr<cluster::Dispatcher> dispatcher_;
   std::vector<net::Completion> completions_;
   Now now_;  // of the last turn

@@ -17,12 +17,20 @@
 #include "gateway/home.h"
 #include "gateway/shard_mailbox.h"
 #include "net/address.h"
+#include "net/owned_fd.h"
 
 namespace ringway::gateway {
 
 // A connection whose first key has its home here, handed over by the worker that accepted it.
 struct AdoptConnection {
   std::unique_ptr<ConnectionState> state;
+};
+
+// A connection that the acceptor has accepted, of a socket that the workers share.
+struct AcceptedSocket {
+  net::OwnedFd fd;
+  net::PeerAddress peer;  // all zeros: it came by a unix socket
+  uint16_t listener = 0;
 };
 
 // An encrypted frame of a connection that lives on another worker, for a key that has its home
@@ -69,7 +77,7 @@ struct SetShards {
 
 struct Drain {};
 
-using WorkerMessage = std::variant<std::monostate, AdoptConnection, std::unique_ptr<RemoteFrame>,
+using WorkerMessage = std::variant<std::monostate, AdoptConnection, AcceptedSocket, std::unique_ptr<RemoteFrame>,
                                    RemoteDone, RemoteOutput, RemoteClosed, KeyCreated,
                                    cluster::PushRequest, CryptoTask, SetShards, Drain>;
 

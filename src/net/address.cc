@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 
 #include <charconv>
 #include <cstring>
@@ -11,6 +12,7 @@
 namespace ringway::net {
 namespace {
 
+constexpr std::string_view kUnix = "unix:";
 constexpr std::array<uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 Result<uint16_t> parse_port(std::string_view text) noexcept {
@@ -136,6 +138,11 @@ void SocketAddress::set_port(uint16_t port) noexcept {
 }
 
 std::string SocketAddress::to_string() const {
+  if (family() == AF_UNIX) {
+    sockaddr_un local{};
+    std::memcpy(&local, &storage, sizeof local);
+    return std::string(kUnix).append(local.sun_path, strnlen(local.sun_path, sizeof local.sun_path));
+  }
   if (dual_stack) return "*:" + std::to_string(port());
   return PeerAddress::from_sockaddr(get()).to_string();
 }
@@ -170,6 +177,22 @@ Result<SocketAddress> parse_socket_address(std::string_view text) noexcept {
   }
   address.set_port(port);
   return address;
+}
+
+Result<SocketAddress> unix_socket_address(std::string_view path) noexcept {
+  sockaddr_un local{};
+  local.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof local.sun_path) return Error::kInvalidArgument;
+  std::memcpy(local.sun_path, path.data(), path.size());
+  SocketAddress address;
+  std::memcpy(&address.storage, &local, sizeof local);
+  address.length = sizeof local;
+  return address;
+}
+
+Result<SocketAddress> parse_connect_address(std::string_view text) noexcept {
+  if (text.starts_with(kUnix)) return unix_socket_address(text.substr(kUnix.size()));
+  return parse_socket_address(text);
 }
 
 }  // namespace ringway::net

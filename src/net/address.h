@@ -31,6 +31,8 @@ struct PeerAddress {
   uint16_t port = 0;
 
   [[nodiscard]] bool is_v4() const noexcept;
+  // False for a peer that has no address: it came by a unix socket, and no proxy has told one.
+  [[nodiscard]] bool is_known() const noexcept { return ip != decltype(ip){}; }
   // The address without its port: "192.0.2.1" (also when it is v4-mapped) or "2001:db8::1".
   [[nodiscard]] IpText ip_text() const noexcept;
   // "192.0.2.1:443" or "[2001:db8::1]:443", for logs.
@@ -44,7 +46,7 @@ struct PeerAddress {
   friend bool operator==(const PeerAddress&, const PeerAddress&) = default;
 };
 
-// An address to bind or to connect to: numeric, never a name to be resolved.
+// An address to bind or to connect to: numeric or a unix socket's, never a name to be resolved.
 struct SocketAddress {
   sockaddr_storage storage{};
   socklen_t length = 0;
@@ -62,5 +64,9 @@ struct SocketAddress {
 // "192.0.2.1:443", "[2001:db8::1]:443", ":443" or "*:443" (dual stack). Port 0 is allowed: the
 // kernel then picks one. "localhost" stands for 127.0.0.1. kInvalidArgument for anything else.
 [[nodiscard]] Result<SocketAddress> parse_socket_address(std::string_view text) noexcept;
+// The unix socket at `path`. kInvalidArgument when it is empty or longer than such an address.
+[[nodiscard]] Result<SocketAddress> unix_socket_address(std::string_view path) noexcept;
+// Where to connect to: the one behind "unix:", or the other.
+[[nodiscard]] Result<SocketAddress> parse_connect_address(std::string_view text) noexcept;
 
 }  // namespace ringway::net

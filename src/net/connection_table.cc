@@ -140,11 +140,12 @@ void ConnectionTable::on_receive_completion(ConnectionHandle handle, Connection&
   if (!completion.more) connection.receive_in_kernel = false;
   if (completion.result > 0) {
     const auto size = static_cast<size_t>(completion.result);
-    counters_.add(of_user(Counter::kBytesReceived, Counter::kLinkBytesReceived), size);
+    counters_.add(of_user(Counter::kBytesReceived, Counter::kLinkBytesReceived,
+                          Counter::kMaskBytesReceived), size);
     if (is_live(connection)) handler_.on_bytes(handle, ring_.buffer(completion.buffer_id, size));
   } else if (completion.result == 0) {
     connection.peer_finished = true;
-    if (connection.state() == ConnectionState::kOpen) {
+    if (connection.state() == ConnectionState::kOpen && !handler_.on_end(handle)) {
       begin_close(handle, connection, CloseReason::kPeerClosed, CloseMode::kFlush);
     }
   } else if (completion.result == -ENOBUFS) {
@@ -167,10 +168,12 @@ void ConnectionTable::on_send_completion(ConnectionHandle handle, Connection& co
                                          int32_t result) {
   const ConnectionState state = connection.state();
   if (result > 0) {
-    counters_.add(of_user(Counter::kBytesSent, Counter::kLinkBytesSent),
+    counters_.add(of_user(Counter::kBytesSent, Counter::kLinkBytesSent, Counter::kMaskBytesSent),
                   static_cast<uint64_t>(result));
     connection.output.consume(pool_, static_cast<size_t>(result));
-    if (connection.output.committed_bytes() > 0) mark_dirty(handle, connection);
+    if (connection.output.committed_bytes() > 0 || connection.finish_wanted) {
+      mark_dirty(handle, connection);
+    }
   } else if (result == -ECANCELED || is_retry(-result)) {
     mark_dirty(handle, connection);
   } else {
@@ -230,6 +233,7 @@ void ConnectionTable::flush_sends() {
       start_send(handle, *connection);
     }
     if (state == ConnectionState::kFlushing) settle_flush(handle, *connection);
+    if (state == ConnectionState::kOpen) settle_finish(handle, *connection);
   }
   scratch_.clear();
 }

@@ -76,6 +76,12 @@ class ConnectionHandler {
   // What connect() began is open; only a table that connects needs it. When it failed, on_closed()
   // comes instead.
   virtual void on_connected(ConnectionHandle handle) { (void)handle; }
+  // The peer sends no more. True: the connection stays open for output, until close() or an error;
+  // false, as most want it: what is committed is flushed, then on_closed() comes.
+  virtual bool on_end(ConnectionHandle handle) {
+    (void)handle;
+    return false;
+  }
 };
 
 struct ConnectionTableOptions {
@@ -87,7 +93,7 @@ struct ConnectionTableOptions {
   int64_t linger_ns = kLingerNs;         // longest kLingering
   int64_t connect_ns = kLinkConnectTimeoutNs;
   int connect_user_timeout_ms = 0;  // TCP_USER_TIMEOUT of what connect() makes; 0: the system's
-  // Two tables may share a ring when they differ in this; each takes the completions of its own.
+  // Tables may share a ring when they differ in this; each takes the completions of its own.
   RingUser user = RingUser::kClients;
   // Output is overwritten once it is sent: it may hold secrets.
   bool cleanse_output = false;
@@ -105,7 +111,8 @@ class ConnectionTable {
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
 
-  // Starts accepting; the table owns the descriptor. Returns the listener's index.
+  // Starts accepting; the table owns the descriptor. Returns the listener's index. With an invalid
+  // descriptor the index is taken all the same: its connections come by take_accepted().
   uint16_t add_listener(OwnedFd fd);
   // No on_accept follows. The listening sockets are closed once their accepts are cancelled.
   void stop_accepting();
@@ -148,6 +155,10 @@ class ConnectionTable {
   // Reserved or committed, and not yet sent.
   [[nodiscard]] size_t queued_bytes(ConnectionHandle handle) noexcept;
 
+  // Sends the end of our stream once what is committed is sent; reading goes on. Nothing may be
+  // reserved on it any more.
+  void finish_output(ConnectionHandle handle);
+
   // Ends the connection; on_closed(kLocal) follows in a later process(). Uncommitted bytes are
   // lost. A second close with kNow hurries up a first one with kFlush.
   void close(ConnectionHandle handle, CloseMode mode);
@@ -164,6 +175,12 @@ class ConnectionTable {
   // The other side of it. Reading starts at once; bytes come with later turns. An invalid handle
   // when the table is full: `socket` is then untouched.
   [[nodiscard]] ConnectionHandle adopt(DetachedSocket&& socket);
+
+  // A connection that was accepted elsewhere, non-blocking, for one of the listeners. No on_accept
+  // follows: the caller knows. An invalid handle when the table is full: `fd` is then closed
+  // (counted).
+  [[nodiscard]] ConnectionHandle take_accepted(OwnedFd fd, const PeerAddress& peer,
+                                               uint16_t listener);
 
   // One deadline per kind (not kDrain); kNoDeadline clears it. Accurate to kWheelTickNs, never
   // early, cleared when it fires and when the connection starts to close.
@@ -224,6 +241,7 @@ class ConnectionTable {
   void advance(ConnectionHandle handle, Connection& connection);
   void settle_receive(ConnectionHandle handle, Connection& connection);
   void settle_flush(ConnectionHandle handle, Connection& connection);
+  void settle_finish(ConnectionHandle handle, Connection& connection);
   void settle_join(ConnectionHandle handle, Connection& connection);
   void cancel_send(ConnectionHandle handle, Connection& connection);
   void cancel_connect(ConnectionHandle handle, Connection& connection);
@@ -241,7 +259,8 @@ class ConnectionTable {
   [[nodiscard]] uint64_t user_data(RingOp op, ConnectionHandle handle) const noexcept {
     return make_user_data(op, handle, options_.user);
   }
-  [[nodiscard]] Counter of_user(Counter clients, Counter links) const noexcept {
+  [[nodiscard]] Counter of_user(Counter clients, Counter links, Counter masks) const noexcept {
+    if (options_.user == RingUser::kMasks) return masks;
     return options_.user == RingUser::kLinks ? links : clients;
   }
 

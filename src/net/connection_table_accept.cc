@@ -107,6 +107,18 @@ ConnectionHandle ConnectionTable::admit(int fd, const PeerAddress& peer, uint16_
   return handle;
 }
 
+ConnectionHandle ConnectionTable::take_accepted(OwnedFd fd, const PeerAddress& peer,
+                                                uint16_t listener) {
+  if (slab_.full()) {
+    counters_.add(Counter::kConnectionsRefusedFull);
+    return {};
+  }
+  const ConnectionHandle handle = admit(fd.release(), peer, listener);
+  counters_.add(Counter::kConnectionsAccepted);
+  settle_receive(handle, *slab_.get(handle));
+  return handle;
+}
+
 ConnectionHandle ConnectionTable::connect(const SocketAddress& address) {
   const int fd =
       slab_.full() ? -EMFILE : ring_.open_socket(address, options_.connect_user_timeout_ms);

@@ -140,6 +140,21 @@ void ConnectionTable::settle_flush(ConnectionHandle handle, Connection& connecti
   }
   connection.set_state(ConnectionState::kLingering);
   set_timer(handle.slot, connection, TimerKind::kDrain, now_.mono_ns + options_.linger_ns);
+  if (connection.shutdown_in_kernel) return;  // finish_output()'s is on its way
+  ring_.queue_shutdown(connection.fd, SHUT_WR, user_data(RingOp::kShutdown, handle));
+  connection.shutdown_in_kernel = true;
+}
+
+void ConnectionTable::finish_output(ConnectionHandle handle) {
+  Connection* connection = slab_.get(handle);
+  if (connection == nullptr || connection->state() != ConnectionState::kOpen) return;
+  connection->finish_wanted = true;
+  mark_dirty(handle, *connection);
+}
+
+void ConnectionTable::settle_finish(ConnectionHandle handle, Connection& connection) {
+  if (!connection.finish_wanted || connection.send_in_kernel) return;
+  connection.finish_wanted = false;
   ring_.queue_shutdown(connection.fd, SHUT_WR, user_data(RingOp::kShutdown, handle));
   connection.shutdown_in_kernel = true;
 }
@@ -247,7 +262,7 @@ void ConnectionTable::finish_detach(ConnectionHandle handle, Connection& connect
 void ConnectionTable::finish_close(ConnectionHandle handle, Connection& connection) {
   connection.fd = -1;
   connection.set_state(ConnectionState::kGone);
-  counters_.add(of_user(Counter::kConnectionsClosed, Counter::kLinksClosed));
+  counters_.add(of_user(Counter::kConnectionsClosed, Counter::kLinksClosed, Counter::kMaskSocketsClosed));
   handler_.on_closed(handle, connection.reason);
   recycle(handle, connection);
 }

@@ -43,20 +43,21 @@ enum class RingOp : uint8_t {
   kWake,  // never seen outside the ring
 };
 
-// Whose operation it is: a worker has one table for its clients and one for its links.
-enum class RingUser : uint8_t { kClients = 0, kLinks = 1 };
+// Whose operation it is: a worker has one table for its clients, one for its links, and one for the
+// connections that it relays to masks.
+enum class RingUser : uint8_t { kClients = 0, kLinks = 1, kMasks = 2 };
 
-// user_data of an operation: user (1 bit), op (7 bits), generation (24), slot (32).
+// user_data of an operation: user (2 bits), op (6 bits), generation (24), slot (32).
 [[nodiscard]] constexpr uint64_t make_user_data(RingOp op, SlabHandle handle,
                                                 RingUser user = RingUser::kClients) noexcept {
-  return static_cast<uint64_t>(user) << 63 | static_cast<uint64_t>(op) << 56 |
+  return static_cast<uint64_t>(user) << 62 | static_cast<uint64_t>(op) << 56 |
          static_cast<uint64_t>(handle.generation & kGenerationMask) << 32 | handle.slot;
 }
 [[nodiscard]] constexpr RingUser user_of(uint64_t user_data) noexcept {
-  return static_cast<RingUser>(user_data >> 63);
+  return static_cast<RingUser>(user_data >> 62);
 }
 [[nodiscard]] constexpr RingOp op_of(uint64_t user_data) noexcept {
-  return static_cast<RingOp>(user_data >> 56 & 0x7f);
+  return static_cast<RingOp>(user_data >> 56 & 0x3f);
 }
 [[nodiscard]] constexpr SlabHandle handle_of(uint64_t user_data) noexcept {
   return {static_cast<uint32_t>(user_data),

@@ -25,6 +25,7 @@
 #include "gateway/gateway.h"
 #include "metrics/endpoint.h"
 #include "programs/server_key.h"
+#include "programs/service_manager.h"
 #include "programs/stat_log.h"
 #include "shard/shard.h"
 
@@ -88,9 +89,11 @@ void wait_for_end(const sigset_t& set, gateway::Gateway& gateway, programs::Stat
     const int received = sigtimedwait(&set, nullptr, &wait);
     if (received == SIGUSR1) log_counters(gateway);
     if (received == SIGHUP) {
+      programs::tell_reloading();
       log_reopen();
       log_info("main", "SIGHUP: the log file, if there is one, was opened anew");
       reload_certificates(gateway);
+      programs::tell_ready();
     }
     if (received == SIGINT || received == SIGTERM) return;
     if (read_clocks().mono_ns < stat_at_ns) continue;
@@ -191,7 +194,11 @@ std::string start_shard(const CommandLine& line, config::Config& config,
   options.push_echo = options.load_tally = line.load_methods;
   if (!config.listeners.empty()) {
     // What help.getConfig tells clients to connect to. A wildcard tells nothing: loopback then.
-    const config::Endpoint& address = config.listeners.front().address;
+    const auto numeric = std::find_if(
+        config.listeners.begin(), config.listeners.end(),
+        [](const config::Listener& listener) { return listener.address.port != 0; });
+    const config::Endpoint& address =
+        numeric == config.listeners.end() ? config.listeners.front().address : numeric->address;
     const bool wildcard = address.host.empty() || address.host == "0.0.0.0" || address.host == "::";
     if (!wildcard) options.public_host = address.host;
     options.public_port = address.port;
@@ -232,11 +239,18 @@ int run(const CommandLine& line) {
   if (line.check_config) print_values(loaded);
   if (line.explain_config || line.check_config) return EXIT_SUCCESS;
   config::Config config = loaded.config;
+  std::string error;
+  std::vector<net::InheritedSocket> inherited = programs::take_inherited_sockets(error);
+  if (!error.empty()) {
+    fmt::print(stderr, "error: {}\n", error);
+    return EXIT_FAILURE;
+  }
   // First, because the log's thread inherits the mask too.
   const sigset_t signals = block_signals();
   // Where the threads of the log and of the metrics take nothing from the workers.
   const std::vector<int> spare_cores = config::grpc_cores(config, gateway::allowed_cores());
-  if (std::string error = start_log(config, spare_cores); !error.empty()) {
+  error = start_log(config, spare_cores);
+  if (!error.empty()) {
     fmt::print(stderr, "error: {}: {}\n", config::place_of(loaded, "Log.Path"), error);
     return EXIT_FAILURE;
   }
@@ -253,7 +267,6 @@ int run(const CommandLine& line) {
   }
   if (!keys.public_key_file.empty()) log_info("main", "public key in {}", keys.public_key_file);
 
-  std::string error;
   shard::ReferenceShard embedded;
   if (line.standalone) {
     error = start_shard(line, config, embedded);
@@ -273,6 +286,7 @@ int run(const CommandLine& line) {
   gateway::GatewayOptions options;
   options.config = config;
   options.keys = std::move(keys.keys);
+  options.inherited = std::move(inherited);
   auto gateway = gateway::Gateway::start(std::move(options), error);
   if (gateway == nullptr) {
     log_error("main", "{}", error);
@@ -281,10 +295,12 @@ int run(const CommandLine& line) {
   if (endpoint != nullptr) endpoint->attach([&gateway] { return gateway->status(); });
   log_info("main", "ready: clients on {}, shards call port {}",
            fmt::join(gateway->addresses(), ", "), gateway->service_port());
+  programs::tell_ready();
 
   programs::StatLog stat;
   wait_for_end(signals, *gateway, config.log.stat ? &stat : nullptr);
   let_second_signal_kill();
+  programs::tell_stopping();
   log_info("main", "stopping: no new connections, delivering what was taken over");
   const bool drained = gateway->drain();
   log_counters(*gateway);

@@ -27,7 +27,8 @@ inline constexpr uint64_t kMemoryFactor = 1;
 #endif
 // No budget of these bites, unless a suite asks for it.
 inline constexpr const char* kGenerousLimits =
-    "  Limits: {HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0}\n";
+    "  Limits: {HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0, "
+    "TlsHandshakesPerAddressPerSecond: 0}\n";
 
 // One frame sealed by hand.
 struct Sealed {

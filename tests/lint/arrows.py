@@ -39,6 +39,7 @@ LIBRARIES = {
     r"http_parser\.h": {"door"},
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
+    r"systemd/": {"programs"},
     r"prometheus/|civetweb\.h": {"metrics"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
     r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},

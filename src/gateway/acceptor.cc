@@ -1,0 +1,119 @@
+#include "gateway/acceptor.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+namespace ringway::gateway {
+namespace {
+
+// Errors of the one connection that was about to be accepted, or of nobody's.
+bool is_transient(int error) noexcept {
+  return error == ECONNABORTED || error == EINTR || error == EAGAIN || error == EPROTO;
+}
+
+int to_poll_ms(int64_t ns) noexcept {
+  return static_cast<int>((ns + kNsPerMs - 1) / kNsPerMs);
+}
+
+}  // namespace
+
+Acceptor::Acceptor(std::vector<SharedSocket> sockets, uint32_t workers, Deal deal)
+    : sockets_(std::move(sockets)),
+      workers_(workers),
+      deal_(std::move(deal)),
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      readable_(sockets_.size()) {
+  RW_ASSERT(wake_.valid());
+  thread_ = std::thread([this] { run(); });
+}
+
+void Acceptor::stop() {
+  if (!thread_.joinable()) return;
+  RW_ASSERT(eventfd_write(wake_.get(), 1) == 0);
+  thread_.join();
+  sockets_.clear();
+}
+
+// The eventfd is never read, so it stays so.
+bool Acceptor::stopping() const noexcept {
+  pollfd wake{wake_.get(), POLLIN, 0};
+  return ::poll(&wake, 1, 0) > 0;
+}
+
+void Acceptor::run() {
+  pthread_setname_np(pthread_self(), "rw-acceptor");
+  for (;;) {
+    wait();
+    if (stopping()) return;
+    for (size_t i = 0; i < sockets_.size(); ++i) {
+      if (readable_[i]) accept_from(sockets_[i]);
+    }
+  }
+}
+
+void Acceptor::wait() {
+  std::vector<pollfd> waited{{wake_.get(), POLLIN, 0}};
+  if (!pausing_) {
+    for (const SharedSocket& socket : sockets_) waited.push_back({socket.fd.get(), POLLIN, 0});
+  }
+  (void)::poll(waited.data(), waited.size(), pausing_ ? to_poll_ms(backoff_ns_) : -1);
+  for (size_t i = 0; i < sockets_.size(); ++i) {
+    readable_[i] = pausing_ || waited[i + 1].revents != 0;
+  }
+  pausing_ = false;
+}
+
+void Acceptor::accept_from(const SharedSocket& socket) {
+  for (size_t count = 0; count < kAcceptsPerRound && !pausing_; ++count) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    auto* const generic = reinterpret_cast<sockaddr*>(&address);
+    net::OwnedFd fd(
+        ::accept4(socket.fd.get(), generic, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd.valid()) {
+      if (errno == EAGAIN) return;
+      note_error(errno);
+      continue;
+    }
+    backoff_ns_ = 0;
+    // A peer of a unix socket comes out without an address.
+    const net::PeerAddress peer = net::PeerAddress::from_sockaddr(generic);
+    if (!deal({std::move(fd), peer, socket.listener})) return;
+  }
+}
+
+bool Acceptor::deal(AcceptedSocket accepted) {
+  for (uint32_t tried = 0;; ++tried) {
+    const uint32_t worker = next_worker_;
+    next_worker_ = (next_worker_ + 1) % workers_;
+    if (deal_(worker, accepted)) {
+      counters_.add(Counter::kConnectionsDealt);
+      return true;
+    }
+    counters_.add(Counter::kInboxOverflows);
+    if ((tried + 1) % workers_ != 0) continue;
+    if (stopping()) return false;
+    sleep_ns(kDealRetryNs);
+  }
+}
+
+void Acceptor::note_error(int error) {
+  counters_.add(Counter::kAcceptErrors);
+  if (is_transient(error)) return;
+  // Out of descriptors or memory: asking again at once would spin.
+  counters_.add(Counter::kAcceptBackoffs);
+  backoff_ns_ = std::clamp(backoff_ns_ * 2, kAcceptBackoffMinNs, kAcceptBackoffMaxNs);
+  pausing_ = true;
+}
+
+}  // namespace ringway::gateway
