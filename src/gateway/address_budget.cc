@@ -15,9 +15,11 @@ constexpr double kDebtSecondsMax = 10;
 
 }  // namespace
 
-AddressBudget::AddressBudget(uint32_t handshakes_per_second, uint32_t unknown_keys_per_second)
+AddressBudget::AddressBudget(uint32_t handshakes_per_second, uint32_t unknown_keys_per_second,
+                             uint32_t tls_handshakes_per_second)
     : rates_{static_cast<double>(handshakes_per_second),
-             static_cast<double>(unknown_keys_per_second)} {}
+             static_cast<double>(unknown_keys_per_second),
+             static_cast<double>(tls_handshakes_per_second)} {}
 
 uint64_t AddressBudget::key_of(const net::PeerAddress& address) noexcept {
   if (address.is_v4()) return address.ip_hash();

@@ -3,7 +3,7 @@
 // Token buckets: each address (an IPv6 client's /64 network) has, for each kind of costly request,
 // a second's worth of tokens that refill at the configured rate. Any worker may call; the table is
 // split into stripes with a lock each. A lock is held for one look-up and never on the path of an
-// encrypted message, only for a key exchange or a key look-up, each of which costs a thousand times
+// encrypted message, only for a handshake or a key look-up, each of which costs a thousand times
 // more. (Asking the budget's owner through its inbox would park every new connection for a round
 // trip instead.) A full stripe forgets the address that has been quiet for longest, which by then
 // has its tokens back. Peers without an address (of unix sockets) are strangers to each other, and
@@ -20,13 +20,14 @@
 
 namespace ringway::gateway {
 
-enum class BudgetKind : uint8_t { kHandshake, kUnknownKey };
-inline constexpr size_t kBudgetKinds = 2;
+enum class BudgetKind : uint8_t { kHandshake, kUnknownKey, kTlsHandshake };
+inline constexpr size_t kBudgetKinds = 3;
 
 class AddressBudget {
  public:
   // Rates are requests per second and address; 0 = no limit.
-  AddressBudget(uint32_t handshakes_per_second, uint32_t unknown_keys_per_second);
+  AddressBudget(uint32_t handshakes_per_second, uint32_t unknown_keys_per_second,
+                uint32_t tls_handshakes_per_second);
 
   // What counts as one client: the address, or an IPv6 address's /64 network.
   [[nodiscard]] static uint64_t key_of(const net::PeerAddress& address) noexcept;

@@ -189,6 +189,7 @@ struct Client final : Inlet {
   // Not part of its address's count: refused by the limit, or the address is not known yet.
   bool uncounted : 1 = false;
   bool of_listener : 1 = false;  // part of its listener's count
+  bool tls_begun : 1 = false;    // its handshake counts for its address
   bool masked : 1 = false;       // on its way to the mask: what comes is kept for it
 };
 static_assert(sizeof(Client) <= 320, "one for each connection; allocators have a size of 320");

@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -132,9 +133,10 @@ class Doors {
     return doors_.listener.mask.has_value() && !proxy_wanted_ && !failed_ &&
            (stage_ == Stage::kDetect || keeps_start_);
   }
-  // What came so far is kept beside the transport, which has not decided yet. Once it has, this
-  // object is done with.
-  [[nodiscard]] bool keeps_start() const noexcept { return keeps_start_; }
+  // The transport has decided: what came before that need not be kept beside it any more.
+  void forget_start() noexcept {
+    if (std::exchange(keeps_start_, false)) head_ = Bytes();
+  }
   // For the mask: what came on, and all that has come.
   void keep_start(ByteView bytes) { head_.insert(head_.end(), bytes.begin(), bytes.end()); }
   [[nodiscard]] Bytes take_start() noexcept { return std::move(head_); }

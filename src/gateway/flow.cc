@@ -198,6 +198,12 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
     start_mask(client);
     return;
   }
+  if (outcome.handshake != nullptr && !may_begin_tls(client)) {
+    counters_.add(Counter::kTlsHandshakesRefused);
+    client.close_now = true;
+    fail(client, 0);
+    return;
+  }
   if (outcome.handshake != nullptr && !start_step(client, std::move(outcome.handshake))) {
     counters_.add(Counter::kTlsHandshakesLimited);
     waiting_for_pool_.push_back(client.ref);
@@ -218,10 +224,18 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
       table_->set_deadline(client.ref.handle, TimerKind::kIdle, now_.mono_ns + idle_ns_of(client));
     }
   }
-  if (outcome.plain) client.doors.reset();
+  // An answer that is laid out already still goes by them.
+  if (outcome.plain && client.doors->staged_bytes() == 0) client.doors.reset();
   take_stream(client, outcome.stream, outcome.failed);
   const bool decided = client.transport.kind() != mtproto::TransportKind::kUndecided;
-  if (decided && client.doors != nullptr && client.doors->keeps_start()) client.doors.reset();
+  if (decided && client.doors != nullptr) client.doors->forget_start();
+}
+
+// A handshake counts once, with its first step.
+bool Flow::may_begin_tls(Client& client) {
+  if (client.tls_begun) return true;
+  client.tls_begun = true;
+  return shared_.budget->take(BudgetKind::kTlsHandshake, client.peer, now_.mono_ns);
 }
 
 // Hands a step of TLS's handshake to the pool. False: it has no room, and the doors keep the step.

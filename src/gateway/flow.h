@@ -176,6 +176,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void take_stream(Client& client, ByteSpan bytes, bool is_last);
   void take_doors(Client& client, Doors::Outcome outcome);
   void resume_doors(Client& client, CryptoTask&& task);
+  [[nodiscard]] bool may_begin_tls(Client& client);
   [[nodiscard]] bool start_step(Client& client, std::unique_ptr<tls::TlsStream> handshake);
   void retry_steps();
   void say_goodbye(Client& client);

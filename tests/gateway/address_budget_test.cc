@@ -32,7 +32,7 @@ constexpr auto kHandshake = BudgetKind::kHandshake;
 constexpr auto kUnknown = BudgetKind::kUnknownKey;
 
 TEST(AddressBudget, ASecondsWorthThenTheRate) {
-  AddressBudget budget(5, 0);
+  AddressBudget budget(5, 0, 0);
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(budget.take(kHandshake, v4(1), 0));
   EXPECT_FALSE(budget.take(kHandshake, v4(1), 0));
   EXPECT_TRUE(budget.take(kHandshake, v4(2), 0)) << "addresses do not share";
@@ -41,19 +41,19 @@ TEST(AddressBudget, ASecondsWorthThenTheRate) {
 }
 
 TEST(AddressBudget, KindsAreCountedApart) {
-  AddressBudget budget(1, 1);
+  AddressBudget budget(1, 1, 0);
   EXPECT_TRUE(budget.take(kHandshake, v4(1), 0));
   EXPECT_TRUE(budget.take(kUnknown, v4(1), 0));
   EXPECT_FALSE(budget.take(kUnknown, v4(1), 0));
 }
 
 TEST(AddressBudget, ZeroIsNoLimit) {
-  AddressBudget budget(0, 1);
+  AddressBudget budget(0, 1, 0);
   for (int i = 0; i < 1000; ++i) EXPECT_TRUE(budget.take(kHandshake, v4(1), 0));
 }
 
 TEST(AddressBudget, ChargesBeyondZeroArePaidBackByWaiting) {
-  AddressBudget budget(0, 10);
+  AddressBudget budget(0, 10, 0);
   for (int i = 0; i < 30; ++i) budget.charge(kUnknown, v4(1), 0);
   EXPECT_FALSE(budget.has_left(kUnknown, v4(1), 0));
   EXPECT_FALSE(budget.has_left(kUnknown, v4(1), 2 * kNsPerSecond));
@@ -63,14 +63,14 @@ TEST(AddressBudget, ChargesBeyondZeroArePaidBackByWaiting) {
 }
 
 TEST(AddressBudget, AnIpv6NetworkIsOneClient) {
-  AddressBudget budget(1, 0);
+  AddressBudget budget(1, 0, 0);
   EXPECT_TRUE(budget.take(kHandshake, v6(1, 1), 0));
   EXPECT_FALSE(budget.take(kHandshake, v6(1, 2), 0));
   EXPECT_TRUE(budget.take(kHandshake, v6(2, 1), 0));
 }
 
 TEST(AddressBudget, ConnectionsAreCounted) {
-  AddressBudget budget(0, 0);
+  AddressBudget budget(0, 0, 0);
   EXPECT_TRUE(budget.open_connection(v4(1), 2, 0));
   EXPECT_TRUE(budget.open_connection(v4(1), 2, 0));
   EXPECT_FALSE(budget.open_connection(v4(1), 2, 0));
@@ -79,7 +79,7 @@ TEST(AddressBudget, ConnectionsAreCounted) {
 }
 
 TEST(AddressBudget, TheTableIsBounded) {
-  AddressBudget budget(1, 0);
+  AddressBudget budget(1, 0, 0);
   for (uint32_t host = 0; host < 2 * kAddressBudgetEntries; ++host) {
     (void)budget.take(kHandshake, v4(host), 0);
   }
@@ -87,7 +87,7 @@ TEST(AddressBudget, TheTableIsBounded) {
 }
 
 TEST(AddressBudget, ThreadsTogetherTakeNoMoreThanThereIs) {
-  AddressBudget budget(100, 0);
+  AddressBudget budget(100, 0, 0);
   std::vector<std::thread> threads;
   std::atomic<int> taken{0};
   for (int t = 0; t < 4; ++t) {
