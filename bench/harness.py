@@ -270,13 +270,13 @@ class Stack(Runner):
     nothing."""
 
     def __init__(self, build, directory, cores, workers=1, wire="batch,stream,unary", cgroup=None, shard_idle=False,
-                 sink=False, gather_us=GATHER_US):
+                 sink=False, gather_us=GATHER_US, ringway_yaml=""):
         directory.mkdir(parents=True)
         super().__init__(build, directory, cores)
         self.clients_port, service, self.shard_port = free_ports(3)
         (directory / "shard").mkdir()
         (directory / "ringway.yaml").write_text(CONFIG.format(
-            clients=self.clients_port, service=service, shard=self.shard_port, workers=workers))
+            clients=self.clients_port, service=service, shard=self.shard_port, workers=workers) + ringway_yaml)
         try:
             if sink:
                 self.shard = self.start("bench/shard_sink", "--port", self.shard_port, "--gather-us", gather_us,
@@ -314,9 +314,11 @@ class Stack(Runner):
         return f"127.0.0.1:{self.clients_port}"
 
     def start_load(self, connections, mode="quick-ack", size=128, window=1, rate=0, keys=8, warmup=0.1,
-                   seconds=600, transport="intermediate", threads=1, verify=False, source=None, idle=False):
+                   seconds=600, transport="intermediate", threads=1, verify=False, source=None, idle=False, more=()):
         # Keys are made once for each gateway: making one costs the load's core more than all the rest of a set-up.
-        more = [] if mode == "handshake" else ["--keys-file", self.directory / "keys", "--keys", min(connections, keys)]
+        more = list(more)
+        if mode != "handshake":
+            more += ["--keys-file", self.directory / "keys", "--keys", min(connections, keys)]
         if verify:
             more.append("--verify")
         if source:
