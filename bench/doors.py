@@ -2,8 +2,8 @@
 """Every door with a crowd at once: what an idle connection costs in memory, and what the door does with all of them
 talking.
 
-For each kind of listener a gateway with one worker and the reference shard are started; a few connections come, then
-the crowd, and the growth of the gateway's resident memory is what it costs; then a crowd of the same size has one
+For each kind of listener a gateway with one worker and the reference shard are started; a few connections come and
+talk, so that what a gateway needs once is there, then the crowd, and the growth of the gateway's resident memory is what it costs; then a crowd of the same size has one
 echo each under way. All connections have to be there at the same time, and no message may fail, or the run fails.
 Prints one markdown table and ends by itself. What the columns mean is in docs/LISTENERS.md.
 """
@@ -81,6 +81,9 @@ def measure(options, directory, certificate, door):
     """One row: bytes per idle connection, messages per second, processor time of one."""
     few = options.connections // 10
     with DoorStack(options, directory, certificate, door) as stack:
+        # Each receive buffer has then been used once, and none of them counts for the crowd.
+        stack.measure(few, options.settle, settle=options.settle, keys=KEYS, mode="echo", source=crowd.SOURCES)
+        harness.wait_until(lambda: crowd.alive(stack) == 0, "the end of the first connections")
         crowd.start_crowd(stack, few, KEYS)
         crowd.wait_complete(stack, few)
         time.sleep(options.settle)

@@ -86,8 +86,6 @@ TEST(NotServedYet, NamesWhatIsMissing) {
   EXPECT_EQ(with([](Listener& l) { l.secrets.emplace_back(); }), "");
   EXPECT_EQ(with([](Listener& l) { l.fake_tls_secrets.push_back({{}, "example.com"}); }), "");
   EXPECT_EQ(with([](Listener& l) { l.max_connections = 1; }), "");
-  EXPECT_EQ(with([](Listener& l) { l.unix_path = "/s"; }), "unix socket");
-  EXPECT_EQ(with([](Listener& l) { l.mask.emplace(); }), "Mask");
 }
 
 TEST(ToString, PutsIpv6IntoBrackets) {

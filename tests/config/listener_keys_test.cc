@@ -144,7 +144,16 @@ TEST(Listeners, HaveAnAddressOrAPath) {
     EXPECT_EQ(error_of("", path),
               "f.yaml:3: Ringway.Listeners.Address: expected the path of a socket behind unix:");
   }
-  EXPECT_THAT(error_of("", "443"), HasSubstr("expected host:port (IPv6 in brackets) or unix:PATH"));
+  EXPECT_EQ(listener_with("", "systemd:ringway-clients").systemd_name, "ringway-clients");
+  EXPECT_EQ(listener_with("", "systemd:" + std::string(255, 'x')).systemd_name.size(), 255U);
+  for (const std::string& name : {std::string(), std::string("a b"), std::string("a:b"),
+                                  std::string(256, 'x'), std::string("\u00fc")}) {
+    EXPECT_EQ(error_of("", "systemd:" + name),
+              "f.yaml:3: Ringway.Listeners.Address: expected a FileDescriptorName behind systemd: "
+              "1 to 255 letters, no colon");
+  }
+  EXPECT_THAT(error_of("", "443"), HasSubstr("expected host:port (IPv6 in brackets), unix:PATH or "
+                                             "systemd:NAME, found \"443\""));
   EXPECT_THAT(error_of("", "edge:443"), HasSubstr("expected an IP address and a port"));
   EXPECT_THAT(bad("Ringway: {Listeners: [{Proto: tcp}]}\n"),
               HasSubstr("f.yaml:1: Ringway.Listeners.Address: expected host:port"));
@@ -213,6 +222,27 @@ TEST(ListenerProxyProtocol, BelievesWhomTheFileNames) {
       listener_with("ProxyProtocol: {From: [10.0.0.1], Require: true}").proxy_protocol.require);
   const Listener local = listener_with("ProxyProtocol: {Require: true}", "unix:/s");
   EXPECT_TRUE(local.proxy_protocol.enabled) << "with peers that have no address";
+}
+
+TEST(Listeners, GiveAUnixSocketItsPermissions) {
+  EXPECT_EQ(listener_with("", "unix:/s").unix_mode, kUnixModeDefault);
+  EXPECT_EQ(listener_with("Mode: 0600", "unix:/s").unix_mode, 0600U);
+  EXPECT_EQ(listener_with("Mode: \"0777\"", "unix:/s").unix_mode, 0777U);
+  for (const char* wrong : {"0888", "1777", "rw-rw----", "0x1ff", "-1", "\"0660 \""}) {
+    EXPECT_THAT(error_of(fmt::format("Mode: {}", wrong), "unix:/s"),
+                HasSubstr("f.yaml:4: Ringway.Listeners.Mode: expected permissions of a unix socket "
+                          "in octal, such as \"0660\""))
+        << wrong;
+  }
+  EXPECT_THAT(warning_of("Mode: 0600"), HasSubstr("without a unix: address it has no effect"));
+}
+
+TEST(ListenerProxyProtocol, OfSystemdsSocketsIsAnyones) {
+  const Listener handed = listener_with("ProxyProtocol: {Require: true}", "systemd:clients");
+  EXPECT_TRUE(handed.believes_proxy_header(IpBytes{})) << "it came by a unix socket";
+  EXPECT_FALSE(handed.believes_proxy_header(*parse_ip("192.0.2.1")));
+  EXPECT_TRUE(listener_with("ProxyProtocol: {From: [192.0.2.0/24]}", "systemd:clients")
+                  .believes_proxy_header(*parse_ip("192.0.2.1")));
 }
 
 TEST(ListenerProxyProtocol, IsChecked) {
@@ -358,6 +388,10 @@ TEST(Listeners, TakeEachPlaceOnce) {
             "at f.yaml:3");
   EXPECT_EQ(bad("Ringway: {Listeners: [{Address: unix:/s}, {Address: unix:/s}]}\n"),
             "f.yaml:1: Ringway.Listeners.Address: unix:/s stands twice, first at f.yaml:1");
+  EXPECT_EQ(bad("Ringway: {Listeners: [{Address: systemd:s}, {Address: systemd:s}]}\n"),
+            "f.yaml:1: Ringway.Listeners.Address: systemd:s stands twice, first at f.yaml:1");
+  EXPECT_THAT(good("Ringway: {Listeners: [{Address: systemd:s}, {Address: unix:s}]}\n").listeners,
+              SizeIs(2));
   EXPECT_THAT(bad("Ringway: {Listeners: [{Address: \"0.0.0.0:1\"}, {Address: \":1\"}]}\n"),
               HasSubstr(":1 stands twice, first as 0.0.0.0:1"));
   EXPECT_THAT(

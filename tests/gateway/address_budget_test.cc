@@ -78,6 +78,33 @@ TEST(AddressBudget, ConnectionsAreCounted) {
   EXPECT_TRUE(budget.open_connection(v4(1), 2, 0));
 }
 
+TEST(AddressBudget, EachKindHasItsOwn) {
+  AddressBudget budget(1, 1, 2);
+  EXPECT_TRUE(budget.take(kHandshake, v4(1), 0));
+  EXPECT_TRUE(budget.take(kUnknown, v4(1), 0));
+  EXPECT_TRUE(budget.take(BudgetKind::kTlsHandshake, v4(1), 0));
+  EXPECT_TRUE(budget.take(BudgetKind::kTlsHandshake, v4(1), 0));
+  EXPECT_FALSE(budget.take(BudgetKind::kTlsHandshake, v4(1), 0));
+  EXPECT_FALSE(budget.take(kHandshake, v4(1), 0));
+  EXPECT_TRUE(budget.take(BudgetKind::kTlsHandshake, v4(1), kNsPerSecond / 2));
+}
+
+TEST(AddressBudget, WhoHasNoAddressIsNotCounted) {
+  AddressBudget budget(1, 1, 1);
+  const net::PeerAddress nobody;
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(budget.take(kHandshake, nobody, 0));
+    EXPECT_TRUE(budget.has_left(kUnknown, nobody, 0));
+    budget.charge(kUnknown, nobody, 0);
+    EXPECT_TRUE(budget.open_connection(nobody, 1, 0));
+  }
+  budget.close_connection(nobody);
+  EXPECT_EQ(budget.size(), 0U);
+  EXPECT_NE(AddressBudget::key_of(nobody, 1), AddressBudget::key_of(nobody, 2));
+  EXPECT_EQ(AddressBudget::key_of(v4(1), 1), AddressBudget::key_of(v4(1), 2));
+  EXPECT_EQ(AddressBudget::key_of(v4(1), 1), AddressBudget::key_of(v4(1)));
+}
+
 TEST(AddressBudget, TheTableIsBounded) {
   AddressBudget budget(1, 0, 0);
   for (uint32_t host = 0; host < 2 * kAddressBudgetEntries; ++host) {

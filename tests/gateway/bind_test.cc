@@ -56,7 +56,7 @@ struct Peer {
 
 class BindTest : public ::testing::Test {
  protected:
-  BindTest() : network_(1), shards_(cluster::MemoryTransport::Mode::kStepped, 1), budget_(0, 0) {
+  BindTest() : network_(1), shards_(cluster::MemoryTransport::Mode::kStepped, 1), budget_(0, 0, 0) {
     SimRandom random(4713);
     for (uint8_t& byte : key_.span()) byte = static_cast<uint8_t>(random.next());
     key_id_ = mtproto::auth_key_id(key_);

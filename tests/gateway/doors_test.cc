@@ -9,6 +9,10 @@ namespace {
 
 using testing::all_stacks;
 using testing::Arrival;
+using testing::with_proxy;
+using testing::with_fake_tls;
+using testing::make_stack;
+using testing::bytes_of;
 using testing::at_random;
 using testing::Cut;
 using testing::Entrance;
@@ -359,6 +363,101 @@ TEST(DoorsTls, ANewContextIsForThoseWhoComeLater) {
     EXPECT_TRUE(talk.result.ok()) << talk.client.problem();
     EXPECT_EQ(arrival->stream, payload_of(10));
   }
+}
+
+// --- masks
+
+// A listener with fake TLS and a mask; with a secret of obfuscation as well when it is `open`.
+Stack masked_stack(bool open, config::Protocol protocol = config::Protocol::kTcp) {
+  Stack stack = with_fake_tls(make_stack("masked", protocol));
+  stack.listener.mask = config::Endpoint{"192.0.2.9", 443};
+  if (open) stack.listener.secrets.emplace_back();
+  return stack;
+}
+
+// A client hello's record of so many bytes, made by somebody who knows no secret.
+Bytes strange_hello(size_t size) {
+  Bytes hello = payload_of(size);
+  hello[0] = 0x16;
+  hello[1] = 0x03;
+  hello[2] = 0x01;
+  hello[3] = static_cast<uint8_t>((size - 5) >> 8);
+  hello[4] = static_cast<uint8_t>(size - 5);
+  hello[5] = 0x01;
+  return hello;
+}
+
+TEST(DoorsMask, GetsEveryByteHoweverItCame) {
+  using config::Protocol;
+  const Bytes hello = strange_hello(517);
+  for (const Protocol protocol : {Protocol::kTcp, Protocol::kAuto}) {
+    for (const Bytes& bytes :
+         {hello, testing::operator+(hello, payload_of(100)), bytes_of("GET / HTTP/1.1\r\n\r\n"), payload_of(300)}) {
+      for (const size_t piece : {1U, 2U, 7U, 64U, 1000U}) {
+        Entrance entrance(masked_stack(false, protocol).listener);
+        Arrival arrival(entrance);
+        feed(arrival, bytes, in_pieces_of(piece));
+        EXPECT_TRUE(arrival.masked);
+        EXPECT_FALSE(arrival.failed);
+        EXPECT_TRUE(arrival.sent.empty()) << "nothing is answered";
+        EXPECT_EQ(arrival.doors().take_start(), bytes);
+        EXPECT_EQ(arrival.count(Counter::kFakeTlsRefused), 1U);
+      }
+    }
+  }
+}
+
+TEST(DoorsMask, IsForReplaysAsWell) {
+  const Stack stack = masked_stack(false);
+  Entrance entrance(stack.listener);
+  Talk talk(stack.client);
+  ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+  const Bytes hello = talk.out;
+  Arrival first(entrance);
+  first.read(hello);
+  EXPECT_FALSE(first.masked);
+  EXPECT_FALSE(first.sent.empty());
+  EXPECT_FALSE(first.doors().may_mask()) << "it is one of ours";
+  Arrival second(entrance);
+  second.read(hello);
+  EXPECT_TRUE(second.masked);
+  EXPECT_TRUE(second.sent.empty());
+  EXPECT_EQ(second.doors().take_start(), hello);
+  EXPECT_EQ(second.count(Counter::kFakeTlsReplays), 1U);
+}
+
+// What may be obfuscation goes to the transport, which changes it; it is kept beside it until that
+// one has decided.
+TEST(DoorsMask, KeepsWhatTheTransportIsStillLookingAt) {
+  Entrance entrance(masked_stack(true).listener);
+  Arrival arrival(entrance);
+  const Bytes bytes = payload_of(60);
+  feed(arrival, bytes, in_pieces_of(13));
+  EXPECT_FALSE(arrival.masked);
+  EXPECT_FALSE(arrival.plain);
+  EXPECT_EQ(arrival.stream, bytes);
+  EXPECT_TRUE(arrival.doors().may_mask());
+  EXPECT_EQ(arrival.doors().buffered_bytes(), bytes.size());
+  arrival.doors().forget_start();
+  EXPECT_FALSE(arrival.doors().may_mask());
+  EXPECT_EQ(arrival.doors().buffered_bytes(), 0U);
+  arrival.read(bytes);
+  EXPECT_TRUE(arrival.plain) << "the doors are done with";
+}
+
+TEST(DoorsMask, IsNotForWhoMayStillSayWhoItIs) {
+  Stack stack = with_proxy(masked_stack(false), client::ProxyVersion::kV2);
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  EXPECT_FALSE(arrival.doors().may_mask());
+  arrival.read(bytes_of("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"));
+  EXPECT_TRUE(arrival.doors().may_mask());
+  arrival.read(bytes_of("\x16\x03\x02"));
+  EXPECT_TRUE(arrival.masked);
+  EXPECT_EQ(arrival.doors().take_start(), bytes_of("\x16\x03\x02")) << "without the header";
+  Arrival liar(entrance);
+  liar.read(bytes_of("PROXY nonsense\r\n"));
+  EXPECT_TRUE(liar.failed);
 }
 
 }  // namespace

@@ -166,6 +166,10 @@ class Arrival {
   void read(ByteView bytes) {
     Bytes copy(bytes.begin(), bytes.end());  // of exactly this size, and gone at the end
     if (failed) return;
+    if (masked) {
+      doors_->keep_start(copy);
+      return;
+    }
     if (plain) {
       stream.insert(stream.end(), copy.begin(), copy.end());
       return;
@@ -204,6 +208,7 @@ class Arrival {
   std::optional<net::PeerAddress> peer;
   bool plain = false;
   bool failed = false;
+  bool masked = false;
   bool pool_is_slow = false;
   std::unique_ptr<tls::TlsStream> at_pool;
   size_t most_held = 0;
@@ -221,6 +226,7 @@ class Arrival {
     if (outcome.peer) peer = outcome.peer;
     plain = outcome.plain;
     failed = outcome.failed;
+    masked = outcome.masked;
     if (outcome.handshake != nullptr) at_pool = std::move(outcome.handshake);
     // As a worker does at the end of the turn; what it says then counts as the doors' answer.
     if (failed) doors_->close(sent);

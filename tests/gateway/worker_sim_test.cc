@@ -103,7 +103,7 @@ class Simulation {
   Simulation(uint64_t seed, Totals& totals)
       : network_(seed),
         shards_(cluster::MemoryTransport::Mode::kStepped, seed),
-        budget_(0, 0),
+        budget_(0, 0, 0),
         totals_(totals) {
     SimRandom& random = network_.random();
     shared_.workers = static_cast<uint32_t>(random.between(1, 4));

@@ -33,7 +33,7 @@ constexpr const char* kShard = "10.1.1.1:20120";
 class Cluster {
  public:
   explicit Cluster(uint32_t workers, const testing::Stack& stack = testing::make_stack("plain"))
-      : shards_(cluster::MemoryTransport::Mode::kThreaded), budget_(0, 0) {
+      : shards_(cluster::MemoryTransport::Mode::kThreaded), budget_(0, 0, 0) {
     key_ = crypto::RsaKey::generate();
     shared_.workers = workers;
     shared_.budget = &budget_;

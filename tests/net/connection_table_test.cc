@@ -51,6 +51,10 @@ class ConnectionTableTest : public ::testing::Test, public ConnectionHandler {
     timers_.push_back(kind);
     if (at_timer_) at_timer_(handle);
   }
+  bool on_end(ConnectionHandle) override {
+    ++ends_;
+    return stays_open_;
+  }
   void on_closed(ConnectionHandle, CloseReason reason) override { closed_.push_back(reason); }
   void on_detached(ConnectionHandle, DetachedSocket&& socket) override {
     detached_.push_back(std::move(socket));
@@ -93,6 +97,8 @@ class ConnectionTableTest : public ::testing::Test, public ConnectionHandler {
   std::vector<ConnectionHandle> accepted_;
   std::string received_;
   int drained_ = 0;
+  int ends_ = 0;
+  bool stays_open_ = false;  // when the peer sends no more
   std::vector<TimerKind> timers_;
   std::vector<CloseReason> closed_;
   std::vector<DetachedSocket> detached_;
@@ -125,6 +131,7 @@ TEST_F(ConnectionTableTest, StaleHandleDoesNothing) {
   table_->pause(old);
   table_->resume(old);
   table_->detach(old);
+  table_->finish_output(old);
   table_->set_deadline(old, TimerKind::kIdle, 0);
   table_->close(old, CloseMode::kNow);
   turns(5);
@@ -167,6 +174,89 @@ TEST_F(ConnectionTableTest, OutputIsBoundedAndTellsWhenThereIsRoom) {
   }
   EXPECT_EQ(drained_, 1);
   EXPECT_EQ(table_->queued_bytes(accepted_[0]), 0U);
+}
+
+TEST_F(ConnectionTableTest, WhoWantsItGoesOnSendingAfterThePeersEnd) {
+  stays_open_ = true;
+  open();
+  const ClientId client = connect();
+  network_.write(client, as_bytes("last"));
+  network_.finish(client);
+  turns(5);
+  EXPECT_EQ(received_, "last");
+  EXPECT_EQ(ends_, 1);
+  ASSERT_TRUE(closed_.empty());
+  ASSERT_TRUE(table_->is_open(accepted_[0]));
+  write(accepted_[0], "still here");
+  turns(3);
+  EXPECT_EQ(read(client), "still here");
+  EXPECT_FALSE(network_.saw_end(client));
+  table_->pause(accepted_[0]);
+  table_->resume(accepted_[0]);
+  turns(5);
+  EXPECT_EQ(ends_, 1) << "an end comes once";
+  table_->close(accepted_[0], CloseMode::kFlush);
+  turns(5);
+  EXPECT_EQ(closed_, std::vector{CloseReason::kLocal});
+  EXPECT_TRUE(network_.server_closed(client));
+}
+
+TEST_F(ConnectionTableTest, OurEndComesBehindWhatIsSentAndReadingGoesOn) {
+  stays_open_ = true;
+  open();
+  network_.set_send_buffer_bytes(4);
+  const ClientId client = connect();
+  write(accepted_[0], "all of it");
+  table_->finish_output(accepted_[0]);
+  std::string arrived;
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(network_.saw_end(client), arrived.size() == 9) << arrived;
+    turns(2);
+    arrived += read(client);
+  }
+  EXPECT_EQ(arrived, "all of it");
+  EXPECT_TRUE(network_.saw_end(client));
+  network_.write(client, as_bytes("an answer"));
+  turns(5);
+  EXPECT_EQ(received_, "an answer");
+  EXPECT_TRUE(closed_.empty());
+  network_.finish(client);
+  turns(5);
+  EXPECT_EQ(ends_, 1);
+  table_->close(accepted_[0], CloseMode::kFlush);
+  turns(5);
+  EXPECT_EQ(closed_, std::vector{CloseReason::kLocal});
+}
+
+TEST_F(ConnectionTableTest, OurEndAndTheCloseMayComeInOneTurn) {
+  open();
+  const ClientId client = connect();
+  write(accepted_[0], "bye");
+  table_->finish_output(accepted_[0]);
+  turns(1);
+  table_->close(accepted_[0], CloseMode::kFlush);
+  network_.finish(client);
+  turns(6);
+  EXPECT_EQ(read(client), "bye");
+  EXPECT_EQ(closed_, std::vector{CloseReason::kLocal});
+  EXPECT_TRUE(network_.server_closed(client));
+}
+
+TEST_F(ConnectionTableTest, TakesWhatWasAcceptedElsewhere) {
+  open({.connections_max = 1});
+  ClientId client = 0;
+  const PeerAddress nobody;
+  const ConnectionHandle handle =
+      table_->take_accepted(OwnedFd(network_.connect_directly(client)), nobody, 3);
+  ASSERT_TRUE(handle.valid());
+  EXPECT_TRUE(accepted_.empty());
+  EXPECT_EQ(table_->listener(handle), 3U);
+  network_.write(client, as_bytes("hello"));
+  turns(3);
+  EXPECT_EQ(received_, "hello");
+  EXPECT_EQ(counters_.read(Counter::kConnectionsAccepted), 1U);
+  EXPECT_FALSE(table_->take_accepted(OwnedFd(), nobody, 3).valid());
+  EXPECT_EQ(counters_.read(Counter::kConnectionsRefusedFull), 1U);
 }
 
 TEST_F(ConnectionTableTest, PauseStopsReading) {

@@ -1,0 +1,273 @@
+// Relays to a mask over a simulated network: both ways, whatever the ring does to reads and writes;
+// masks that refuse, are silent or slow; the bounds.
+#include "gateway/mask_relay.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/sim_ring.h"
+
+namespace ringway::gateway {
+namespace {
+
+using ringway::testing::ClientId;
+using ringway::testing::SimFaults;
+using ringway::testing::SimNetwork;
+using ringway::testing::SimRandom;
+using ringway::testing::SimRing;
+using ringway::testing::SimRingOptions;
+
+constexpr int64_t kIdleNs = 10 * kNsPerSecond;
+
+class MaskRelayTest : public ::testing::Test {
+ protected:
+  void open(uint64_t seed = 1, SimRingOptions ring = {}, uint32_t relays_max = 4) {
+    network_ = std::make_unique<SimNetwork>(seed);
+    ring_ = std::make_unique<SimRing>(*network_, ring);
+    listeners_.resize(1);
+    listeners_[0].mask = config::Endpoint{"192.0.2.9", 443};
+    const MaskRelayOptions options{relays_max, &open_, kIdleNs, kNsPerSecond};
+    relay_ = std::make_unique<MaskRelay>(
+        options, listeners_, *ring_, nullptr, counters_, now(),
+        [this](std::unique_ptr<Client> client) { over_.push_back(std::move(client)); });
+  }
+  ~MaskRelayTest() override {
+    if (ring_ == nullptr) return;
+    EXPECT_TRUE(network_->violations().empty());
+    ring_->stop();
+    relay_.reset();
+  }
+
+  // Who is to be relayed, having sent `first`.
+  ClientId start(std::string_view first) {
+    ClientId client = 0;
+    net::DetachedSocket socket;
+    socket.fd = net::OwnedFd(network_->connect_directly(client));
+    const ByteView bytes = as_bytes(first);
+    relay_->start(std::make_unique<Client>(&transport_), std::move(socket),
+                  Bytes(bytes.begin(), bytes.end()));
+    return client;
+  }
+  [[nodiscard]] Now now() const { return {network_->now_ns(), network_->now_ns()}; }
+  void turns(int count) {
+    for (int i = 0; i < count; ++i) {
+      std::array<net::Completion, 64> completions;
+      const size_t reaped = ring_->turn(completions, 0);
+      relay_->begin_turn(std::span(completions).first(reaped), now());
+      relay_->flush();
+      relay_->expire(now());
+    }
+  }
+  void pass(int64_t ns) {
+    for (const int64_t end_ns = network_->now_ns() + ns; network_->now_ns() < end_ns;) {
+      network_->advance(50 * kNsPerMs);
+      turns(1);
+    }
+  }
+  std::string read(ClientId client) { return std::string(as_text(network_->read(client))); }
+  uint64_t count(Counter counter) const { return counters_.read(counter); }
+
+  CounterBlock counters_;
+  std::unique_ptr<SimNetwork> network_;
+  std::unique_ptr<SimRing> ring_;
+  std::vector<config::Listener> listeners_;
+  mtproto::TransportConfig transport_;
+  std::atomic<uint32_t> open_{0};
+  std::vector<std::unique_ptr<Client>> over_;
+  std::unique_ptr<MaskRelay> relay_;
+};
+
+TEST_F(MaskRelayTest, CarriesBytesAndEnds) {
+  open();
+  const ClientId client = start("hello");
+  turns(6);
+  ASSERT_EQ(network_->connected().size(), 1U);
+  const ClientId mask = network_->connected()[0];
+  EXPECT_EQ(read(mask), "hello");
+  network_->write(mask, as_bytes("welcome"));
+  turns(6);
+  EXPECT_EQ(read(client), "welcome");
+  network_->write(client, as_bytes("last"));
+  network_->finish(client);
+  turns(8);
+  EXPECT_EQ(read(mask), "last");
+  EXPECT_TRUE(network_->saw_end(mask));
+  EXPECT_FALSE(network_->saw_end(client));
+  network_->write(mask, as_bytes("goodbye"));
+  network_->finish(mask);
+  turns(12);
+  EXPECT_EQ(read(client), "goodbye");
+  EXPECT_TRUE(network_->saw_end(client));
+  EXPECT_EQ(over_.size(), 1U);
+  EXPECT_EQ(open_.load(), 0U);
+  EXPECT_EQ(count(Counter::kMaskSocketsClosed), 2U);
+  EXPECT_EQ(network_->open_descriptors(), 0U);
+}
+
+TEST_F(MaskRelayTest, AResetOfOneSideEndsTheOther) {
+  for (const bool by_mask : {false, true}) {
+    open();
+    const ClientId client = start("hello");
+    turns(6);
+    const ClientId mask = network_->connected().at(0);
+    network_->write(by_mask ? client : mask, as_bytes("unheard"));
+    network_->reset(by_mask ? mask : client);
+    turns(20);
+    network_->finish(by_mask ? client : mask);
+    turns(20);
+    EXPECT_EQ(network_->open_descriptors(), 0U);
+    EXPECT_EQ(open_.load(), 0U);
+    EXPECT_EQ(over_.size(), by_mask ? 2U : 1U);
+    ring_->stop();
+    relay_.reset();
+    ring_.reset();
+  }
+}
+
+TEST_F(MaskRelayTest, AMaskThatCannotBeReachedMeansNoAnswer) {
+  open();
+  network_->set_reach(SimNetwork::Reach::kRefused);
+  const ClientId client = start("hello");
+  turns(10);
+  EXPECT_EQ(count(Counter::kMaskRelaysFailed), 1U);
+  EXPECT_EQ(read(client), "");
+  EXPECT_EQ(over_.size(), 1U);
+  EXPECT_EQ(open_.load(), 0U);
+  network_->set_reach(SimNetwork::Reach::kSilent);
+  (void)start("hello");
+  turns(3);
+  EXPECT_EQ(over_.size(), 1U);
+  pass(kMaskConnectTimeoutNs + kNsPerSecond);
+  EXPECT_EQ(count(Counter::kMaskRelaysFailed), 2U);
+  EXPECT_EQ(over_.size(), 2U);
+}
+
+TEST_F(MaskRelayTest, ThereAreOnlySoMany) {
+  open(1, {}, 2);
+  std::vector<ClientId> clients;
+  for (int i = 0; i < 5; ++i) clients.push_back(start("hello"));
+  turns(6);
+  EXPECT_EQ(count(Counter::kMaskRelays), 2U);
+  EXPECT_EQ(count(Counter::kMaskRelaysRefused), 3U);
+  EXPECT_EQ(over_.size(), 3U);
+  EXPECT_EQ(open_.load(), 2U);
+  network_->reset(clients[0]);
+  turns(20);
+  for (const ClientId mask : network_->connected()) network_->finish(mask);
+  turns(20);
+  EXPECT_LT(open_.load(), 2U);
+  (void)start("again");
+  EXPECT_EQ(count(Counter::kMaskRelays), 3U);
+}
+
+TEST_F(MaskRelayTest, SilenceHasAnEnd) {
+  open();
+  const ClientId client = start("hello");
+  turns(6);
+  pass(kIdleNs / 2);
+  network_->write(client, as_bytes("still here"));
+  pass(kIdleNs / 2 + kNsPerSecond);
+  EXPECT_EQ(count(Counter::kMaskRelaysTimedOut), 0U);
+  EXPECT_TRUE(over_.empty());
+  pass(kIdleNs);
+  EXPECT_EQ(count(Counter::kMaskRelaysTimedOut), 1U);
+  EXPECT_EQ(over_.size(), 1U);
+  EXPECT_EQ(network_->open_descriptors(), 0U);
+}
+
+TEST_F(MaskRelayTest, WhatIsNotTakenStopsTheOtherSide) {
+  SimRingOptions ring;
+  ring.buffer_bytes = 4096;
+  open(1, ring);
+  const ClientId client = start("hello");
+  turns(6);
+  const ClientId mask = network_->connected().at(0);
+  const std::string much(1 << 20, 'x');
+  network_->write(client, as_bytes(much));
+  turns(200);
+  // What the mask's socket took, what is queued, and what one turn may bring.
+  const uint64_t taken = count(Counter::kMaskBytesReceived);
+  EXPECT_LT(taken, 512U * 1024);
+  std::string arrived = read(mask).substr(5);
+  for (int i = 0; i < 2000 && arrived.size() < much.size(); ++i) {
+    turns(2);
+    arrived += read(mask);
+  }
+  EXPECT_TRUE(arrived == much);
+}
+
+TEST_F(MaskRelayTest, TheEndOfTheGatewayEndsThem) {
+  open();
+  const ClientId client = start("hello");
+  turns(6);
+  network_->set_reach(SimNetwork::Reach::kSilent);
+  (void)start("on its way");
+  relay_->drain();
+  (void)start("too late");
+  turns(10);
+  network_->finish(client);
+  for (const ClientId mask : network_->connected()) network_->finish(mask);
+  turns(10);
+  pass(3 * kNsPerSecond);
+  EXPECT_EQ(over_.size(), 3U);
+  EXPECT_EQ(open_.load(), 0U);
+  // Those of clients that no table has had, which the simulation does not see closed.
+  EXPECT_EQ(network_->open_descriptors(), 2U);
+}
+
+// Whatever the ring does, each side gets what the other has sent, in order and up to its end.
+TEST_F(MaskRelayTest, NothingIsLostWhateverTheRingDoes) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE(seed);
+    SimRandom random(seed);
+    SimRingOptions ring;
+    ring.buffers = static_cast<unsigned>(random.between(4, 16));
+    ring.buffer_bytes = random.between(64, 576);
+    ring.faults = SimFaults::any(random);
+    ring.faults.accept_error = 0;  // without a descriptor a mask cannot be reached
+    open(seed, ring);
+    network_->set_send_buffer_bytes(random.between(50, 2000));
+    std::string up(random.between(1, 30'000), ' ');
+    std::string down(random.between(1, 30'000), ' ');
+    for (char& letter : up) letter = static_cast<char>(random.next());
+    for (char& letter : down) letter = static_cast<char>(random.next());
+    const size_t first = random.between(0, up.size());
+    const ClientId client = start(std::string_view(up).substr(0, first));
+    network_->write(client, as_bytes(std::string_view(up).substr(first)));
+    network_->finish(client);
+    std::string got_up;
+    std::string got_down;
+    bool answered = false;
+    for (int i = 0; i < 50'000 && over_.empty(); ++i) {
+      network_->advance(kNsPerMs / 10);
+      turns(1);
+      if (network_->connected().empty()) continue;
+      const ClientId mask = network_->connected()[0];
+      got_up += read(mask);
+      got_down += read(client);
+      if (answered || got_up.size() < first) continue;
+      answered = true;
+      network_->write(mask, as_bytes(down));
+      network_->finish(mask);
+    }
+    ASSERT_EQ(over_.size(), 1U);
+    turns(50);
+    ASSERT_EQ(network_->connected().size(), 1U);
+    got_up += read(network_->connected().at(0));
+    got_down += read(client);
+    EXPECT_TRUE(got_up == up);
+    EXPECT_TRUE(got_down == down);
+    EXPECT_TRUE(network_->violations().empty());
+    ring_->stop();
+    relay_.reset();
+    ring_.reset();
+    over_.clear();
+  }
+}
+
+}  // namespace
+}  // namespace ringway::gateway
