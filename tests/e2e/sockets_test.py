@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Sockets that the gateway has once: unix sockets, and those that systemd hands over; with HAProxy in front, and
-with Debian's systemd-socket-activate in systemd's place.
+with Debian's systemd-socket-activate in systemd's place. And what is counted for an address, which peers of unix
+sockets do not have.
 
 usage: sockets_test.py GATEWAY SHARD LOAD
 """
@@ -8,10 +9,12 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -190,6 +193,42 @@ class SocketsTest(unittest.TestCase):
                 with open(self.path("record")) as record:
                     self.assertTrue(any(f" client_ip={known} " in line for line in record))
 
+    def make_certificate(self):
+        subprocess.run([find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "2", "-subj", "/CN=sockets", "-keyout", self.path("key.pem"), "-out",
+                        self.path("cert.pem")], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return f"Tls: {{Cert: {self.path('cert.pem')}, Key: {self.path('key.pem')}}}"
+
+    def test_tls_handshakes_count_for_an_address(self):
+        tls, path, port = self.make_certificate(), self.path("tls.sock"), free_port()
+        gateway = self.start(f'Address: "127.0.0.1:{port}", {tls}', f'Address: "unix:{path}", {tls}',
+                             limits="HandshakesPerAddressPerSecond: 0, TlsHandshakesPerAddressPerSecond: 3")
+        # Peers of a unix socket have no address to count for.
+        self.load(f"unix:{path}", "--insecure", transport="tls")
+        self.assertEqual(self.counters(gateway)["tls_handshakes_refused"], 0)
+        context = ssl.create_default_context(cafile=self.path("cert.pem"))
+        context.check_hostname = False
+        outcomes = []
+
+        def knock(source):
+            with socket.create_connection(("127.0.0.1", port), CALL_SECONDS, (source, 0)) as plain:
+                try:
+                    context.wrap_socket(plain).close()
+                    outcomes.append((source, True))
+                except OSError:
+                    outcomes.append((source, False))
+        # More at once than a second's worth; another address has its own.
+        threads = [threading.Thread(target=knock, args=("127.0.47.1",)) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(CALL_SECONDS)
+        knock("127.0.47.2")
+        self.assertIn(("127.0.47.1", True), outcomes)
+        self.assertIn(("127.0.47.1", False), outcomes)
+        self.assertIn(("127.0.47.2", True), outcomes)
+        self.assertEqual(self.counters(gateway)["tls_handshakes_refused"], outcomes.count(("127.0.47.1", False)))
+
     # --- systemd
 
     def activate(self, name, *listen):
@@ -250,6 +289,6 @@ if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit(__doc__)
     GATEWAY, SHARD, LOAD = (os.path.abspath(path) for path in sys.argv[1:4])
-    for needed in ("haproxy", "systemd-socket-activate"):
+    for needed in ("haproxy", "openssl", "systemd-socket-activate"):
         find(needed)
     unittest.main(argv=sys.argv[:1], verbosity=2)
