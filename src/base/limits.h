@@ -70,8 +70,8 @@ inline constexpr size_t kFakeRecordPayloadMax = 16 * 1024;      // sent
 inline constexpr size_t kFakeEmptyRecordsMax = 32;              // received in a row
 
 // Mask: connections that failed fake TLS, relayed to another server.
-inline constexpr uint32_t kMaskConnectionsCeiling = 1024 * 1024;  // of Limits.MaskConnections
-inline constexpr size_t kMaskAddressesMax = 4;                    // of one name, tried in turn
+inline constexpr uint32_t kMaskConnectionsCeiling = 1024 * 1024;       // of Limits.MaskConnections
+inline constexpr size_t kMaskAddressesMax = 4;                         // of one name, tried in turn
 inline constexpr int64_t kMaskConnectTimeoutNs = 3LL * 1'000'000'000;  // each of them
 inline constexpr int64_t kMaskLookupNs = 60LL * 1'000'000'000;         // a name is good for so long
 // Sent to one side and not taken: reading of the other stops and goes on.
@@ -115,8 +115,8 @@ inline constexpr int64_t kLingerNs = 1'000'000'000;         // for the peer to r
 inline constexpr int64_t kAcceptBackoffMinNs = 10'000'000;  // after EMFILE and its like, doubling
 inline constexpr int64_t kAcceptBackoffMaxNs = 1'000'000'000;
 static_assert(kAcceptBackoffMinNs < kAcceptBackoffMaxNs);
-inline constexpr int kListenBacklog = 4096;  // the kernel caps it at net.core.somaxconn
-inline constexpr size_t kAcceptsPerRound = 64;  // of one shared socket, then the others'
+inline constexpr int kListenBacklog = 4096;         // the kernel caps it at net.core.somaxconn
+inline constexpr size_t kAcceptsPerRound = 64;      // of one shared socket, then the others'
 inline constexpr int64_t kDealRetryNs = 1'000'000;  // while the inboxes of all workers are full
 
 // Worker.

@@ -39,10 +39,10 @@ bool operator==(const FakeTlsSecret& a, const FakeTlsSecret& b) noexcept {
 
 bool operator==(const Listener& a, const Listener& b) noexcept {
   return a.protocol == b.protocol && a.address == b.address && a.unix_path == b.unix_path &&
-         a.unix_mode == b.unix_mode && a.systemd_name == b.systemd_name && a.tls == b.tls && a.proxy_protocol == b.proxy_protocol &&
-         same_secrets(a.secrets, b.secrets) && a.fake_tls_secrets == b.fake_tls_secrets &&
-         a.mask == b.mask && a.max_connections == b.max_connections &&
-         a.http_error_style == b.http_error_style;
+         a.unix_mode == b.unix_mode && a.systemd_name == b.systemd_name && a.tls == b.tls &&
+         a.proxy_protocol == b.proxy_protocol && same_secrets(a.secrets, b.secrets) &&
+         a.fake_tls_secrets == b.fake_tls_secrets && a.mask == b.mask &&
+         a.max_connections == b.max_connections && a.http_error_style == b.http_error_style;
 }
 
 std::string_view to_string(Protocol protocol) noexcept {

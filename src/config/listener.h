@@ -65,11 +65,11 @@ enum class HttpErrorStyle : uint8_t {
 
 struct Listener {
   Protocol protocol = Protocol::kTcp;
-  Endpoint address{};      // numeric, "localhost", or empty for all addresses
-  std::string unix_path;   // not empty: a unix socket there, instead of the address
+  Endpoint address{};                     // numeric, "localhost", or empty for all addresses
+  std::string unix_path;                  // not empty: a unix socket there, instead of the address
   uint32_t unix_mode = kUnixModeDefault;  // permissions of that socket's file
   std::string systemd_name;  // not empty: all sockets that systemd hands over under this name
-  std::optional<Tls> tls;  // never together with fake_tls_secrets
+  std::optional<Tls> tls;    // never together with fake_tls_secrets
   ProxyProtocol proxy_protocol{};
   // Of obfuscation, the dd prefix removed. See secrets_of() for a listener that has none.
   std::vector<Secret<kTransportSecretBytes>> secrets;

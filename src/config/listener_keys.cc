@@ -32,9 +32,9 @@ std::string check_unix_path(const std::string& path) {
 
 // The same of a FileDescriptorName, which systemd.socket(5) wants to be ASCII without colons.
 std::string check_systemd_name(const std::string& name) {
-  const bool good = !name.empty() && name.size() <= kSocketNameBytesMax &&
-                    std::all_of(name.begin(), name.end(),
-                                [](char c) { return c > ' ' && c < 0x7f && c != ':'; });
+  const bool good =
+      !name.empty() && name.size() <= kSocketNameBytesMax &&
+      std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f && c != ':'; });
   if (good) return "";
   return fmt::format("expected a FileDescriptorName behind systemd: 1 to {} letters, no colon",
                      kSocketNameBytesMax);
@@ -304,9 +304,9 @@ void ListenerReader::read_listener(Section& item) {
   check_secrets(document_, item, listener);
   if (!parse_address(item, "Address", address, listener)) return;
   if (item.has("Mode") && listener.unix_path.empty()) {
-    document_.warning(item.mark_of("Mode"),
-                      fmt::format("{}: without a unix: address it has no effect",
-                                  item.path_of("Mode")));
+    document_.warning(
+        item.mark_of("Mode"),
+        fmt::format("{}: without a unix: address it has no effect", item.path_of("Mode")));
   }
   check_proxy_protocol(document_, item, listener);
   entries_.push_back(std::move(entry));

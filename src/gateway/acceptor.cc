@@ -21,9 +21,7 @@ bool is_transient(int error) noexcept {
   return error == ECONNABORTED || error == EINTR || error == EAGAIN || error == EPROTO;
 }
 
-int to_poll_ms(int64_t ns) noexcept {
-  return static_cast<int>((ns + kNsPerMs - 1) / kNsPerMs);
-}
+int to_poll_ms(int64_t ns) noexcept { return static_cast<int>((ns + kNsPerMs - 1) / kNsPerMs); }
 
 }  // namespace
 
@@ -78,8 +76,7 @@ void Acceptor::accept_from(const SharedSocket& socket) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
-    net::OwnedFd fd(
-        ::accept4(socket.fd.get(), generic, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    net::OwnedFd fd(::accept4(socket.fd.get(), generic, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.valid()) {
       if (errno == EAGAIN) return;
       note_error(errno);

@@ -60,10 +60,10 @@ class Acceptor {
   const uint32_t workers_;
   const Deal deal_;
   CounterBlock counters_;
-  net::OwnedFd wake_;          // readable once stop() was called
-  uint32_t next_worker_ = 0;   // whose turn it is
-  int64_t backoff_ns_ = 0;     // the last pause, 0 after a success
-  bool pausing_ = false;       // out of descriptors or memory
+  net::OwnedFd wake_;           // readable once stop() was called
+  uint32_t next_worker_ = 0;    // whose turn it is
+  int64_t backoff_ns_ = 0;      // the last pause, 0 after a success
+  bool pausing_ = false;        // out of descriptors or memory
   std::vector<bool> readable_;  // by socket, of the last wait()
   std::thread thread_;
 };

@@ -218,9 +218,9 @@ class Doors {
 
   const ListenerDoors& doors_;
   bool proxy_wanted_;
-  bool unproxied_;       // whose header would have to be believed, and would not be
-  bool failed_ = false;  // nothing is taken in any more
-  bool closed_ = false;  // nothing is wrapped any more
+  bool unproxied_;            // whose header would have to be believed, and would not be
+  bool failed_ = false;       // nothing is taken in any more
+  bool closed_ = false;       // nothing is wrapped any more
   bool keeps_start_ = false;  // in `head_`
   uint16_t close_code_ = static_cast<uint16_t>(door::WsCloseCode::kNormal);
   Stage stage_;

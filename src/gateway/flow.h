@@ -62,7 +62,7 @@ struct SharedContext {
   mtproto::HandshakeConfig handshake;
   uint32_t workers = 1;
   AddressBudget* budget = nullptr;
-  NameResolver* resolver = nullptr;  // of the masks; null: they are numeric
+  NameResolver* resolver = nullptr;              // of the masks; null: they are numeric
   mutable std::atomic<uint32_t> relays_open{0};  // to masks, of all workers
   // Hands a job to the crypto pool (see CryptoPool::submit).
   std::function<PoolAnswer(CryptoTask&)> submit_crypto;

@@ -154,10 +154,10 @@ std::string GatewayImpl::make_shared_context() {
     shared_.handshake.keys.push_back({key.key, key.fingerprint});
   }
   const auto rate = [](uint32_t limit) { return limit == config::kNoLimit ? 0 : limit; };
-  budget_ = std::make_unique<AddressBudget>(
-      rate(config.limits.handshakes_per_address_per_second),
-      rate(config.limits.unknown_keys_per_address_per_second),
-      rate(config.limits.tls_handshakes_per_address_per_second));
+  budget_ =
+      std::make_unique<AddressBudget>(rate(config.limits.handshakes_per_address_per_second),
+                                      rate(config.limits.unknown_keys_per_address_per_second),
+                                      rate(config.limits.tls_handshakes_per_address_per_second));
   shared_.budget = budget_.get();
   shared_.resolver = &resolver_;
   shared_.post = [this](uint32_t worker, WorkerMessage& message) {

@@ -94,7 +94,8 @@ std::string ListeningSockets::take_handed(size_t index) {
   }
   if (listener.systemd_name.empty()) return "";
   return fmt::format(
-      "systemd:{0}: systemd has handed over no socket of this name: expected FileDescriptorName={0} "
+      "systemd:{0}: systemd has handed over no socket of this name: expected "
+      "FileDescriptorName={0} "
       "in the [Socket] section of a .socket unit that starts this service",
       listener.systemd_name);
 }

@@ -63,8 +63,7 @@ MaskRelay::Host& MaskRelay::host_of(const config::Endpoint& mask) {
 }
 
 void MaskRelay::look_up(Host& host) {
-  const bool fresh =
-      host.looked_up_ns != 0 && now_.mono_ns - host.looked_up_ns < kMaskLookupNs;
+  const bool fresh = host.looked_up_ns != 0 && now_.mono_ns - host.looked_up_ns < kMaskLookupNs;
   if (host.is_numeric || host.lookup != nullptr || fresh || resolver_ == nullptr) return;
   host.lookup = resolver_->look_up(host.endpoint.host, host.endpoint.port, ring_.waker());
 }
@@ -90,8 +89,7 @@ void MaskRelay::settle_lookups() {
 // --- a relay's life
 
 void MaskRelay::start(std::unique_ptr<Client> client, net::DetachedSocket&& socket, Bytes first) {
-  if (draining_ ||
-      options_.open->fetch_add(1, std::memory_order_relaxed) >= options_.relays_max) {
+  if (draining_ || options_.open->fetch_add(1, std::memory_order_relaxed) >= options_.relays_max) {
     if (!draining_) {
       options_.open->fetch_sub(1, std::memory_order_relaxed);
       counters_.add(Counter::kMaskRelaysRefused);

@@ -35,7 +35,7 @@
 namespace ringway::gateway {
 
 struct MaskRelayOptions {
-  uint32_t relays_max = 0;             // of all workers together
+  uint32_t relays_max = 0;                // of all workers together
   std::atomic<uint32_t>* open = nullptr;  // how many there are; shared by them
   int64_t idle_ns = 0;
   int64_t drain_ns = 0;

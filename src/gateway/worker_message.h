@@ -77,9 +77,10 @@ struct SetShards {
 
 struct Drain {};
 
-using WorkerMessage = std::variant<std::monostate, AdoptConnection, AcceptedSocket, std::unique_ptr<RemoteFrame>,
-                                   RemoteDone, RemoteOutput, RemoteClosed, KeyCreated,
-                                   cluster::PushRequest, CryptoTask, SetShards, Drain>;
+using WorkerMessage =
+    std::variant<std::monostate, AdoptConnection, AcceptedSocket, std::unique_ptr<RemoteFrame>,
+                 RemoteDone, RemoteOutput, RemoteClosed, KeyCreated, cluster::PushRequest,
+                 CryptoTask, SetShards, Drain>;
 
 // Other kinds are bounded by the connections, which have few of them under way; messages for
 // clients come as fast as shards send them.

@@ -141,7 +141,8 @@ std::string SocketAddress::to_string() const {
   if (family() == AF_UNIX) {
     sockaddr_un local{};
     std::memcpy(&local, &storage, sizeof local);
-    return std::string(kUnix).append(local.sun_path, strnlen(local.sun_path, sizeof local.sun_path));
+    return std::string(kUnix).append(local.sun_path,
+                                     strnlen(local.sun_path, sizeof local.sun_path));
   }
   if (dual_stack) return "*:" + std::to_string(port());
   return PeerAddress::from_sockaddr(get()).to_string();

@@ -91,7 +91,7 @@ struct Connection {
   bool in_pending_list : 1 = false;
   bool in_starved_list : 1 = false;
   bool finish_wanted : 1 = false;  // finish_output() was called, and not all is sent
-  bool drain_wanted : 1 = false;  // on_send_drained is due once the queue is low
+  bool drain_wanted : 1 = false;   // on_send_drained is due once the queue is low
 
   [[nodiscard]] ConnectionState state() const noexcept { return state_; }
   // Asserts that the diagram has the edge.

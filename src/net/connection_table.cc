@@ -140,8 +140,9 @@ void ConnectionTable::on_receive_completion(ConnectionHandle handle, Connection&
   if (!completion.more) connection.receive_in_kernel = false;
   if (completion.result > 0) {
     const auto size = static_cast<size_t>(completion.result);
-    counters_.add(of_user(Counter::kBytesReceived, Counter::kLinkBytesReceived,
-                          Counter::kMaskBytesReceived), size);
+    counters_.add(
+        of_user(Counter::kBytesReceived, Counter::kLinkBytesReceived, Counter::kMaskBytesReceived),
+        size);
     if (is_live(connection)) handler_.on_bytes(handle, ring_.buffer(completion.buffer_id, size));
   } else if (completion.result == 0) {
     connection.peer_finished = true;

@@ -262,7 +262,8 @@ void ConnectionTable::finish_detach(ConnectionHandle handle, Connection& connect
 void ConnectionTable::finish_close(ConnectionHandle handle, Connection& connection) {
   connection.fd = -1;
   connection.set_state(ConnectionState::kGone);
-  counters_.add(of_user(Counter::kConnectionsClosed, Counter::kLinksClosed, Counter::kMaskSocketsClosed));
+  counters_.add(
+      of_user(Counter::kConnectionsClosed, Counter::kLinksClosed, Counter::kMaskSocketsClosed));
   handler_.on_closed(handle, connection.reason);
   recycle(handle, connection);
 }

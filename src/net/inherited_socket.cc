@@ -42,9 +42,7 @@ bool is_wildcard(const SocketAddress& address) noexcept {
 
 }  // namespace
 
-std::string InheritedPlace::to_string() const {
-  return address.to_string();
-}
+std::string InheritedPlace::to_string() const { return address.to_string(); }
 
 InheritedPlace look_at(const InheritedSocket& socket) {
   InheritedPlace place;
@@ -83,8 +81,7 @@ bool is_at(const InheritedPlace& place, const SocketAddress& configured) noexcep
   if (family != AF_INET && family != AF_INET6) return false;
   return family == configured.family() && configured.port() != 0 &&
          address.dual_stack == configured.dual_stack &&
-         PeerAddress::from_sockaddr(address.get()) ==
-             PeerAddress::from_sockaddr(configured.get());
+         PeerAddress::from_sockaddr(address.get()) == PeerAddress::from_sockaddr(configured.get());
 }
 
 std::string prepare(const InheritedSocket& socket, const InheritedPlace& place,

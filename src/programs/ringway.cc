@@ -194,9 +194,9 @@ std::string start_shard(const CommandLine& line, config::Config& config,
   options.push_echo = options.load_tally = line.load_methods;
   if (!config.listeners.empty()) {
     // What help.getConfig tells clients to connect to. A wildcard tells nothing: loopback then.
-    const auto numeric = std::find_if(
-        config.listeners.begin(), config.listeners.end(),
-        [](const config::Listener& listener) { return listener.address.port != 0; });
+    const auto numeric =
+        std::find_if(config.listeners.begin(), config.listeners.end(),
+                     [](const config::Listener& listener) { return listener.address.port != 0; });
     const config::Endpoint& address =
         numeric == config.listeners.end() ? config.listeners.front().address : numeric->address;
     const bool wildcard = address.host.empty() || address.host == "0.0.0.0" || address.host == "::";

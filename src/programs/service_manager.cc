@@ -23,8 +23,8 @@ std::vector<net::InheritedSocket> take_inherited_sockets(std::string& error) {
   char** names = nullptr;
   const int count = sd_listen_fds_with_names(kUnsetEnvironment, &names);
   if (count < 0) {
-    error = fmt::format("the sockets that systemd hands over (LISTEN_FDS): {}",
-                        std::strerror(-count));
+    error =
+        fmt::format("the sockets that systemd hands over (LISTEN_FDS): {}", std::strerror(-count));
     return {};
   }
   std::vector<net::InheritedSocket> sockets;

@@ -434,7 +434,8 @@ TEST(Limits, ZeroMeansNoLimitForCountsAndTheLargestForSizes) {
        {limits.keys_per_connection, limits.handshakes_per_connection,
         limits.handshakes_per_address_per_second, limits.unknown_keys_per_address_per_second,
         limits.sessions_per_connection, limits.connections_per_address,
-        limits.crypto_jobs_per_address, limits.tls_handshakes_per_address_per_second, limits.connections_per_key}) {
+        limits.crypto_jobs_per_address, limits.tls_handshakes_per_address_per_second,
+        limits.connections_per_key}) {
     EXPECT_EQ(count, kNoLimit);
   }
 }

@@ -31,16 +31,16 @@ class AcceptorTest : public ::testing::Test {
   }
   void start(uint32_t workers, std::vector<SharedSocket> sockets) {
     dealt_.resize(workers);
-    acceptor_ = std::make_unique<Acceptor>(
-        std::move(sockets), workers, [this](uint32_t worker, AcceptedSocket& socket) {
-          const std::lock_guard lock(mutex_);
-          if (full_) {
-            ++refused_;
-            return false;
-          }
-          dealt_[worker].push_back(std::move(socket));
-          return true;
-        });
+    acceptor_ = std::make_unique<Acceptor>(std::move(sockets), workers,
+                                           [this](uint32_t worker, AcceptedSocket& socket) {
+                                             const std::lock_guard lock(mutex_);
+                                             if (full_) {
+                                               ++refused_;
+                                               return false;
+                                             }
+                                             dealt_[worker].push_back(std::move(socket));
+                                             return true;
+                                           });
   }
   size_t count() {
     const std::lock_guard lock(mutex_);

@@ -9,18 +9,18 @@ namespace {
 
 using testing::all_stacks;
 using testing::Arrival;
-using testing::with_proxy;
-using testing::with_fake_tls;
-using testing::make_stack;
-using testing::bytes_of;
 using testing::at_random;
+using testing::bytes_of;
 using testing::Cut;
 using testing::Entrance;
 using testing::in_pieces_of;
 using testing::kUnixSeconds;
+using testing::make_stack;
 using testing::payload_of;
 using testing::Stack;
 using testing::Talk;
+using testing::with_fake_tls;
+using testing::with_proxy;
 
 struct Visit {
   Bytes up;
@@ -391,8 +391,8 @@ TEST(DoorsMask, GetsEveryByteHoweverItCame) {
   using config::Protocol;
   const Bytes hello = strange_hello(517);
   for (const Protocol protocol : {Protocol::kTcp, Protocol::kAuto}) {
-    for (const Bytes& bytes :
-         {hello, testing::operator+(hello, payload_of(100)), bytes_of("GET / HTTP/1.1\r\n\r\n"), payload_of(300)}) {
+    for (const Bytes& bytes : {hello, testing::operator+(hello, payload_of(100)),
+                               bytes_of("GET / HTTP/1.1\r\n\r\n"), payload_of(300)}) {
       for (const size_t piece : {1U, 2U, 7U, 64U, 1000U}) {
         Entrance entrance(masked_stack(false, protocol).listener);
         Arrival arrival(entrance);

@@ -31,7 +31,8 @@ constexpr int64_t kUnixBaseNs = testing::kUnixSeconds * kNsPerSecond;
 
 class WorkerDoors : public ::testing::Test {
  protected:
-  WorkerDoors() : network_(1), shards_(cluster::MemoryTransport::Mode::kStepped, 1), budget_(0, 0, 0) {
+  WorkerDoors()
+      : network_(1), shards_(cluster::MemoryTransport::Mode::kStepped, 1), budget_(0, 0, 0) {
     shared_.workers = 1;
     shared_.budget = &budget_;
     shared_.submit_crypto = [this](CryptoTask& task) {
