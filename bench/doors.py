@@ -3,8 +3,9 @@
 talking.
 
 For each kind of listener a gateway with one worker and the reference shard are started; a few connections come and
-talk, so that what a gateway needs once is there, then the crowd, and the growth of the gateway's resident memory is what it costs; then a crowd of the same size has one
-echo each under way. All connections have to be there at the same time, and no message may fail, or the run fails.
+talk, so that what a gateway needs once is there, then the crowd, and the growth of the gateway's resident memory is
+what it costs; then a crowd of the same size has one echo each under way. All connections have to be there at the same
+time, and no message may fail, or the run fails.
 Prints one markdown table and ends by itself. What the columns mean is in docs/LISTENERS.md.
 """
 

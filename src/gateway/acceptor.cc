@@ -43,16 +43,16 @@ void Acceptor::stop() {
 }
 
 // The eventfd is never read, so it stays so.
-bool Acceptor::stopping() const noexcept {
+bool Acceptor::stopping(int64_t wait_ns) const noexcept {
   pollfd wake{wake_.get(), POLLIN, 0};
-  return ::poll(&wake, 1, 0) > 0;
+  return ::poll(&wake, 1, to_poll_ms(wait_ns)) > 0;
 }
 
 void Acceptor::run() {
   pthread_setname_np(pthread_self(), "rw-acceptor");
   for (;;) {
     wait();
-    if (stopping()) return;
+    if (stopping(0)) return;
     for (size_t i = 0; i < sockets_.size(); ++i) {
       if (readable_[i]) accept_from(sockets_[i]);
     }
@@ -99,8 +99,7 @@ bool Acceptor::deal(AcceptedSocket accepted) {
     }
     counters_.add(Counter::kInboxOverflows);
     if ((tried + 1) % workers_ != 0) continue;
-    if (stopping()) return false;
-    sleep_ns(kDealRetryNs);
+    if (stopping(kDealRetryNs)) return false;
   }
 }
 

@@ -54,7 +54,8 @@ class Acceptor {
   // False: accepting is over.
   [[nodiscard]] bool deal(AcceptedSocket accepted);
   void note_error(int error);
-  [[nodiscard]] bool stopping() const noexcept;
+  // Waits for it so long.
+  [[nodiscard]] bool stopping(int64_t wait_ns) const noexcept;
 
   std::vector<SharedSocket> sockets_;
   const uint32_t workers_;

@@ -83,8 +83,8 @@ class Stack:
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="ringway-mask-")
         self.programs = []
-        self.ports = {name: free_port() for name in ("tcp", "service", "shard", "masked", "open", "raw", "open_raw", "nowhere",
-                                                     "unmasked", "site", "mask", "nobody")}
+        self.ports = {name: free_port() for name in (
+            "tcp", "service", "shard", "masked", "open", "raw", "open_raw", "nowhere", "unmasked", "site", "mask", "nobody")}
         os.mkdir(self.path("shard"))
         status, text = run(find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                            "-nodes", "-days", "2", "-subj", "/CN=the mask itself", "-addext",
