@@ -33,10 +33,6 @@ std::string_view to_string(CryptoKernel kernel) noexcept {
 
 Config defaults() { return {}; }
 
-std::string_view not_served_yet(const Listener& listener) noexcept {
-  return "";
-}
-
 const std::vector<Secret<kTransportSecretBytes>>& secrets_of(const Config& config,
                                                              const Listener& listener) noexcept {
   const bool own = !listener.secrets.empty() || !listener.fake_tls_secrets.empty();

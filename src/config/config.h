@@ -207,7 +207,7 @@ struct Config {
   std::string name = "ringway";
   Endpoint listen_on{"127.0.0.1", 20110};  // the gateway's own gRPC service
   std::vector<RsaKey> rsa_keys;            // empty: the key of the data directory
-  // What is served now, see not_served_yet(); never two at one place.
+  // Never two at one place.
   std::vector<Listener> listeners{{Protocol::kTcp, {"127.0.0.1", 10443}}};
   uint32_t send_buf = 0;  // socket buffers; 0: the kernel's choice
   uint32_t receive_buf = 0;
@@ -224,20 +224,14 @@ struct Config {
   Crypto crypto;
   Grpc grpc;
 
-  // For the start-up log: keys that the file has and that change nothing (yet), and listeners that
-  // are not served yet.
+  // For the start-up log: keys that the file has and that change nothing.
   std::vector<std::string> without_effect;
-  std::vector<Listener> listeners_not_served;
 
   friend bool operator==(const Config&, const Config&) = default;
 };
 
 // What runs without a file.
 [[nodiscard]] Config defaults();
-
-// What the gateway cannot serve yet of such a listener, such as "Mask"; empty: it is served. The
-// loader asks for each.
-[[nodiscard]] std::string_view not_served_yet(const Listener& listener) noexcept;
 
 // The secrets of obfuscation that hold on this listener: its own, or those of Ringway.Transports
 // when it has none of any kind. Empty, and no fake-TLS secrets either: obfuscation without a

@@ -150,8 +150,7 @@ constexpr std::array kNotes = {
     KeyNote{"Ringway.Workers.PerCore.Core", "",
             "Whose: a core of Cores, or the worker's number from 0 when Cores is none."},
 
-    KeyNote{"Ringway.Listeners", "",
-            "More to connect to, beside Gnetway.Server or instead of it."},
+    KeyNote{"Ringway.Listeners", "", "More to connect to, beside Gnetway.Server or instead of it."},
     KeyNote{"Ringway.Listeners.Address", "",
             "host:port with a numeric host, :PORT for all addresses, unix:PATH, or systemd:NAME "
             "for sockets that systemd hands over."},

@@ -329,15 +329,12 @@ void ListenerReader::refuse_doubles() {
   }
 }
 
-// The listeners of one list, each with whether it is served.
+// The listeners of one list.
 std::string ListenerReader::names(std::string_view list, const Config& config) const {
   std::string text;
   const auto add = [&text](const Listener& listener) {
     if (!text.empty()) text += ", ";
     text += to_string(listener);
-    if (const auto missing = not_served_yet(listener); !missing.empty()) {
-      text += fmt::format(" (not served yet: {})", missing);
-    }
   };
   if (list == kServers && entries_.empty() && !servers_given_) {
     for (const Listener& listener : config.listeners) add(listener);
@@ -369,8 +366,7 @@ void ListenerReader::settle(Config& config) {
   for (Entry& entry : entries_) {
     Listener& listener = entry.listener;
     if (!entry.own_error_style) listener.http_error_style = config.transports.http_error_style;
-    auto& list = not_served_yet(listener).empty() ? config.listeners : config.listeners_not_served;
-    list.push_back(std::move(listener));
+    config.listeners.push_back(std::move(listener));
   }
 }
 

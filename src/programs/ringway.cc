@@ -133,18 +133,10 @@ config::LoadOutcome load_config(const CommandLine& line) {
   return outcome;
 }
 
-std::string not_served_text(const config::Listener& listener) {
-  return fmt::format("{}: {} is not served yet", config::to_string(listener),
-                     config::not_served_yet(listener));
-}
-
 void print_values(const config::LoadOutcome& outcome) {
   fmt::print("{}", config::values_text(outcome));
   for (const std::string& key : outcome.config.without_effect) {
     fmt::print("no effect: {}\n", key);
-  }
-  for (const config::Listener& listener : outcome.config.listeners_not_served) {
-    fmt::print("not served: {}\n", not_served_text(listener));
   }
   fmt::print("the configuration is good\n");
 }
@@ -175,13 +167,6 @@ void log_start(const config::LoadOutcome& outcome) {
            crypto::sha_kernel_name());
   if (!config.without_effect.empty()) {
     log_warning("main", "these keys have no effect: {}", places_without_effect(outcome));
-  }
-  std::vector<std::string> not_served;
-  for (const config::Listener& listener : config.listeners_not_served) {
-    not_served.push_back(not_served_text(listener));
-  }
-  if (!not_served.empty()) {
-    log_warning("main", "these listeners are not served: {}", fmt::join(not_served, ", "));
   }
 }
 

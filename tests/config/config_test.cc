@@ -71,23 +71,6 @@ TEST(SecretsOf, AreTheListenersOwnOrThoseOfAll) {
       << "who asks for fake TLS does not ask for less beside it";
 }
 
-TEST(NotServedYet, NamesWhatIsMissing) {
-  const auto with = [](auto change) {
-    Listener listener{Protocol::kTcp, {"", 443}};
-    change(listener);
-    return not_served_yet(listener);
-  };
-  for (const Protocol protocol :
-       {Protocol::kTcp, Protocol::kWebsocket, Protocol::kHttp, Protocol::kAuto}) {
-    EXPECT_EQ(with([protocol](Listener& l) { l.protocol = protocol; }), "");
-  }
-  EXPECT_EQ(with([](Listener& l) { l.tls.emplace(); }), "");
-  EXPECT_EQ(with([](Listener& l) { l.proxy_protocol.enabled = true; }), "");
-  EXPECT_EQ(with([](Listener& l) { l.secrets.emplace_back(); }), "");
-  EXPECT_EQ(with([](Listener& l) { l.fake_tls_secrets.push_back({{}, "example.com"}); }), "");
-  EXPECT_EQ(with([](Listener& l) { l.max_connections = 1; }), "");
-}
-
 TEST(ToString, PutsIpv6IntoBrackets) {
   EXPECT_EQ(to_string(Endpoint{"::1", 443}), "[::1]:443");
   EXPECT_EQ(to_string(Endpoint{"10.0.0.1", 443}), "10.0.0.1:443");

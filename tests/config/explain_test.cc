@@ -175,9 +175,9 @@ TEST(Explain, DescribesTheListeners) {
       "      Mask: example.org:443\n");
   const std::string text = explain(outcome, kMachine);
   EXPECT_THAT(text, HasSubstr("\nGnetway.Server: tcp :1, http :2  [f.yaml:1]\n"));
-  EXPECT_THAT(
-      text, HasSubstr("\nRingway.Listeners: tcp unix:/s (PROXY protocol), auto :3 (secrets, fake "
-                      "TLS)  [f.yaml:3]\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\nRingway.Listeners: tcp unix:/s (PROXY protocol), auto :3 (secrets, fake "
+                        "TLS)  [f.yaml:3]\n"));
   EXPECT_THAT(text, HasSubstr("\nRingway.Listeners[0].ProxyProtocol.Require: true  [f.yaml:5]\n"));
   EXPECT_THAT(text,
               HasSubstr("\nRingway.Listeners[1].Secrets: given, and not shown  [f.yaml:8]\n"));

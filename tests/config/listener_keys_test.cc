@@ -39,12 +39,12 @@ std::string with(std::string_view keys, std::string_view address = ":1") {
   return fmt::format("Ringway:\n  Listeners:\n    - Address: \"{}\"\n      {}\n", address, keys);
 }
 
-// The one listener of such a file, whether it is served or not.
+// The one listener of such a file.
 Listener listener_with(std::string_view keys, std::string_view address = ":1") {
   const Config config = good(with(keys, address));
   EXPECT_THAT(load(with(keys, address)).warnings, IsEmpty()) << keys;
-  EXPECT_EQ(config.listeners.size() + config.listeners_not_served.size(), 1U);
-  return config.listeners.empty() ? config.listeners_not_served.at(0) : config.listeners[0];
+  EXPECT_THAT(config.listeners, SizeIs(1));
+  return config.listeners.at(0);
 }
 
 std::string error_of(std::string_view keys, std::string_view address = ":1") {
@@ -72,7 +72,6 @@ TEST(GnetwayServer, NamesEachAddress) {
   EXPECT_EQ(to_string(config.listeners[2]), "tcp 1.2.3.4:3 (PROXY protocol)");
   EXPECT_EQ(config.listeners[3], (Listener{Protocol::kHttp, {"1.2.3.4", 4}}));
   EXPECT_EQ(config.listeners[4], (Listener{Protocol::kWebsocket, {"", 11443}})) << "all addresses";
-  EXPECT_THAT(config.listeners_not_served, IsEmpty());
 }
 
 TEST(GnetwayServer, BelievesAnybodysProxyHeader) {

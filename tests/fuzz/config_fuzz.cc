@@ -8,15 +8,10 @@
 
 namespace {
 
-// What config/listener.h promises of each, whether it is served or not.
+// What config/listener.h promises of each.
 void check_listeners(const ringway::config::Config& config) {
   using namespace ringway;
-  std::vector<config::Listener> all = config.listeners;
-  for (const config::Listener& listener : all) RW_ASSERT(config::not_served_yet(listener).empty());
-  for (const config::Listener& listener : config.listeners_not_served) {
-    RW_ASSERT(!config::not_served_yet(listener).empty());
-    all.push_back(listener);
-  }
+  const std::vector<config::Listener>& all = config.listeners;
   RW_ASSERT(all.size() <= kListenersMax);
   for (size_t i = 0; i < all.size(); ++i) {
     const config::Listener& listener = all[i];
