@@ -36,6 +36,8 @@ DOORS = (
     ("fake TLS", "faketls", f"Proto: tcp, Secrets: [{FAKE_TLS}]", ("--secret", FAKE_TLS)),
     ("TLS", "tls", "Proto: tcp, Tls: {{Cert: {cert}, Key: {key}}}", ("--insecure",)),
     ("websocket inside TLS", "wss", "Proto: websocket, Tls: {{Cert: {cert}, Key: {key}}}", ("--insecure",)),
+    ("http", "http", "Proto: http", ()),
+    ("http inside TLS", "https", "Proto: http, Tls: {{Cert: {cert}, Key: {key}}}", ("--insecure",)),
     ("unix socket, obfuscated", "obfuscated-intermediate", "", ()),
 )
 
@@ -74,6 +76,9 @@ class DoorStack(harness.Stack):
         # A source is an address, and the peers of a unix socket have none.
         if self.door.startswith("unix:"):
             options["source"] = None
+        # There are no quick acks over HTTP.
+        if self.transport.startswith("http"):
+            options["mode"] = "echo"
         options["transport"] = self.transport
         return super().start_load(connections, more=self.arguments, **options)
 
