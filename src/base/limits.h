@@ -52,6 +52,7 @@ inline constexpr size_t kHttpBodyBytesMax = 1024 * 1024;
 static_assert(kHttpUriBytesMax < kHttpHeadBytesMax);
 static_assert(kHttpBodyBytesMax < kFrameBytesMax, "a body is one message");
 inline constexpr int64_t kHttpIdleNs = 60LL * 1'000'000'000;  // between two requests
+inline constexpr size_t kHttpPreflightsPerTurn = 64;  // OPTIONS answered in a row; the rest waits
 // A shutdown gives a request that is under way so long before it is refused.
 inline constexpr int64_t kHttpDrainNs = 1LL * 1'000'000'000;
 
@@ -163,9 +164,14 @@ inline constexpr size_t kStreamsPerShard = 4;           // SessionDataStreams, k
 // SessionDataStreams take at most half of the streams that a shard allows on a connection: the rest
 // is for calls.
 inline constexpr size_t kStreamsForDataDivisor = 2;
-inline constexpr size_t kBatchesPerWriteMax = 4;            // batches handed to a link at once
-inline constexpr size_t kHttpCallsInFlightMax = 32 * 1024;  // per worker; most are polls
+inline constexpr size_t kBatchesPerWriteMax = 4;               // batches handed to a link at once
+inline constexpr size_t kHttpCallsInFlightMax = 32 * 1024;     // per worker; most are polls
+inline constexpr size_t kHttpCallBytesMax = 64 * 1024 * 1024;  // of their requests together
+static_assert(kHttpCallBytesMax >= 2 * kHttpBodyBytesMax);
 inline constexpr int64_t kHttpCallTimeoutNs = 30LL * 1'000'000'000;
+// From a whole request to its answer, whatever that waits for: beyond a call that is made twice.
+inline constexpr int64_t kHttpAnswerNs = 120LL * 1'000'000'000;
+static_assert(kHttpAnswerNs > 2 * kHttpCallTimeoutNs);
 inline constexpr size_t kKeyStoresInFlightMax = 4096;  // SetAuthKey calls, per worker
 inline constexpr size_t kLinkEventsMax = 256;  // received, not yet taken: then reading stops
 inline constexpr size_t kLinkEventBytesMax = 4 * 1024 * 1024;
