@@ -410,7 +410,9 @@ void Dispatcher::cancel_http(uint64_t cookie) {
   const auto call = d.http_calls.find(cookie);
   if (call == d.http_calls.end()) return;
   d.counters.add(Counter::kHttpCallsCancelled);
-  d.links[call->second.link]->cancel_http(call->second.id);
+  // A link whose last calls are over may be gone while their ends are still being told.
+  ShardLink* link = d.links[call->second.link].get();
+  if (link != nullptr) link->cancel_http(call->second.id);
   d.http_calls.erase(call);
 }
 

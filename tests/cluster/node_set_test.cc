@@ -267,6 +267,26 @@ TEST_F(DispatcherTest, KeyQueriesOfANodeThatGoesAreAnswered) {
   EXPECT_EQ(status().size(), 1U);
 }
 
+// Both calls end in the poll that drops their link, and who hears of the first gives up the other.
+TEST_F(DispatcherTest, TheLastCallOfANodeThatHasGoneMayBeCancelled) {
+  start();
+  shard().set_http_answer(0, "late");
+  shard().set_answering(false);
+  const NumberedMessage m(5, 0);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 2, now_));
+  settle();
+  dispatcher_->set_shards({kOther}, now_);
+  settle();
+  ASSERT_EQ(status().size(), 2U);
+  events_.on_http = [this](uint64_t cookie) { dispatcher_->cancel_http(3 - cookie); };
+  shard().set_answering(true);
+  settle();
+  EXPECT_EQ(events_.http.size(), 1U);
+  EXPECT_EQ(counters_.read(Counter::kHttpCallsCancelled), 1U);
+  EXPECT_EQ(status().size(), 1U);
+}
+
 TEST_F(DispatcherTest, ANodeThatComesBackIsUsedAgain) {
   start();
   const std::string node = kShard;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,6 +37,7 @@ class Recorder final : public DispatcherEvents {
   void on_key_unregistered(int64_t id) override { unregistered.push_back(id); }
   void on_http_answer(uint64_t cookie, HttpAnswer answer, ByteView payload) override {
     http[cookie] = {answer, std::string(as_text(payload))};
+    if (on_http) on_http(cookie);
   }
   void on_no_shard() override { ++no_shards; }
   void on_push(PushRequest push) override {
@@ -47,6 +49,7 @@ class Recorder final : public DispatcherEvents {
   }
 
   std::optional<bool> deliver_pushes;  // answered at once, or kept
+  std::function<void(uint64_t cookie)> on_http;
   std::vector<uint32_t> opened;
   int no_shards = 0;
   std::map<uint64_t, std::pair<HttpAnswer, std::string>> http;
