@@ -100,8 +100,15 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   struct HttpCall {
     uint32_t link = 0;
     uint64_t id = 0;  // the link's
+    size_t bytes = 0;
   };
-  std::unordered_map<uint64_t, HttpCall> http_calls;  // under way, by cookie
+  using HttpCalls = std::unordered_map<uint64_t, HttpCall>;
+  void end_http(HttpCalls::iterator call) noexcept {
+    http_call_bytes -= call->second.bytes;
+    http_calls.erase(call);
+  }
+  HttpCalls http_calls;  // under way, by cookie
+  size_t http_call_bytes = 0;
   bool routes_changed = false;
   bool crowded = false;  // moved messages fill more than the windows of all nodes: nothing new
   int64_t no_shard_at_ns = INT64_MAX;  // when on_no_shard() is due
@@ -315,12 +322,12 @@ void Dispatcher::Impl::deliver_http(Now at) {
     if (call == http_calls.end()) continue;  // cancelled since
     const uint32_t other = http.ask_again.size() == 0 ? kAnyShard : shard_of(http.perm_auth_key_id);
     if (other != kAnyShard) {
-      call->second = {other,
-                      links[other]->call_http(std::move(http.ask_again), http.perm_auth_key_id,
-                                              /*again=*/true, http.cookie, at)};
+      call->second.link = other;
+      call->second.id = links[other]->call_http(std::move(http.ask_again), http.perm_auth_key_id,
+                                                /*again=*/true, http.cookie, at);
       continue;
     }
-    http_calls.erase(call);
+    end_http(call);
     ByteView payload;
     if (http.answer == HttpAnswer::kAnswered) {
       const Result<ByteView> decoded = decode_http_session_data(http.reply);
@@ -393,7 +400,11 @@ void Dispatcher::close_session(const SessionClose& close) { impl_->close(close);
 bool Dispatcher::send_http(const ClientMessage& message, uint64_t cookie, Now now) {
   Impl& d = *impl_;
   const uint32_t shard = d.shard_of(message.perm_auth_key_id);
-  if (shard == kAnyShard || d.http_calls.size() >= kHttpCallsInFlightMax) {
+  // The request is kept for a second attempt as long as the call is under way.
+  const size_t bytes = message.payload.size();
+  const bool full =
+      d.http_calls.size() >= kHttpCallsInFlightMax || d.http_call_bytes + bytes > kHttpCallBytesMax;
+  if (shard == kAnyShard || full) {
     d.counters.add(Counter::kHttpCallsLimited);
     return false;
   }
@@ -401,7 +412,8 @@ bool Dispatcher::send_http(const ClientMessage& message, uint64_t cookie, Now no
   const uint64_t id =
       d.links[shard]->call_http(encode_send_http(message, d.options.server_id),
                                 message.perm_auth_key_id, /*again=*/false, cookie, now);
-  d.http_calls.emplace(cookie, Impl::HttpCall{shard, id});
+  d.http_calls.emplace(cookie, Impl::HttpCall{shard, id, bytes});
+  d.http_call_bytes += bytes;
   return true;
 }
 
@@ -413,7 +425,7 @@ void Dispatcher::cancel_http(uint64_t cookie) {
   // A link whose last calls are over may be gone while their ends are still being told.
   ShardLink* link = d.links[call->second.link].get();
   if (link != nullptr) link->cancel_http(call->second.id);
-  d.http_calls.erase(call);
+  d.end_http(call);
 }
 
 bool Dispatcher::query_auth_key(int64_t auth_key_id, Now now) {

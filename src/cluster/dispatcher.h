@@ -169,7 +169,8 @@ class Dispatcher {
   // shard may hold open until it has something to say. Always unary, outside of the windows:
   // nothing of it is acknowledged before on_http_answer(cookie), which comes within
   // kHttpCallTimeoutNs or twice that when a shard was unavailable and the key's owner is asked once
-  // more. False when kHttpCallsInFlightMax are under way or nobody owns the key.
+  // more, or has named another node of the set. False when kHttpCallsInFlightMax or
+  // kHttpCallBytesMax are under way, or nobody owns the key.
   [[nodiscard]] bool send_http(const ClientMessage& message, uint64_t cookie, Now now);
   // Nobody waits for its answer any more: on_http_answer() does not come. Cookies are not used
   // again.

@@ -84,8 +84,8 @@ void Flow::take_http_exchange(Client& client, ByteView frame, ByteView object) {
   }
   if (exchange == nullptr) {
     bool evicted = false;
-    exchange = http_exchanges_.begin(
-        *nonce, AddressBudget::key_of(client.peer, client.ref.serial), now_, evicted);
+    exchange = http_exchanges_.begin(*nonce, AddressBudget::key_of(client.peer, client.ref.serial),
+                                     now_, evicted);
     if (evicted) counters_.add(Counter::kHandshakesEvicted);
   }
   if (exchange == nullptr) {
@@ -128,7 +128,8 @@ void Flow::call_shard(Client& client, int64_t perm_auth_key_id, ByteView payload
   message.payload = payload;
   const uint64_t cookie = next_cookie_++;
   if (!dispatcher_->send_http(message, cookie, now_)) {
-    fail(client, 0);
+    const bool nobody = dispatcher_->shard_of(perm_auth_key_id) == cluster::kAnyShard;
+    fail(client, 0, nobody ? kHttpBadGateway : kHttpUnavailable);
     return;
   }
   counters_.add(Counter::kMessagesRouted);

@@ -281,6 +281,23 @@ TEST_P(RedirectTest, HttpCallsAreBounded) {
   ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
 }
 
+TEST_P(RedirectTest, HttpCallsAreBoundedInBytes) {
+  start(1);
+  const NumberedMessage m(key_of(1), 0, kHttpBodyBytesMax);
+  shard(1).set_http_answer(-1, "");
+  for (uint64_t i = 0; i < kHttpCallBytesMax / kHttpBodyBytesMax; ++i) {
+    ASSERT_TRUE(dispatcher_->send_http(m.message, i, now_));
+  }
+  EXPECT_FALSE(dispatcher_->send_http(m.message, 1000, now_));
+  EXPECT_EQ(counters_.read(Counter::kHttpCallsLimited), 1U);
+  dispatcher_->cancel_http(0);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 1001, now_));
+  EXPECT_FALSE(dispatcher_->send_http(m.message, 1002, now_));
+  // An answer makes room as well.
+  run_for(kHttpCallTimeoutNs + kNsPerSecond);
+  EXPECT_TRUE(dispatcher_->send_http(m.message, 1003, now_));
+}
+
 INSTANTIATE_TEST_SUITE_P(Wires, RedirectTest, kEachWire, wire_name);
 
 }  // namespace
