@@ -146,6 +146,7 @@ class ShardLink {
   // shard_link_calls.cc
   uint64_t new_call(Call call, int64_t timeout_ns, Now now);
   bool on_reply(LinkEvent& event, Now now);
+  [[nodiscard]] bool counts_as_failure(CallKind kind, const LinkEvent& event, Now now) noexcept;
   void on_probe_reply(int32_t status, Now now);
   void answer_query(const Call& call, LinkEvent& event, Now now);
   void answer_store(const Call& call, const LinkEvent& event, Now now);
@@ -184,6 +185,7 @@ class ShardLink {
   std::deque<OwnedClose> aside_;
   std::unordered_map<uint64_t, Call> calls_;
   size_t http_calls_ = 0;                                  // of them
+  int64_t http_failed_ns_ = 0;                             // the poll that one of these failed in
   std::set<std::pair<int64_t, uint64_t>> call_deadlines_;  // when, which
 
   std::vector<LinkEvent> events_;

@@ -1,5 +1,7 @@
 // The calls of a link that are made beside its wire: keys, HTTP, single messages, and the question
 // whether anybody is there.
+#include <utility>
+
 #include "base/limits.h"
 #include "cluster/message_call.h"
 #include "cluster/session_codec.h"
@@ -100,11 +102,9 @@ bool ShardLink::on_reply(LinkEvent& event, Now now) {
   Call call = std::move(found->second);
   forget(call, event.id);
   calls_.erase(found);
-  // A call of HTTP may be held open as long as the shard likes.
-  const bool held_open = call.kind == CallKind::kHttp && event.status == kStatusDeadlineExceeded;
   if (!is_unanswered(event.status)) {
     health_.call_answered();
-  } else if (!held_open) {
+  } else if (counts_as_failure(call.kind, event, now)) {
     health_.call_failed(now);
   }
   switch (call.kind) {
@@ -125,6 +125,15 @@ bool ShardLink::on_reply(LinkEvent& event, Now now) {
       break;
   }
   return true;
+}
+
+// A call of HTTP may be held open as long as the shard likes. Many are at once, and one
+// connection's end ends all of them: it counts where the wire meets it, and an attempt to connect
+// once.
+bool ShardLink::counts_as_failure(CallKind kind, const LinkEvent& event, Now now) noexcept {
+  if (kind != CallKind::kHttp) return true;
+  if (event.status == kStatusDeadlineExceeded || event.cut) return false;
+  return std::exchange(http_failed_ns_, now.mono_ns) != now.mono_ns;
 }
 
 void ShardLink::on_probe_reply(int32_t status, Now now) {

@@ -237,6 +237,34 @@ TEST_P(RedirectTest, AnHttpCallIsMadeOnceMoreAtTheNextOwner) {
   EXPECT_EQ(events_.http.at(2).first, HttpAnswer::kAnswered);
 }
 
+// As many polls as failures take a shard out, and more: their connection ends once.
+TEST_P(RedirectTest, PollsThatEndWithTheirConnectionAreOneFailure) {
+  start(1);
+  const NumberedMessage m(key_of(1), 0);
+  shard(1).set_http_answer(-1, "");
+  for (uint64_t cookie = 0; cookie < 10; ++cookie) {
+    ASSERT_TRUE(dispatcher_->send_http(m.message, cookie, now_));
+  }
+  settle();
+  shard(1).set_up(false);
+  shard(1).set_up(true);
+  shard(1).set_http_answer(0, "here again");
+  settle();
+  EXPECT_EQ(counters_.read(Counter::kShardsTakenOut), 0U);
+  ASSERT_EQ(events_.http.size(), 10U);
+  EXPECT_EQ(events_.http.at(9).second, "here again");
+  // Nobody is there to connect to: that is one as well.
+  shard(1).set_up(false);
+  for (uint64_t cookie = 10; cookie < 20; ++cookie) {
+    ASSERT_TRUE(dispatcher_->send_http(m.message, cookie, now_));
+  }
+  transport_->settle();
+  dispatcher_->poll(now_);
+  EXPECT_EQ(counters_.read(Counter::kShardsTakenOut), 0U);
+  shard(1).set_up(true);
+  settle();
+}
+
 TEST_P(RedirectTest, ACancelledHttpCallIsForgotten) {
   start(1);
   const NumberedMessage m(key_of(1), 0);
