@@ -32,13 +32,17 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   // --- KeyLines::Nodes
   ShardLink* owner_of(int64_t key) noexcept override { return link_of(key); }
   ShardLink* node_named(std::string_view address) noexcept override {
-    for (const uint32_t link : known.links) {
-      if (links[link]->address() == address) return links[link].get();
-    }
-    return nullptr;
+    const uint32_t link = find_node(address);
+    return link == kAnyShard ? nullptr : links[link].get();
   }
   ShardLink* link_at(uint32_t link) noexcept override { return links[link].get(); }
 
+  uint32_t find_node(std::string_view address) const noexcept {
+    for (const uint32_t link : known.links) {
+      if (links[link]->address() == address) return link;
+    }
+    return kAnyShard;
+  }
   ShardLink* link_of(int64_t key) noexcept {
     const uint32_t shard = shard_of(key);
     return shard == kAnyShard ? nullptr : links[shard].get();
@@ -70,6 +74,7 @@ struct Dispatcher::Impl final : KeyLines::Nodes {
   void deliver(Now now);
   void deliver_keys(Now now);
   void deliver_http(Now now);
+  uint32_t next_for(const LinkOutput::Http& http);
   void report_open_windows();
   void drop_idle_links();
 
@@ -316,11 +321,22 @@ void Dispatcher::Impl::deliver_keys(Now at) {
   }
 }
 
+// Who is to be asked once more; kAnyShard: nobody.
+uint32_t Dispatcher::Impl::next_for(const LinkOutput::Http& http) {
+  if (!http.redirected) {
+    return http.ask_again.size() == 0 ? kAnyShard : shard_of(http.perm_auth_key_id);
+  }
+  const uint32_t named = find_node(http.redirect);
+  const bool there = named != kAnyShard && !links[named]->health().out();
+  counters.add(there ? Counter::kRedirectsFollowed : Counter::kRedirectsRefused);
+  return there ? named : kAnyShard;
+}
+
 void Dispatcher::Impl::deliver_http(Now at) {
   for (LinkOutput::Http& http : delivering.http) {
     const auto call = http_calls.find(http.cookie);
     if (call == http_calls.end()) continue;  // cancelled since
-    const uint32_t other = http.ask_again.size() == 0 ? kAnyShard : shard_of(http.perm_auth_key_id);
+    const uint32_t other = next_for(http);
     if (other != kAnyShard) {
       call->second.link = other;
       call->second.id = links[other]->call_http(std::move(http.ask_again), http.perm_auth_key_id,

@@ -155,6 +155,7 @@ class ShardLink {
   void fail(Call& call);
   void forget(const Call& call, uint64_t id);
   void hand_back(Call& call);
+  void redirect_http(Call& call, std::string_view text);
   void hand_back_calls();
   void fail_calls();
   void fail_late_calls(Now now);

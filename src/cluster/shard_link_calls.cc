@@ -203,8 +203,14 @@ void ShardLink::answer_http(Call& call, LinkEvent& event, Now now) {
     case Verdict::kUnregistered:
       http.answer = HttpAnswer::kUnregistered;
       break;
-    case Verdict::kRefused:
     case Verdict::kRedirected:
+      if (!call.again) {
+        redirect_http(call, event.text);
+        return;
+      }
+      context_.counters.add(Counter::kRedirectsRefused);
+      [[fallthrough]];
+    case Verdict::kRefused:
     case Verdict::kRetryFew:
       http.answer = HttpAnswer::kRefused;
       errors_.note(Trouble::kRefused, event.status, event.text, now);
@@ -258,6 +264,16 @@ void ShardLink::hand_back(Call& call) {
                                     .ask_again = std::move(call.request),
                                     .perm_auth_key_id = call.key});
   }
+}
+
+// Whether the node that is named can be asked is not for a link to know.
+void ShardLink::redirect_http(Call& call, std::string_view text) {
+  context_.output.http.push_back({.cookie = call.cookie,
+                                  .answer = HttpAnswer::kRefused,
+                                  .ask_again = std::move(call.request),
+                                  .redirected = true,
+                                  .redirect = std::string(redirect_target(text)),
+                                  .perm_auth_key_id = call.key});
 }
 
 // Another shard may answer what this one has not.

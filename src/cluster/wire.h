@@ -57,8 +57,10 @@ struct LinkOutput {
   struct Http {
     uint64_t cookie = 0;
     HttpAnswer answer = HttpAnswer::kUnavailable;
-    Bytes reply;            // of kAnswered, as it came
-    WireMessage ask_again;  // unless empty: whoever owns the key by now is to be asked
+    Bytes reply;              // of kAnswered, as it came
+    WireMessage ask_again;    // unless empty: whoever owns the key by now is to be asked,
+    bool redirected = false;  // or the node that the shard has named, if it is in the set
+    std::string redirect;
     int64_t perm_auth_key_id = 0;
   };
 

@@ -265,6 +265,30 @@ TEST_P(RedirectTest, PollsThatEndWithTheirConnectionAreOneFailure) {
   settle();
 }
 
+TEST_P(RedirectTest, ARedirectOfAnHttpCallIsFollowedOnce) {
+  start(1);
+  const int64_t key = key_of(0);
+  const NumberedMessage m(key, 0);
+  for (size_t i = 0; i < kNodes.size(); ++i) shard(i).set_http_answer(0, "node " + kNodes[i]);
+  shard(0).redirect_key(key, kNodes[2]);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
+  settle();
+  EXPECT_EQ(events_.http.at(1), std::pair(HttpAnswer::kAnswered, "node " + kNodes[2]));
+  EXPECT_EQ(counters_.read(Counter::kRedirectsFollowed), 1U);
+  // In a circle.
+  shard(2).redirect_key(key, kNodes[0]);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 2, now_));
+  settle();
+  EXPECT_EQ(events_.http.at(2).first, HttpAnswer::kRefused);
+  EXPECT_EQ(counters_.read(Counter::kRedirectsRefused), 1U);
+  // To a node that is not of the set.
+  shard(0).redirect_key(key, "10.0.0.77:1");
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 3, now_));
+  settle();
+  EXPECT_EQ(events_.http.at(3).first, HttpAnswer::kRefused);
+  EXPECT_EQ(counters_.read(Counter::kRedirectsRefused), 2U);
+}
+
 TEST_P(RedirectTest, ACancelledHttpCallIsForgotten) {
   start(1);
   const NumberedMessage m(key_of(1), 0);

@@ -639,6 +639,11 @@ LinkEvent MemoryTransport::answer_call(MemoryShard& shard, CallMethod method, By
     case CallMethod::kSendHttpData:
       event.status = shard.http_status_;
       shard.received_.push_back(parse_wrapped(request, false, "http"));
+      if (const auto redirect = shard.redirects_.find(shard.received_.back().perm_auth_key_id);
+          redirect != shard.redirects_.end()) {
+        event.status = kStatusRedirect;
+        event.text = "REDIRECT_TO_" + redirect->second;
+      }
       event.bytes = Builder().text(3, shard.http_payload_).take();
       return event;
   }
