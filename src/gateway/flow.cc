@@ -481,6 +481,12 @@ bool Flow::has_backlog() const noexcept {
 
 // --- deadlines
 
+void Flow::run_timers() {
+  run_key_timers();
+  http_exchanges_.expire(now_);
+  refuse_unanswered();
+}
+
 void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
   Client* client = client_at(handle);
   if (client == nullptr || client->failed) return;
@@ -514,9 +520,12 @@ void Flow::on_timer(net::ConnectionHandle handle, TimerKind kind) {
       // Set once and looked at when it fires: input only notes the time.
       const uint32_t silent_ms = short_ms(now_.mono_ns) - client->last_input_ms;
       int64_t left_ns = idle_ns_of(*client) - silent_ms * kNsPerMs;
-      // The time that it waits for us is not its own; deadlines of the call and the keys bound it.
-      const bool waits = client->doors != nullptr && client->doors->awaits_answer();
-      if (waits) left_ns = std::max(left_ns, idle_ns_of(*client));
+      // The time that it waits for us is not its own. What it waits for has deadlines, and all of
+      // it together has this one.
+      if (client->doors != nullptr && client->doors->awaits_answer()) {
+        left_ns = std::min(kHttpAnswerNs - silent_ms * kNsPerMs, idle_ns_of(*client));
+        status = kHttpUnavailable;
+      }
       if (left_ns > 0) {
         table_->set_deadline(handle, TimerKind::kIdle, now_.mono_ns + left_ns);
         return;

@@ -21,6 +21,7 @@
 // so that what it rightfully sent before is still delivered.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -94,7 +95,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void open_and_route();
   void take_message(WorkerMessage&& message);
   void run_large();
-  void run_key_timers();
+  void run_timers();
   void resume_waiting();
   void finish_turn();
   // After everything: how long the turn's own work took.
@@ -103,8 +104,10 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool has_work() const noexcept;
   // True when another worker's inbox was full: the next turn must come soon.
   [[nodiscard]] bool has_backlog() const noexcept;
-  // When run_key_timers() has something to do; net::kNoDeadline: never.
-  [[nodiscard]] int64_t next_key_timer_ns() const noexcept { return keys_.next_timer_ns(); }
+  // When run_timers() has something to do; net::kNoDeadline: never.
+  [[nodiscard]] int64_t next_timer_ns() const noexcept {
+    return std::min(keys_.next_timer_ns(), http_exchanges_.next_expiry_ns());
+  }
   // Stops accepting and closes every connection once what it has sent is delivered.
   void drain();
   // Nothing is left here. Publish this before settle_posts().
@@ -249,6 +252,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   KeyEntry& remember_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s);
   void arm_key_timer(KeyEntry& entry);
   void on_key_timer(KeyEntry& entry);
+  void run_key_timers();
 
   // flow_open.cc
   void take_encrypted(Inlet& inlet, ByteSpan frame, Bytes storage, bool quick_ack);
@@ -298,6 +302,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] static Client* http_client(Inlet& inlet) noexcept;
   [[nodiscard]] uint32_t home_of_frame(ByteView frame) const noexcept;
   void take_http_exchange(Client& client, ByteView frame, ByteView object);
+  void refuse_unanswered();
   void begin_reply(Client& client, KeyEntry& entry, const mtproto::MessageHeader& header);
   void call_shard(Client& client, int64_t perm_auth_key_id, ByteView payload);
   void call_for_bind(Client& client, const mtproto::PeekedMessage& bind);

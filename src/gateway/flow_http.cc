@@ -75,7 +75,6 @@ void Flow::take_http_exchange(Client& client, ByteView frame, ByteView object) {
   const auto nonce = nonce_of(object);
   const bool begins = constructor.ok() && (*constructor == mtproto::constructor::kReqPq ||
                                            *constructor == mtproto::constructor::kReqPqMulti);
-  http_exchanges_.expire(now_);
   HttpExchange* exchange = nonce.ok() ? http_exchanges_.find(*nonce) : nullptr;
   if (exchange == nullptr && (!nonce.ok() || !begins)) {
     counters_.add(Counter::kHandshakesFailed);
@@ -87,6 +86,7 @@ void Flow::take_http_exchange(Client& client, ByteView frame, ByteView object) {
     exchange = http_exchanges_.begin(*nonce, AddressBudget::key_of(client.peer, client.ref.serial),
                                      now_, evicted);
     if (evicted) counters_.add(Counter::kHandshakesEvicted);
+    refuse_unanswered();
   }
   if (exchange == nullptr) {
     counters_.add(Counter::kHandshakesLimited);
@@ -99,6 +99,13 @@ void Flow::take_http_exchange(Client& client, ByteView frame, ByteView object) {
   exchange->waiter = client.ref;
   take_outcome({&exchange->set, &client, exchange}, exchange->set.on_message(object, now_),
                now_.mono_ns);
+}
+
+// Their exchange is gone, and with it whoever would have answered.
+void Flow::refuse_unanswered() {
+  for (const ConnectionRef& ref : http_exchanges_.take_unanswered()) {
+    if (Client* client = client_of(ref)) fail(*client, 0, kHttpUnavailable);
+  }
 }
 
 // --- messages

@@ -3,12 +3,16 @@
 // An HTTP client may make each request of an exchange on another connection, so an exchange does
 // not belong to one: it lives at the home of its nonce (home.h), and connections come there with
 // their requests. Owned by that worker. Bounded as a whole, by the oldest one's going, and per
-// client address, by refusal; what is older than a key exchange may last is dropped.
+// client address, by refusal; what is older than a key exchange may last is dropped, unless work
+// for it is under way. Whoever waited for an answer of one that is dropped is to be told:
+// take_unanswered().
 #pragma once
 
 #include <cstdint>
 #include <list>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "gateway/home.h"
@@ -46,7 +50,14 @@ class HttpExchanges {
   [[nodiscard]] HttpExchange* begin(const mtproto::Nonce& nonce, uint64_t address_key, Now now,
                                     bool& evicted);
   void erase(const mtproto::Nonce& nonce) noexcept;
-  void expire(Now now) noexcept;
+  // Cheap until next_expiry_ns().
+  void expire(Now now);
+  // When expire() has something to look at; INT64_MAX: never.
+  [[nodiscard]] int64_t next_expiry_ns() const noexcept { return next_expiry_ns_; }
+  // Who waits, or has waited, for an exchange that has been dropped since the last call.
+  [[nodiscard]] std::vector<ConnectionRef> take_unanswered() noexcept {
+    return std::exchange(unanswered_, {});
+  }
 
   [[nodiscard]] size_t size() const noexcept { return by_age_.size(); }
 
@@ -57,7 +68,10 @@ class HttpExchanges {
     }
   };
   using List = std::list<HttpExchange>;
-  void drop(List::iterator exchange) noexcept;
+  // How often what is past its time is looked for.
+  static constexpr int64_t kExpiryStepNs = kNsPerSecond;
+  void forget(List::iterator exchange) noexcept;
+  void drop(List::iterator exchange);
 
   const mtproto::HandshakeConfig* const config_;
   const int64_t lifetime_ns_;
@@ -66,6 +80,8 @@ class HttpExchanges {
   List by_age_;  // the oldest first
   std::unordered_map<mtproto::Nonce, List::iterator, NonceHash> by_nonce_;
   std::unordered_map<uint64_t, size_t> per_address_;
+  std::vector<ConnectionRef> unanswered_;
+  int64_t next_expiry_ns_ = INT64_MAX;
 };
 
 }  // namespace ringway::gateway

@@ -97,7 +97,7 @@ int64_t Worker::wait_ns(int64_t wait_ns_max) const noexcept {
   if (flow_->has_work() || inbox_.has_message()) return 0;
   if (flow_->has_backlog()) return std::min(wait_ns_max, kBacklogWaitNs);
   int64_t next_ns = std::min(table_->next_wake_ns(), dispatcher_->next_deadline_ns());
-  next_ns = std::min(next_ns, flow_->next_key_timer_ns());
+  next_ns = std::min(next_ns, flow_->next_timer_ns());
   if (links_ != nullptr) next_ns = std::min(next_ns, links_->next_wake_ns());
   if (masks_ != nullptr) next_ns = std::min(next_ns, masks_->next_wake_ns());
   if (next_ns == net::kNoDeadline) return wait_ns_max;
@@ -128,7 +128,7 @@ void Worker::work(std::span<const net::Completion> completions, Now now) {
   });
   dispatcher_->poll(now);
   flow_->run_large();
-  flow_->run_key_timers();
+  flow_->run_timers();
   flow_->resume_waiting();
   flow_->open_and_route();
 
