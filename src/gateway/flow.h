@@ -295,6 +295,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
       std::unique_ptr<cluster::PushReply> reply);
   void refuse_push(std::unique_ptr<cluster::PushReply> reply);
 
+  [[nodiscard]] static bool fits_frame(size_t plaintext_bytes) noexcept;
   [[nodiscard]] static bool plausible(ByteView payload) noexcept;
 
   // flow_http.cc
@@ -309,8 +310,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void cancel_call(Client& client);
   void refuse_http(Client& client, int32_t transport_error, uint16_t status);
   void take_http_payload(Client& client, ByteView payload, int64_t bind_msg_id);
-  static void add_messages(HttpReply& reply, ByteView message, int64_t bind_msg_id);
-  static void add_to_reply(HttpReply& reply, ByteView message);
+  void add_messages(Client& client, ByteView message, int64_t bind_msg_id);
+  void add_to_reply(Client& client, ByteView message);
   [[nodiscard]] Bytes make_answer(ByteView object);
   void give_gathered(Client& client);
   void give_reply(Client& client, Bytes plaintext);

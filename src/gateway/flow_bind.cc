@@ -219,7 +219,7 @@ void Flow::answer_message(Inlet& inlet, const OpenedMessage& message, ByteView o
 void Flow::answer(Inlet& inlet, const KeyEntry& entry, int64_t salt, int64_t session_id,
                   ByteView object) {
   if (Client* client = http_client(inlet)) {
-    add_to_reply(*client->held->http, make_answer(object));
+    add_to_reply(*client, make_answer(object));
     return;
   }
   Bytes plaintext;

@@ -189,7 +189,7 @@ void Flow::on_http_answer(uint64_t cookie, cluster::HttpAnswer answer, ByteView 
         return;
       }
       counters_.add(Counter::kBindsRefused);
-      add_to_reply(reply, make_answer(make_bind_refusal(bind_msg_id)));
+      add_to_reply(*client, make_answer(make_bind_refusal(bind_msg_id)));
       ready_.push_back(client->ref);
       return;
     case cluster::HttpAnswer::kRefused:
@@ -220,7 +220,7 @@ void Flow::take_http_payload(Client& client, ByteView payload, int64_t bind_msg_
   }
   if (!payload.empty()) {
     reply.salt = load_le<int64_t>(payload.data());
-    add_messages(reply, message, bind_msg_id);
+    add_messages(client, message, bind_msg_id);
   }
   if (bind_msg_id != 0 && mtproto::peek_push(message, bind_msg_id).answers) ask_about(entry);
   ready_.push_back(client.ref);
@@ -229,27 +229,35 @@ void Flow::take_http_payload(Client& client, ByteView payload, int64_t bind_msg_
 // Adds a shard's message, or what is in it when it is a container. With a bind, what is not the
 // protocol's own or its answer is for a user that this key does not speak for yet: it is left out,
 // and its shard sends it again.
-void Flow::add_messages(HttpReply& reply, ByteView message, int64_t bind_msg_id) {
+void Flow::add_messages(Client& client, ByteView message, int64_t bind_msg_id) {
   ByteReader reader(message.subspan(kMessageHeadBytes));
   const auto constructor = reader.u32();
   if (!constructor.ok() || *constructor != mtproto::constructor::kMsgContainer) {
     const bool fits = bind_msg_id == 0 || mtproto::peek_push(message, bind_msg_id).service_only;
-    if (fits) add_to_reply(reply, message);
+    if (fits) add_to_reply(client, message);
     return;
   }
   const auto count = reader.u32();
-  for (uint32_t i = 0; count.ok() && i < *count; ++i) {
+  for (uint32_t i = 0; count.ok() && i < *count && !client.failed; ++i) {
     const ByteView rest = reader.rest();
     if (rest.size() < kMessageHeadBytes) return;
     const size_t bytes = kMessageHeadBytes + load_le<uint32_t>(rest.data() + 12);
     if (!reader.skip(bytes).ok()) return;
     const ByteView inner = rest.first(bytes);
     const bool fits = bind_msg_id == 0 || mtproto::peek_push(inner, bind_msg_id).service_only;
-    if (fits) add_to_reply(reply, inner);
+    if (fits) add_to_reply(client, inner);
   }
 }
 
-void Flow::add_to_reply(HttpReply& reply, ByteView message) {
+// What no message may hold is not gathered first.
+void Flow::add_to_reply(Client& client, ByteView message) {
+  HttpReply& reply = *client.held->http;
+  const size_t prefix_bytes =
+      reply.messages == 0 ? kSaltAndSessionBytes : kMessagePrefixBytes + kContainerHeadBytes;
+  if (!fits_frame(prefix_bytes + reply.content.size() + message.size())) {
+    fail(client, 0);
+    return;
+  }
   append(reply.content, message);
   ++reply.messages;
 }

@@ -8,10 +8,14 @@
 
 namespace ringway::gateway {
 
+bool Flow::fits_frame(size_t plaintext_bytes) noexcept {
+  return mtproto::sealed_bytes(plaintext_bytes) <= kServerFrameBytesMax - kFramingBytesMax;
+}
+
 // salt, session_id, msg_id, seq_no, length: what every payload starts with.
 bool Flow::plausible(ByteView payload) noexcept {
   return payload.size() >= kMessagePrefixBytes && payload.size() % 4 == 0 &&
-         mtproto::sealed_bytes(payload.size()) <= kServerFrameBytesMax - kFramingBytesMax;
+         fits_frame(payload.size());
 }
 
 // Pushes may come in on any worker's link; the key's home knows where they go.
