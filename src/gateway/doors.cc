@@ -183,7 +183,20 @@ Doors::Outcome Doors::finish(Turn& turn) {
 }
 
 void Doors::advance(ByteSpan rest, Turn& turn) {
-  if (secure_ && !decrypt(rest, turn)) return;
+  if (!secure_ || decrypt(rest, turn)) take_plaintext(rest, turn);
+  if (input_ended_) take_end(turn);
+}
+
+// The client says nothing more, and may still listen: requests that came before are answered.
+void Doors::take_end(Turn& turn) noexcept {
+  if (!awaits_answer()) {
+    turn.outcome.failed = true;
+  } else if (head_.empty()) {
+    http_->end_with_answer();
+  }
+}
+
+void Doors::take_plaintext(ByteSpan rest, Turn& turn) {
   if (stage_ != Stage::kDetect && stage_ != Stage::kHttp) {
     pass(rest, turn);
   } else if (awaits_answer()) {
@@ -239,10 +252,11 @@ bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
   }
   alive = alive && read_tls(step, plain);
   take_output(turn.reply);
-  if (!alive || tls_->peer_closed()) {
-    // What came before the end still counts.
+  // What came before the end still counts.
+  input_ended_ |= tls_->peer_closed();
+  if (!alive) {
     turn.outcome.failed = true;
-    if (!alive) turn.counters.add(Counter::kTlsErrors);
+    turn.counters.add(Counter::kTlsErrors);
   }
   if (plain.empty()) {
     give_spare_bytes(std::move(plain));
@@ -356,6 +370,7 @@ Doors::Outcome Doors::go_on(Now now, TurnBytes& kept, CounterBlock& counters, By
   } else if (!head_.empty()) {
     take_requests(kept.keep(std::exchange(head_, Bytes())), 0, turn);
   }
+  if (input_ended_) take_end(turn);
   return finish(turn);
 }
 
@@ -367,7 +382,7 @@ void Doors::answer_nothing(Bytes& out) {
   note_answered();
 }
 
-void Doors::note_answered() noexcept { go_on_ = http_->ended() || !head_.empty(); }
+void Doors::note_answered() noexcept { go_on_ = http_->ended() || !head_.empty() || input_ended_; }
 
 // The payloads of all frames are moved together, so that the stream lies in one piece.
 void Doors::read_websocket(ByteSpan rest, Turn& turn) {

@@ -191,6 +191,7 @@ class Doors {
 
   struct Turn;
   void advance(ByteSpan rest, Turn& turn);
+  void take_plaintext(ByteSpan rest, Turn& turn);
   [[nodiscard]] bool take_proxy_header(ByteSpan& rest, Turn& turn);
   [[nodiscard]] bool decrypt(ByteSpan& rest, Turn& turn);
   [[nodiscard]] bool read_tls(size_t step, Bytes& plain);
@@ -199,6 +200,7 @@ class Doors {
   void take_requests(ByteSpan rest, size_t searched, Turn& turn);
   void take_upgrade(ByteSpan rest, Turn& turn);
   void note_answered() noexcept;
+  void take_end(Turn& turn) noexcept;
   void take_hello(ByteSpan rest, Turn& turn);
   void read_websocket(ByteSpan rest, Turn& turn);
   void read_fake_tls(ByteSpan rest, Turn& turn);
@@ -228,6 +230,7 @@ class Doors {
   Bytes head_;
   bool begun_ = false;                   // the stream of HTTP's bodies has
   bool go_on_ = false;                   // see may_go_on()
+  bool input_ended_ = false;             // by TLS's close_notify
   uint16_t refusal_ = 0;                 // see refuse_request(); 0: none
   bool secure_;                          // behind TLS
   std::unique_ptr<tls::TlsStream> tls_;  // null while it awaits a step of its handshake

@@ -234,7 +234,11 @@ void Flow::take_opened(Inlet& inlet, KeyEntry& entry, const mtproto::OpenJob& jo
   }
   counters_.add(Counter::kMessagesOpened);
   if (!inlet.remote) set_proven(static_cast<Client&>(inlet));
-  if (Client* client = http_client(inlet)) begin_reply(*client, entry, job.header);
+  if (Client* client = http_client(inlet)) {
+    // It has been told that its request failed, so this must not be executed.
+    if (client->failed) return;
+    begin_reply(*client, entry, job.header);
+  }
   if (entry.unbound()) {
     take_unbound(inlet, entry, job, quick_ack, arrived_ns);
     return;

@@ -319,6 +319,37 @@ TEST(DoorsTls, RecordsThatEndInOneReadAreAllReadThen) {
   EXPECT_TRUE(arrival.stream == testing::operator+(first, second));
 }
 
+// Requests that came before close_notify are answered, also those that came with it in one read.
+TEST(DoorsTls, ACloseNotifyBehindRequestsLetsThemBeAnswered) {
+  const Stack stack = testing::with_tls(make_stack("https", config::Protocol::kHttp));
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  Talk talk(stack.client);
+  ASSERT_TRUE(talk.client.start(kUnixSeconds, talk.out).ok());
+  talk.run(arrival, in_pieces_of(SIZE_MAX));
+  const std::string_view request = "POST /api HTTP/1.1\r\nContent-Length: 8\r\n\r\n";
+  for (const std::string_view body : {"12345678", "abcdefgh"}) {
+    ASSERT_TRUE(talk.client.wrap(as_bytes(request), talk.out).ok());
+    ASSERT_TRUE(talk.client.wrap(as_bytes(body), talk.out).ok());
+  }
+  talk.client.close(talk.out);
+  arrival.read(talk.out);
+  ASSERT_FALSE(arrival.failed);
+  EXPECT_EQ(as_text(arrival.stream).substr(4), "12345678");
+  TurnBytes kept;
+  Bytes reply;
+  for (const std::string_view next : {"abcdefgh", ""}) {
+    ASSERT_TRUE(arrival.doors().awaits_answer());
+    arrival.sent.clear();
+    EXPECT_TRUE(arrival.send(payload_of(4 + 12)));
+    EXPECT_FALSE(arrival.sent.empty());
+    ASSERT_TRUE(arrival.doors().may_go_on());
+    const Doors::Outcome outcome = arrival.doors().go_on(kNow, kept, entrance.counters, reply);
+    EXPECT_EQ(outcome.failed, next.empty());
+    if (!next.empty()) EXPECT_EQ(as_text(outcome.stream).substr(4), next);
+  }
+}
+
 // A record that is not whole counts as held.
 TEST(DoorsTls, APartOfARecordIsCounted) {
   const Stack stack = tls_stack();
