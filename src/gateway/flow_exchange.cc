@@ -59,6 +59,7 @@ void Flow::take_outcome(const Exchanger& who, mtproto::HandshakeOutcome outcome,
     case Kind::kReply:
       if (outcome.retried) counters_.add(Counter::kHandshakesRetried);
       if (outcome.finished) counters_.add(Counter::kHandshakesDone);
+      if (outcome.finished && who.http != nullptr) http_exchanges_.finish(*who.http);
       send_reply(who, outcome, arrived_ns);
       return;
     case Kind::kWork:

@@ -49,10 +49,15 @@ void HttpExchanges::drop(List::iterator exchange) {
 }
 
 void HttpExchanges::forget(List::iterator exchange) noexcept {
-  const auto of_address = per_address_.find(exchange->address_key);
-  if (--of_address->second == 0) per_address_.erase(of_address);
+  uncount(*exchange);
   by_nonce_.erase(exchange->nonce);
   by_age_.erase(exchange);
+}
+
+void HttpExchanges::uncount(HttpExchange& exchange) noexcept {
+  if (!std::exchange(exchange.counted, false)) return;
+  const auto of_address = per_address_.find(exchange.address_key);
+  if (--of_address->second == 0) per_address_.erase(of_address);
 }
 
 }  // namespace ringway::gateway

@@ -2,10 +2,10 @@
 //
 // An HTTP client may make each request of an exchange on another connection, so an exchange does
 // not belong to one: it lives at the home of its nonce (home.h), and connections come there with
-// their requests. Owned by that worker. Bounded as a whole, by the oldest one's going, and per
-// client address, by refusal; what is older than a key exchange may last is dropped, unless work
-// for it is under way. Whoever waited for an answer of one that is dropped is to be told:
-// take_unanswered().
+// their requests. Owned by that worker. Bounded as a whole, by the oldest one's going, and, those
+// that have not come to a key, per client address, by refusal; what is older than a key exchange
+// may last is dropped, unless work for it is under way. Whoever waited for an answer of one that is
+// dropped is to be told: take_unanswered().
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@ struct HttpExchange {
   ConnectionRef waiter;       // whose request has not been answered
   uint64_t address_key;
   int64_t started_ns;
+  bool counted = true;  // for its address
 };
 
 class HttpExchanges {
@@ -50,6 +51,9 @@ class HttpExchanges {
   [[nodiscard]] HttpExchange* begin(const mtproto::Nonce& nonce, uint64_t address_key, Now now,
                                     bool& evicted);
   void erase(const mtproto::Nonce& nonce) noexcept;
+  // It has come to a key, and is kept for the client who asks once more: its address may begin
+  // another one.
+  void finish(HttpExchange& exchange) noexcept { uncount(exchange); }
   // Cheap until next_expiry_ns().
   void expire(Now now);
   // When expire() has something to look at; INT64_MAX: never.
@@ -71,6 +75,7 @@ class HttpExchanges {
   // How often what is past its time is looked for.
   static constexpr int64_t kExpiryStepNs = kNsPerSecond;
   void forget(List::iterator exchange) noexcept;
+  void uncount(HttpExchange& exchange) noexcept;
   void drop(List::iterator exchange);
 
   const mtproto::HandshakeConfig* const config_;

@@ -52,5 +52,50 @@ TEST(HttpExchanges, AnAddressHasItsShareAndTheOldestGoes) {
   EXPECT_EQ(exchanges.find(nonce_of(2)), nullptr);
 }
 
+// Behind one address there may be many clients.
+TEST(HttpExchanges, AFinishedOneDoesNotCountForItsAddress) {
+  const mtproto::HandshakeConfig config;
+  HttpExchanges exchanges(&config, 60 * kNsPerSecond, 8, 2);
+  bool evicted = false;
+  for (uint8_t number = 1; number <= 6; ++number) {
+    HttpExchange* exchange = exchanges.begin(nonce_of(number), 7, Now{number, 1}, evicted);
+    ASSERT_NE(exchange, nullptr) << int{number};
+    exchanges.finish(*exchange);
+    exchanges.finish(*exchange);
+    EXPECT_EQ(exchanges.find(nonce_of(number)), exchange) << "its answer may be asked for again";
+  }
+  ASSERT_NE(exchanges.begin(nonce_of(7), 7, Now{7, 1}, evicted), nullptr);
+  ASSERT_NE(exchanges.begin(nonce_of(8), 7, Now{8, 1}, evicted), nullptr);
+  EXPECT_EQ(exchanges.begin(nonce_of(9), 7, Now{9, 1}, evicted), nullptr);
+  exchanges.erase(nonce_of(1));
+  EXPECT_EQ(exchanges.begin(nonce_of(9), 7, Now{9, 1}, evicted), nullptr) << "it did not count";
+  exchanges.expire(Now{62 * kNsPerSecond, 1});
+  EXPECT_EQ(exchanges.size(), 0U);
+  EXPECT_NE(exchanges.begin(nonce_of(9), 7, Now{62 * kNsPerSecond, 1}, evicted), nullptr);
+}
+
+TEST(HttpExchanges, WhoWaitsForADroppedOneIsHandedOut) {
+  const mtproto::HandshakeConfig config;
+  HttpExchanges exchanges(&config, 60 * kNsPerSecond, 2, 2);
+  EXPECT_EQ(exchanges.next_expiry_ns(), INT64_MAX);
+  bool evicted = false;
+  for (uint8_t number = 1; number <= 3; ++number) {
+    HttpExchange* exchange = exchanges.begin(nonce_of(number), number, Now{number, 1}, evicted);
+    ASSERT_NE(exchange, nullptr);
+    exchange->waiter.set_serial(number);
+  }
+  EXPECT_TRUE(evicted);
+  std::vector<ConnectionRef> waited = exchanges.take_unanswered();
+  ASSERT_EQ(waited.size(), 1U);
+  EXPECT_EQ(waited.front().serial, 1U);
+  exchanges.find(nonce_of(2))->waiter = {};  // it has its answer
+  EXPECT_LE(exchanges.next_expiry_ns(), 61 * kNsPerSecond);
+  exchanges.expire(Now{62 * kNsPerSecond, 1});
+  waited = exchanges.take_unanswered();
+  ASSERT_EQ(waited.size(), 1U);
+  EXPECT_EQ(waited.front().serial, 3U);
+  EXPECT_EQ(exchanges.next_expiry_ns(), INT64_MAX);
+}
+
 }  // namespace
 }  // namespace ringway::gateway
