@@ -41,7 +41,7 @@ struct CryptoTask {
   std::unique_ptr<tls::TlsStream> tls;  // a step of its handshake
   bool tls_ok = false;                  // what that step returned
   ConnectionRef connection;             // who waits for it
-  bool by_nonce = false;                // its worker finds the exchange by the job's nonce: HTTP
+  uint64_t exchange = 0;                // of HTTP, by the job's nonce: its number; 0: connection's
   uint64_t address_key = 0;             // the client's address, for its share of the queue
   int64_t arrived_ns = 0;               // when its message came, monotonic
 };

@@ -157,7 +157,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   };
   struct StorePending {
     ConnectionRef connection;
-    bool by_nonce = false;  // and not by the connection: with HTTP
+    uint64_t exchange = 0;  // with HTTP the number of the nonce's; 0: the connection's
     mtproto::Nonce nonce{};
     cluster::AuthKeyRecord record;
     int64_t expires_at_s = 0;
@@ -218,7 +218,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
                    const mtproto::CreatedKey& created, int64_t arrived_ns);
   // A set of null: whom it was for is gone.
   [[nodiscard]] Exchanger exchanger_of(const ConnectionRef& connection, const mtproto::Nonce& nonce,
-                                       bool by_nonce);
+                                       uint64_t exchange);
   void take_crypto_result(CryptoTask&& task);
   [[nodiscard]] bool handshake_allowed(const Exchanger& who);
   void keep_created_key(const cluster::AuthKeyRecord& record, int64_t expires_at_s);

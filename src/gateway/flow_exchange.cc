@@ -37,13 +37,14 @@ void Flow::take_unencrypted(Client& client, ByteView frame) {
 
 // Finds who is owed the outcome of what was away.
 Flow::Exchanger Flow::exchanger_of(const ConnectionRef& connection, const mtproto::Nonce& nonce,
-                                   bool by_nonce) {
+                                   uint64_t exchange) {
   Client* client = nullptr;
-  if (by_nonce) {
-    HttpExchange* exchange = http_exchanges_.find(nonce);
-    if (exchange == nullptr) return {};
-    client = client_of(exchange->waiter);
-    return {&exchange->set, client != nullptr && !client->failed ? client : nullptr, exchange};
+  if (exchange != 0) {
+    // A late result is nothing to another one of the same nonce.
+    HttpExchange* http = http_exchanges_.find(nonce);
+    if (http == nullptr || http->number != exchange) return {};
+    client = client_of(http->waiter);
+    return {&http->set, client != nullptr && !client->failed ? client : nullptr, http};
   }
   client = client_of(connection);
   if (client == nullptr || client->failed) return {};
@@ -118,7 +119,7 @@ void Flow::start_work(const Exchanger& who, std::unique_ptr<mtproto::HandshakeJo
   CryptoTask task;
   task.job = std::move(job);
   task.connection = who.client->ref;
-  task.by_nonce = who.http != nullptr;
+  if (who.http != nullptr) task.exchange = who.http->number;
   task.arrived_ns = arrived_ns;
   task.address_key = AddressBudget::key_of(who.client->peer, who.client->ref.serial);
   const bool allowed = !first_step || handshake_allowed(who);
@@ -135,7 +136,7 @@ void Flow::take_crypto_result(CryptoTask&& task) {
     if (client != nullptr && !client->failed) resume_doors(*client, std::move(task));
     return;
   }
-  const Exchanger who = exchanger_of(task.connection, task.job->nonce, task.by_nonce);
+  const Exchanger who = exchanger_of(task.connection, task.job->nonce, task.exchange);
   if (who.set == nullptr) return;
   take_outcome(who, who.set->on_work_done(std::move(task.job), now_), task.arrived_ns);
   if (who.client != nullptr) ready_.push_back(who.client->ref);
@@ -145,7 +146,7 @@ void Flow::start_store(const Exchanger& who, const mtproto::Nonce& nonce,
                        const mtproto::CreatedKey& created, int64_t arrived_ns) {
   StorePending pending;
   if (who.client != nullptr) pending.connection = who.client->ref;
-  pending.by_nonce = who.http != nullptr;
+  if (who.http != nullptr) pending.exchange = who.http->number;
   pending.nonce = nonce;
   pending.arrived_ns = arrived_ns;
   pending.record.auth_key_id = created.auth_key_id;
@@ -172,7 +173,7 @@ void Flow::on_store_answer(uint64_t cookie, cluster::StoreAnswer answer) {
   const bool stored = answer == cluster::StoreAnswer::kStored;
   // The key is in force at its shard even if its connection has gone meanwhile.
   if (stored) keep_created_key(pending.record, pending.expires_at_s);
-  const Exchanger who = exchanger_of(pending.connection, pending.nonce, pending.by_nonce);
+  const Exchanger who = exchanger_of(pending.connection, pending.nonce, pending.exchange);
   if (who.set == nullptr) return;
   const auto result = stored ? mtproto::StoreResult::kStored : mtproto::StoreResult::kRetry;
   take_outcome(who, who.set->on_stored(pending.nonce, result, now_), pending.arrived_ns);

@@ -20,7 +20,8 @@ HttpExchange* HttpExchanges::begin(const mtproto::Nonce& nonce, uint64_t address
     evicted = true;
   }
   if (by_age_.empty()) next_expiry_ns_ = now.mono_ns + lifetime_ns_ + 1;
-  const auto added = by_age_.emplace(by_age_.end(), config_, nonce, address_key, now.mono_ns);
+  const auto added =
+      by_age_.emplace(by_age_.end(), config_, nonce, ++last_number_, address_key, now.mono_ns);
   by_nonce_.emplace(nonce, added);
   return &*added;
 }

@@ -22,10 +22,11 @@ namespace ringway::gateway {
 
 struct HttpExchange {
   HttpExchange(const mtproto::HandshakeConfig* config, const mtproto::Nonce& nonce_in,
-               uint64_t address, int64_t now_ns)
-      : nonce(nonce_in), set(config), address_key(address), started_ns(now_ns) {}
+               uint64_t number_in, uint64_t address, int64_t now_ns)
+      : nonce(nonce_in), number(number_in), set(config), address_key(address), started_ns(now_ns) {}
 
   mtproto::Nonce nonce;
+  uint64_t number;            // from 1 on: tells it from an earlier one of its nonce
   mtproto::HandshakeSet set;  // of this one
   ConnectionRef waiter;       // whose request has not been answered
   uint64_t address_key;
@@ -86,6 +87,7 @@ class HttpExchanges {
   std::unordered_map<mtproto::Nonce, List::iterator, NonceHash> by_nonce_;
   std::unordered_map<uint64_t, size_t> per_address_;
   std::vector<ConnectionRef> unanswered_;
+  uint64_t last_number_ = 0;
   int64_t next_expiry_ns_ = INT64_MAX;
 };
 
