@@ -71,14 +71,18 @@ class HttpCall final : public grpc::ServerUnaryReactor,
       finish_with(outbox);
       return;
     }
-    after(wait.wait_max, [](HttpCall& call) { call.finish_empty(grpc::Status::OK); });
+    // This time does not keep the call.
+    run_after_ms(wait.wait_max, [weak = weak_from_this()] {
+      if (const auto call = weak.lock()) call->finish_empty(grpc::Status::OK);
+    });
   }
 
   // Under the lock of the session, which finish_gathered() takes: so not in place.
   bool wake() override {
     if (finished_.load(std::memory_order_acquire)) return false;
     const int64_t gather_ms = std::max<int64_t>(std::min(wait_.delay_max, wait_.after), 1);
-    after(gather_ms, [](HttpCall& call) { call.finish_gathered(); });
+    // Should the call end before, somebody else has to be woken: so this keeps it.
+    run_after_ms(gather_ms, [self = shared_from_this()] { self->finish_gathered(); });
     return true;
   }
 
@@ -114,13 +118,6 @@ class HttpCall final : public grpc::ServerUnaryReactor,
     } else {
       finish_empty(grpc::Status::OK);
     }
-  }
-
-  // The time does not keep the call.
-  void after(int64_t ms, void (*then)(HttpCall&)) {
-    run_after_ms(ms, [weak = weak_from_this(), then] {
-      if (const auto self = weak.lock()) then(*self);
-    });
   }
 
   const std::shared_ptr<ShardCore> core_;
