@@ -53,9 +53,10 @@ class HttpCall final : public grpc::ServerUnaryReactor,
                        public Poll,
                        public std::enable_shared_from_this<HttpCall> {
  public:
-  HttpCall(std::shared_ptr<ShardCore> core, const session::SessionClientData& data,
-           session::HttpSessionData* answer)
+  HttpCall(std::shared_ptr<ShardCore> core, const grpc::CallbackServerContext& context,
+           const session::SessionClientData& data, session::HttpSessionData* answer)
       : core_(std::move(core)),
+        context_(context),
         auth_key_id_(data.auth_key_id()),
         session_id_(data.session_id()),
         answer_(answer) {}
@@ -96,6 +97,7 @@ class HttpCall final : public grpc::ServerUnaryReactor,
     }
     const ByteView payload = outbox.payload(0);
     answer_->set_payload(payload.data(), payload.size());
+    given_ = true;
     run_after_ms(delay_ms, [self = shared_from_this()] { self->Finish(grpc::Status::OK); });
   }
   void finish_empty(const grpc::Status& status) {
@@ -103,7 +105,11 @@ class HttpCall final : public grpc::ServerUnaryReactor,
   }
 
   void OnCancel() override { finish_empty({grpc::StatusCode::CANCELLED, ""}); }
-  void OnDone() override { const std::shared_ptr<HttpCall> last = std::move(self_); }
+  // Who gave the call up while it was answered has not got the answer.
+  void OnDone() override {
+    const std::shared_ptr<HttpCall> last = std::move(self_);
+    if (given_ && context_.IsCancelled()) core_->push_failed(auth_key_id_, session_id_);
+  }
 
  private:
   void finish_gathered() {
@@ -121,11 +127,13 @@ class HttpCall final : public grpc::ServerUnaryReactor,
   }
 
   const std::shared_ptr<ShardCore> core_;
+  const grpc::CallbackServerContext& context_;  // lives until OnDone() returns
   const int64_t auth_key_id_;
   const int64_t session_id_;
   session::HttpSessionData* const answer_;
   HttpWait wait_;
   std::atomic<bool> finished_{false};
+  bool given_ = false;  // a payload; before Finish()
   std::shared_ptr<HttpCall> self_;
 };
 
@@ -183,12 +191,12 @@ grpc::ServerUnaryReactor* UnaryService::session_sendDataToSession(
 }
 
 grpc::ServerUnaryReactor* UnaryService::session_sendHttpDataToSession(
-    grpc::CallbackServerContext* /*context*/,
-    const session::TL_session_sendHttpDataToSession* request, session::HttpSessionData* answer) {
+    grpc::CallbackServerContext* context, const session::TL_session_sendHttpDataToSession* request,
+    session::HttpSessionData* answer) {
   const auto& data = request->client();
   Outbox& outbox = outbox_of_thread();
   const Outcome outcome = core_->take(data, PushRoute{}, read_clocks(), outbox);
-  auto call = std::make_shared<HttpCall>(core_, data, answer);
+  auto call = std::make_shared<HttpCall>(core_, *context, data, answer);
   call->begin();
   const int64_t delay_ms = core_->faults().delay_ms;
   if (!outcome.ok()) {

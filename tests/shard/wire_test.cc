@@ -217,6 +217,45 @@ TEST(UnaryWire, APollThatIsGivenUpTakesNothingAlong) {
   EXPECT_EQ(polls.next(), "");
 }
 
+// It was woken for an update and goes before it brings it: another open one does.
+TEST(UnaryWire, AWokenPollThatIsGivenUpHandsItsWakeOn) {
+  WireBench bench;
+  bench.make_key();
+  Polls polls(bench);
+  polls.start(0, 1000, 25'000);
+  polls.start(2, 0, 25'000);
+  ASSERT_TRUE(bench.shard.push(WireBench::kKey, WireBench::kSession, update(1)));
+  polls.cancel(0);
+  EXPECT_EQ(polls.next(), "failed");
+  const std::vector<Answer> answers = polls.next_answers();
+  ASSERT_FALSE(answers.empty());
+  EXPECT_EQ(answers.back().constructor, 0x12345678u);
+}
+
+TEST(UnaryWire, WhatACallWasGivenThatEndedBeforeIsSentAgain) {
+  ShardOptions options;
+  options.faults.delay_ms = 300;
+  WireBench bench(options);
+  bench.make_key();
+  session::TL_session_sendHttpDataToSession request;
+  *request.mutable_client() = bench.data(get_config(), 1, 2);
+  session::HttpSessionData answer;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
+  EXPECT_EQ(bench.unary->session_sendHttpDataToSession(&context, request, &answer).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (bench.shard.stats().pushes_failed == 0 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::yield();
+  }
+  *request.mutable_client() = bench.data(Tl(constructor::kHttpWait).i32(0).i32(0).i32(100), 2, 2);
+  grpc::ClientContext poll;
+  ASSERT_TRUE(bench.unary->session_sendHttpDataToSession(&poll, request, &answer).ok());
+  int64_t salt = 0;
+  int64_t session_id = 0;
+  EXPECT_EQ(read_payload(as_bytes(answer.payload()), &salt, &session_id).size(), 2u);
+}
+
 TEST(StreamWire, OneAnswerForEachRequestInOrder) {
   WireBench bench;
   bench.make_key();
