@@ -10,7 +10,12 @@
 #include "gateway/doors_testing.h"
 #include "gateway/sim_client.h"
 #include "gateway/worker.h"
+#include "mtproto/bind.h"
+#include "mtproto/handshake_wire.h"
 #include "mtproto/message.h"
+#include "mtproto/peek.h"
+#include "mtproto/tl.h"
+#include "mtproto/unencrypted.h"
 
 namespace ringway::gateway {
 namespace {
@@ -30,15 +35,16 @@ std::string post(ByteView body, std::string_view more = "") {
 }
 
 // A message of the client's, sealed.
-Bytes message(const testing::TestKey& key, uint32_t number, size_t body_bytes = 16) {
-  const size_t plaintext_bytes = kMessagePrefixBytes + body_bytes;
+Bytes message(const testing::TestKey& key, uint32_t number, ByteView body) {
+  const size_t plaintext_bytes = kMessagePrefixBytes + body.size();
   Bytes sealed(mtproto::sealed_bytes(plaintext_bytes));
   ByteWriter out(ByteSpan(sealed).subspan(kMessageHeaderBytes));
   out.i64(1);
   out.i64(2);
   out.i64(int64_t{number} * 4);
   out.i32(0);
-  out.u32(static_cast<uint32_t>(body_bytes));
+  out.u32(static_cast<uint32_t>(body.size()));
+  out.bytes(body);
   mtproto::SealJob job;
   job.key = &key.bytes;
   job.auth_key_id = key.id;
@@ -47,6 +53,10 @@ Bytes message(const testing::TestKey& key, uint32_t number, size_t body_bytes = 
   job.sender = mtproto::Sender::kClient;
   mtproto::seal_many({&job, 1});
   return sealed;
+}
+
+Bytes message(const testing::TestKey& key, uint32_t number, size_t body_bytes = 16) {
+  return message(key, number, Bytes(body_bytes));
 }
 
 class WorkerHttp : public ::testing::Test {
@@ -123,6 +133,49 @@ class WorkerHttp : public ::testing::Test {
       settle();
     }
   }
+  // Key exchanges whose heavy work stays in `pool_`.
+  void keep_work() {
+    shared_.submit_crypto = [this](CryptoTask& task) {
+      pool_.push_back(std::move(task));
+      return PoolAnswer::kQueued;
+    };
+    shared_.handshake.keys = {{nullptr, kFingerprint}};
+    shared_.handshake.make_primes = [] {
+      crypto::PrimePair primes;
+      primes.p = kP;
+      primes.q = kQ;
+      return primes;
+    };
+  }
+  // On a connection that has proven itself, as far as the first heavy step.
+  void begin_exchange(ClientId client, const mtproto::Nonce& nonce) {
+    say(client, post(message(key(), 1)));
+    EXPECT_TRUE(hear(client).starts_with("HTTP/1.1 200"));
+    mtproto::ReqPq req_pq;
+    req_pq.nonce = nonce;
+    say(client, post(mtproto::write_unencrypted(4, mtproto::write_req_pq(req_pq))));
+    const std::string heard = hear(client);
+    constexpr size_t kServerNonceAt = 20 + 4 + 16;  // behind header, constructor, nonce
+    const size_t at = heard.find("\r\n\r\n") + 4 + kServerNonceAt;
+    mtproto::ReqDhParams request;
+    request.nonce = nonce;
+    ASSERT_GE(heard.size(), at + request.server_nonce.size());
+    std::memcpy(request.server_nonce.data(), heard.data() + at, request.server_nonce.size());
+    const Bytes p = mtproto::to_big_endian(kP);
+    const Bytes q = mtproto::to_big_endian(kQ);
+    const Bytes encrypted(256, 1);
+    request.p = p;
+    request.q = q;
+    request.fingerprint = kFingerprint;
+    request.encrypted_data = encrypted;
+    say(client, post(mtproto::write_unencrypted(8, mtproto::write_req_dh_params(request))));
+    EXPECT_EQ(hear(client), "");
+  }
+  void finish_work(size_t which, Error error) {
+    pool_[which].job->error = error;
+    ASSERT_TRUE(worker_->post(std::move(pool_[which])));
+    settle();
+  }
   bool shut(ClientId client) const {
     return network_.saw_end(client) || network_.server_closed(client);
   }
@@ -130,7 +183,12 @@ class WorkerHttp : public ::testing::Test {
   uint64_t count(Counter counter) const { return worker_->counters().read(counter); }
   static const testing::TestKey& key(size_t which = 0) { return testing::test_keys()[which]; }
 
+  static constexpr uint64_t kFingerprint = 77;
+  static constexpr uint32_t kP = 1'229'739'323;
+  static constexpr uint32_t kQ = 1'402'015'859;
+
   SimNetwork network_;
+  std::vector<CryptoTask> pool_;
   cluster::MemoryTransport shards_;
   AddressBudget budget_;
   SharedContext shared_;
@@ -266,6 +324,90 @@ TEST_F(WorkerHttp, AnswersOfShardsAreChecked) {
   EXPECT_TRUE(heard.starts_with("HTTP/1.1 200"));
   EXPECT_GT(heard.size(), payload.size());
   EXPECT_FALSE(shut(third));
+}
+
+// One result comes late, one never.
+TEST_F(WorkerHttp, AnExchangeWithWorkUnderWayIsAnsweredInTheEnd) {
+  start();
+  keep_work();
+  const ClientId late = connect();
+  const ClientId lost = connect();
+  begin_exchange(late, {1});
+  begin_exchange(lost, {2});
+  ASSERT_EQ(pool_.size(), 2U);
+  run_for(shared_.config.timeouts.handshake_ns + 2 * kNsPerSecond);
+  finish_work(0, Error::kMalformed);
+  EXPECT_TRUE(hear(late).starts_with("HTTP/1.1 404"));
+  EXPECT_EQ(hear(lost), "");
+  EXPECT_FALSE(shut(lost));
+  run_for(kHttpAnswerNs - shared_.config.timeouts.handshake_ns);
+  EXPECT_TRUE(hear(lost).starts_with("HTTP/1.1 503"));
+  EXPECT_TRUE(shut(lost));
+}
+
+// The exchange that it was for has failed, and its nonce has begun another one.
+TEST_F(WorkerHttp, ALateResultIsNothingToTheNextExchangeOfItsNonce) {
+  start();
+  keep_work();
+  const ClientId first = connect();
+  const ClientId spoiling = connect();
+  const ClientId second = connect();
+  const mtproto::Nonce nonce{7};
+  begin_exchange(first, nonce);
+  mtproto::ReqPq again;
+  again.nonce = nonce;
+  say(spoiling, post(mtproto::write_unencrypted(4, mtproto::write_req_pq(again))));
+  EXPECT_TRUE(hear(first).starts_with("HTTP/1.1 409"));
+  EXPECT_TRUE(hear(spoiling).starts_with("HTTP/1.1 404"));
+  begin_exchange(second, nonce);
+  ASSERT_EQ(pool_.size(), 2U);
+  finish_work(0, Error::kMalformed);
+  EXPECT_EQ(hear(second), "");
+  finish_work(1, Error::kMalformed);
+  EXPECT_TRUE(hear(second).starts_with("HTTP/1.1 404"));
+}
+
+// A client that is told 503 while its message is opened in slices: the shard does not get it.
+TEST_F(WorkerHttp, WhatFailsWhileItIsOpenedIsNotExecuted) {
+  start();
+  const ClientId client = connect();
+  say(client, post(message(key(), 1)));
+  EXPECT_TRUE(hear(client).starts_with("HTTP/1.1 200"));
+  network_.write(client, as_bytes(post(message(key(), 2, kLargeMessageBytes + 1024))));
+  ASSERT_TRUE(worker_->post(Drain{}));
+  settle();
+  EXPECT_TRUE(hear(client).starts_with("HTTP/1.1 503"));
+  EXPECT_EQ(count(Counter::kLargeMessages), 1U);
+  EXPECT_EQ(count(Counter::kHttpCalls), 1U);
+}
+
+// Answers to several binds of one request are gathered, as long as a message can hold them.
+TEST_F(WorkerHttp, GatheredAnswersThatNoMessageHoldsFailAtOnce) {
+  start();
+  const testing::TestKey& temporary = testing::temporary_keys()[0];
+  shard().put_key(testing::record_of(temporary, 0));
+  Bytes container;
+  ByteAppender out(container);
+  out.u32(mtproto::constructor::kMsgContainer);
+  out.u32(4);
+  const Bytes proof(104, 0x77);
+  for (int64_t i = 1; i <= 4; ++i) {
+    const Bytes bind = mtproto::write_bind_call({.perm_auth_key_id = temporary.claims,
+                                                 .nonce = i,
+                                                 .expires_at = 2'000'000'000,
+                                                 .encrypted_message = proof});
+    out.bytes(mtproto::frame_message(int64_t{1} << 40 | i * 4, 1, bind));
+  }
+  // A protocol message, so that it goes on to the client, of more than half of what one may hold.
+  Bytes payload(kServerFrameBytesMax / 8 * 5);
+  store_le(payload.data() + 28, static_cast<uint32_t>(payload.size() - kMessagePrefixBytes));
+  store_le(payload.data() + 32, mtproto::constructor::kBadServerSalt);
+  shard().set_http_answer(0, std::string(as_text(payload)));
+  const ClientId client = connect();
+  say(client, post(message(temporary, 1, container)));
+  run_for(kNsPerSecond);
+  EXPECT_TRUE(hear(client).starts_with("HTTP/1.1 502"));
+  EXPECT_EQ(shard().received_count(), 2U);
 }
 
 TEST_F(WorkerHttp, AnExchangeWithoutRoomOnThePoolIsRefused) {
