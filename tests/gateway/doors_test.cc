@@ -352,7 +352,8 @@ TEST(DoorsTls, ACloseNotifyBehindRequestsLetsThemBeAnswered) {
     EXPECT_TRUE(arrival.send(payload_of(door::kHttpFrameHeaderBytes + 12)));
     EXPECT_FALSE(arrival.sent.empty());
     ASSERT_TRUE(arrival.doors().may_go_on());
-    const Doors::Outcome outcome = arrival.doors().go_on(kNow, kept, entrance.counters, reply);
+    const Doors::Outcome outcome =
+        arrival.doors().go_on(testing::kNow, kept, entrance.counters, reply);
     EXPECT_EQ(outcome.failed, next.empty());
     if (!next.empty()) {
       EXPECT_EQ(as_text(outcome.stream).substr(door::kHttpFrameHeaderBytes), next);
