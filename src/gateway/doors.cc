@@ -189,6 +189,7 @@ void Doors::advance(ByteSpan rest, Turn& turn) {
 
 // The client says nothing more, and may still listen: requests that came before are answered.
 void Doors::take_end(Turn& turn) noexcept {
+  if (go_on_) return;
   if (!awaits_answer()) {
     turn.outcome.failed = true;
   } else if (head_.empty()) {
@@ -199,11 +200,10 @@ void Doors::take_end(Turn& turn) noexcept {
 void Doors::take_plaintext(ByteSpan rest, Turn& turn) {
   if (stage_ != Stage::kDetect && stage_ != Stage::kHttp) {
     pass(rest, turn);
-  } else if (awaits_answer()) {
+  } else if (awaits_answer() || go_on_) {
     append(head_, rest);
   } else if (!rest.empty()) {
-    // What came behind a request has not been looked at.
-    const size_t searched = std::exchange(go_on_, false) ? 0 : head_.size();
+    const size_t searched = head_.size();
     detect(with_head(rest, turn), searched, turn);
   }
 }
@@ -318,9 +318,15 @@ void Doors::take_requests(ByteSpan rest, size_t searched, Turn& turn) {
     const bool by_status = doors_.listener.http_error_style == config::HttpErrorStyle::kStatus;
     http_ = std::make_unique<door::HttpServer>(doors_.served, by_status);
   }
+  size_t preflights = 0;
   while (!rest.empty()) {
     if (http_->ended()) {
       turn.outcome.failed = true;
+      return;
+    }
+    if (preflights == kHttpPreflightsPerTurn) {
+      hold(rest);
+      go_on_ = true;
       return;
     }
     if (http_->awaits_answer()) {
@@ -341,8 +347,10 @@ void Doors::take_requests(ByteSpan rest, size_t searched, Turn& turn) {
       case door::HttpStep::Kind::kUpgrade:
         take_upgrade(rest.subspan(step.consumed), turn);
         return;
-      case door::HttpStep::Kind::kFrame:
       case door::HttpStep::Kind::kAnswered:
+        ++preflights;
+        break;
+      case door::HttpStep::Kind::kFrame:
         break;
     }
     if (!std::exchange(begun_, true)) begin(Stage::kHttp, doors_.posted, turn);

@@ -226,6 +226,8 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
   }
   // An answer that is laid out already still goes by them.
   if (outcome.plain && client.doors->staged_bytes() == 0) client.doors.reset();
+  // More requests that the doors answer themselves.
+  if (client.doors != nullptr && client.doors->may_go_on()) ready_.push_back(client.ref);
   take_stream(client, outcome.stream, outcome.failed);
   const bool decided = client.transport.kind() != mtproto::TransportKind::kUndecided;
   if (decided && client.doors != nullptr) client.doors->forget_start();

@@ -220,6 +220,30 @@ TEST_F(WorkerHttp, RequestsAreAnsweredOneByOneAndHoldNothingBetween) {
   EXPECT_FALSE(shut(client));
 }
 
+TEST_F(WorkerHttp, PreflightsInARowTakeSeveralTurns) {
+  start();
+  const ClientId client = connect();
+  std::string flood;
+  const size_t asked = 3 * kHttpPreflightsPerTurn + 1;
+  for (size_t i = 0; i < asked; ++i) flood += "OPTIONS /api HTTP/1.1\r\n\r\n";
+  network_.write(client, as_bytes(flood + post(message(key(), 1))));
+  const auto answered = [](const std::string& heard) {
+    size_t answers = 0;
+    for (size_t at = heard.find("HTTP/1.1 20"); at != std::string::npos;
+         at = heard.find("HTTP/1.1 20", at + 1)) {
+      ++answers;
+    }
+    return answers;
+  };
+  std::string heard;
+  for (int i = 0; i < 200; ++i) {
+    turn();
+    heard += as_text(network_.read(client));
+  }
+  EXPECT_EQ(answered(heard), asked + 1);
+  EXPECT_FALSE(shut(client));
+}
+
 TEST_F(WorkerHttp, AnIdleConnectionEndsInAMinuteAndOneThatWaitsForUsDoesNot) {
   start();
   const ClientId idle = connect();
