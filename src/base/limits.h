@@ -75,6 +75,11 @@ inline constexpr uint32_t kMaskConnectionsCeiling = 1024 * 1024;       // of Lim
 inline constexpr size_t kMaskAddressesMax = 4;                         // of one name, tried in turn
 inline constexpr int64_t kMaskConnectTimeoutNs = 3LL * 1'000'000'000;  // each of them
 inline constexpr int64_t kMaskLookupNs = 60LL * 1'000'000'000;         // a name is good for so long
+inline constexpr int64_t kMaskLookupRetryNs = 1'000'000'000;  // after a failure, doubling up to it
+inline constexpr int64_t kMaskNameWaitNs = 3LL * 1'000'000'000;   // of one relay, for the name
+inline constexpr int64_t kMaskIdleMaxNs = 300LL * 1'000'000'000;  // whatever Timeouts.Idle is
+inline constexpr uint32_t kMaskAddressShare = 16;  // one address has this part of all relays
+static_assert(kMaskLookupRetryNs < kMaskLookupNs);
 // Sent to one side and not taken: reading of the other stops and goes on.
 inline constexpr size_t kMaskOutputHighBytes = 64 * 1024;
 inline constexpr size_t kMaskOutputLowBytes = 16 * 1024;

@@ -59,11 +59,10 @@ std::string_view to_string(Protocol protocol) noexcept {
   return "tcp";
 }
 
-bool Listener::believes_proxy_header(const IpBytes& peer) const noexcept {
+bool Listener::believes_proxy_header(const std::optional<IpBytes>& peer) const noexcept {
   if (!proxy_protocol.enabled) return false;
-  return peer == IpBytes{} ||
-         std::any_of(proxy_protocol.from.begin(), proxy_protocol.from.end(),
-                     [&peer](const Cidr& range) { return range.contains(peer); });
+  return !peer || std::any_of(proxy_protocol.from.begin(), proxy_protocol.from.end(),
+                              [&peer](const Cidr& range) { return range.contains(*peer); });
 }
 
 std::string address_text(const Listener& listener) {

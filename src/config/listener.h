@@ -78,9 +78,8 @@ struct Listener {
   uint32_t max_connections = 0;  // of all workers together; 0: no limit of its own
   HttpErrorStyle http_error_style = HttpErrorStyle::kStatus;
 
-  // Whether a PROXY header of this peer counts. All zeros: the peer has no address, because it came
-  // by a unix socket.
-  [[nodiscard]] bool believes_proxy_header(const IpBytes& peer) const noexcept;
+  // Whether a PROXY header of this peer counts. Without an address it came by a unix socket.
+  [[nodiscard]] bool believes_proxy_header(const std::optional<IpBytes>& peer) const noexcept;
 
   friend bool operator==(const Listener& a, const Listener& b) noexcept;
 };

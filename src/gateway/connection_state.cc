@@ -97,6 +97,7 @@ SecretString encode(const ConnectionState& state) {
   out.u32(kConnectionStateVersion);
   out.bytes(state.peer.ip);
   out.u16(state.peer.port);
+  out.u8(state.peer.by_unix_socket ? 1 : 0);
   out.u16(state.listener);
   out.u64(state.serial);
   out.i64(state.last_msg_id);
@@ -133,6 +134,8 @@ Result<ConnectionState> decode_connection_state(ByteView bytes) {
   if (magic != kMagic || version != kConnectionStateVersion) return Error::kMalformed;
   RW_TRY(in.copy_to(state.peer.ip));
   RW_TRY_ASSIGN(state.peer.port, in.u16());
+  RW_TRY_ASSIGN(const uint8_t by_unix_socket, in.u8());
+  state.peer.by_unix_socket = by_unix_socket != 0;
   RW_TRY_ASSIGN(state.listener, in.u16());
   RW_TRY_ASSIGN(state.serial, in.u64());
   if (state.serial >> ConnectionRef::kSerialBits != 0) return Error::kMalformed;

@@ -51,7 +51,7 @@ struct ConnectionState {
   std::vector<SessionKey> sessions;
 };
 
-inline constexpr uint32_t kConnectionStateVersion = 2;
+inline constexpr uint32_t kConnectionStateVersion = 3;
 
 // Of a connection without doors.
 [[nodiscard]] SecretString encode(const ConnectionState& state);

@@ -1,6 +1,7 @@
 #include "gateway/flow.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/assert.h"
@@ -93,7 +94,8 @@ void Flow::on_accept(net::ConnectionHandle handle, uint16_t listener) {
   client->peer = peer;
   client->listener = listener;
   client->ref.set_serial(next_serial_++ * shared_.workers + worker_);
-  const bool believed = doors.listener.believes_proxy_header(peer.ip);
+  const bool believed = doors.listener.believes_proxy_header(
+      peer.by_unix_socket ? std::nullopt : std::optional(peer.ip));
   if (doors.any()) client->doors = std::make_unique<Doors>(doors, believed);
   bool refused = !count_for_listener(*client);
   // Who comes by a proxy counts for the address that its header names.

@@ -29,7 +29,7 @@ struct AdoptConnection {
 // A connection that the acceptor has accepted, of a socket that the workers share.
 struct AcceptedSocket {
   net::OwnedFd fd;
-  net::PeerAddress peer;  // all zeros: it came by a unix socket
+  net::PeerAddress peer;
   uint16_t listener = 0;
 };
 

@@ -120,6 +120,8 @@ PeerAddress PeerAddress::from_sockaddr(const sockaddr* address) noexcept {
     std::memcpy(&v6, address, sizeof v6);
     std::memcpy(peer.ip.data(), &v6.sin6_addr, peer.ip.size());
     peer.port = ntohs(v6.sin6_port);
+  } else {
+    peer.by_unix_socket = address->sa_family == AF_UNIX;
   }
   return peer;
 }

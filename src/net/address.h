@@ -29,10 +29,12 @@ struct IpText {
 struct PeerAddress {
   std::array<uint8_t, 16> ip{};
   uint16_t port = 0;
+  // It came by a unix socket and has no address: `ip` is all zeros. Zeros alone do not mean that.
+  bool by_unix_socket = false;
 
   [[nodiscard]] bool is_v4() const noexcept;
   // False for a peer that has no address: it came by a unix socket, and no proxy has told one.
-  [[nodiscard]] bool is_known() const noexcept { return ip != decltype(ip){}; }
+  [[nodiscard]] bool is_known() const noexcept { return !by_unix_socket; }
   // The address without its port: "192.0.2.1" (also when it is v4-mapped) or "2001:db8::1".
   [[nodiscard]] IpText ip_text() const noexcept;
   // "192.0.2.1:443" or "[2001:db8::1]:443", for logs.
@@ -40,7 +42,7 @@ struct PeerAddress {
   // Depends on the address alone, not on the port; well mixed in all bits.
   [[nodiscard]] uint64_t ip_hash() const noexcept;
 
-  // All zero for families other than AF_INET and AF_INET6.
+  // All zeros for families other than AF_INET and AF_INET6; of AF_UNIX it says that it is.
   [[nodiscard]] static PeerAddress from_sockaddr(const sockaddr* address) noexcept;
 
   friend bool operator==(const PeerAddress&, const PeerAddress&) = default;

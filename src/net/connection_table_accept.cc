@@ -64,8 +64,12 @@ void ConnectionTable::on_accept_completion(uint16_t index, const Completion& com
       // with SO_REUSEPORT probably elsewhere.
       if (accepting_) counters_.add(Counter::kConnectionsRefusedFull);
       ring_.queue_close(fd, user_data(RingOp::kClose, {}));
+    } else if (const auto peer = ring_.peer_address(fd); !peer) {
+      // Reset before it came here: there is nobody to answer, and no address to count it for.
+      counters_.add(Counter::kAcceptErrors);
+      ring_.queue_close(fd, user_data(RingOp::kClose, {}));
     } else {
-      const ConnectionHandle handle = admit(fd, ring_.peer_address(fd), index);
+      const ConnectionHandle handle = admit(fd, *peer, index);
       counters_.add(Counter::kConnectionsAccepted);
       handler_.on_accept(handle, index);
       settle_receive(handle, *slab_.get(handle));

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -120,8 +121,9 @@ class Ring {
   // writes leave at once, and what the peer does not acknowledge for `user_timeout_ms` ends it.
   // A descriptor, or -errno.
   [[nodiscard]] virtual int open_socket(const SocketAddress& address, int user_timeout_ms) = 0;
-  // Synchronous, cheap: the address of the peer of a connected descriptor.
-  [[nodiscard]] virtual PeerAddress peer_address(int fd) = 0;
+  // Synchronous, cheap: the address of the peer of a connected descriptor. None: the peer has
+  // already reset the connection, and nobody knows any more who it was.
+  [[nodiscard]] virtual std::optional<PeerAddress> peer_address(int fd) = 0;
   // Synchronous, cheap, and only a hint: a receive of the descriptor completes when there are so
   // many bytes or its stream is over; 0: with any.
   virtual void set_receive_low(int fd, size_t bytes) noexcept {

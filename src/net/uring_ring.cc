@@ -442,11 +442,10 @@ int UringRing::open_socket(const SocketAddress& address, int user_timeout_ms) {
   return fd.release();
 }
 
-PeerAddress UringRing::peer_address(int fd) {
+std::optional<PeerAddress> UringRing::peer_address(int fd) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
-  // A peer that is gone already has no address; its first receive will tell.
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return std::nullopt;
   return PeerAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&address));
 }
 

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "net/ring.h"
@@ -56,7 +57,7 @@ class UringRing final : public Ring {
   void give_back(std::span<const uint16_t> buffer_ids) override;
   void stop() override;
   [[nodiscard]] int open_socket(const SocketAddress& address, int user_timeout_ms) override;
-  [[nodiscard]] PeerAddress peer_address(int fd) override;
+  [[nodiscard]] std::optional<PeerAddress> peer_address(int fd) override;
   void set_receive_low(int fd, size_t bytes) noexcept override;
   void close_now(int fd) override;
   [[nodiscard]] Waker& waker() override;

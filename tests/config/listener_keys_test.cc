@@ -238,7 +238,8 @@ TEST(Listeners, GiveAUnixSocketItsPermissions) {
 
 TEST(ListenerProxyProtocol, OfSystemdsSocketsIsAnyones) {
   const Listener handed = listener_with("ProxyProtocol: {Require: true}", "systemd:clients");
-  EXPECT_TRUE(handed.believes_proxy_header(IpBytes{})) << "it came by a unix socket";
+  EXPECT_TRUE(handed.believes_proxy_header(std::nullopt)) << "it came by a unix socket";
+  EXPECT_FALSE(handed.believes_proxy_header(IpBytes{})) << "zeros are no unix socket";
   EXPECT_FALSE(handed.believes_proxy_header(*parse_ip("192.0.2.1")));
   EXPECT_TRUE(listener_with("ProxyProtocol: {From: [192.0.2.0/24]}", "systemd:clients")
                   .believes_proxy_header(*parse_ip("192.0.2.1")));

@@ -54,9 +54,10 @@ TEST(BelievesProxyHeader, GoesByThePeersAddress) {
   EXPECT_FALSE(listener.believes_proxy_header(outside));
 
   Listener local = at_path("/a");
-  EXPECT_FALSE(local.believes_proxy_header({}));
+  EXPECT_FALSE(local.believes_proxy_header(std::nullopt));
   local.proxy_protocol.enabled = true;
-  EXPECT_TRUE(local.believes_proxy_header({}));
+  EXPECT_TRUE(local.believes_proxy_header(std::nullopt));
+  EXPECT_FALSE(local.believes_proxy_header(IpBytes{})) << "zeros are no unix socket";
 }
 
 TEST(ListenerText, NamesWhatIsSpecialAndNoSecret) {

@@ -91,7 +91,8 @@ TEST(AddressBudget, EachKindHasItsOwn) {
 
 TEST(AddressBudget, WhoHasNoAddressIsNotCounted) {
   AddressBudget budget(1, 1, 1);
-  const net::PeerAddress nobody;
+  net::PeerAddress nobody;
+  nobody.by_unix_socket = true;
   for (int i = 0; i < 10; ++i) {
     EXPECT_TRUE(budget.take(kHandshake, nobody, 0));
     EXPECT_TRUE(budget.has_left(kUnknown, nobody, 0));
@@ -103,6 +104,15 @@ TEST(AddressBudget, WhoHasNoAddressIsNotCounted) {
   EXPECT_NE(AddressBudget::key_of(nobody, 1), AddressBudget::key_of(nobody, 2));
   EXPECT_EQ(AddressBudget::key_of(v4(1), 1), AddressBudget::key_of(v4(1), 2));
   EXPECT_EQ(AddressBudget::key_of(v4(1), 1), AddressBudget::key_of(v4(1)));
+}
+
+TEST(AddressBudget, ZerosAreAnAddressLikeAnyOther) {
+  AddressBudget budget(1, 1, 1);
+  const net::PeerAddress zeros;
+  EXPECT_TRUE(budget.take(kHandshake, zeros, 0));
+  EXPECT_FALSE(budget.take(kHandshake, zeros, 0));
+  EXPECT_TRUE(budget.open_connection(zeros, 1, 0));
+  EXPECT_FALSE(budget.open_connection(zeros, 1, 0));
 }
 
 TEST(AddressBudget, TheTableIsBounded) {

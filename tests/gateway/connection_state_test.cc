@@ -15,6 +15,7 @@ ConnectionState sample() {
   ConnectionState state;
   for (size_t i = 0; i < state.peer.ip.size(); ++i) state.peer.ip[i] = static_cast<uint8_t>(i + 1);
   state.peer.port = 54321;
+  state.peer.by_unix_socket = true;
   state.listener = 3;
   state.serial = 0x0022334455667788;
   state.last_msg_id = 77;

@@ -242,6 +242,20 @@ TEST_F(ConnectionTableTest, OurEndAndTheCloseMayComeInOneTurn) {
   EXPECT_TRUE(network_.server_closed(client));
 }
 
+// Who has reset its connection before the accept is nobody: not even its address is known.
+TEST_F(ConnectionTableTest, WhoHasNoAddressAnyMoreIsNotTaken) {
+  open();
+  const ClientId client = network_.connect(listener_);
+  network_.forget_address(client);
+  turns(3);
+  EXPECT_TRUE(accepted_.empty());
+  EXPECT_TRUE(network_.server_closed(client));
+  EXPECT_EQ(counters_.read(Counter::kAcceptErrors), 1U);
+  EXPECT_EQ(counters_.read(Counter::kAcceptBackoffs), 0U);
+  (void)connect();
+  EXPECT_EQ(accepted_.size(), 1U) << "the next one is";
+}
+
 TEST_F(ConnectionTableTest, TakesWhatWasAcceptedElsewhere) {
   open({.connections_max = 1});
   ClientId client = 0;

@@ -332,10 +332,32 @@ TEST(UringRing, PeerAddressAndFeatures) {
   ASSERT_EQ(completions.size(), 1U);
   ASSERT_GE(completions[0].result, 0);
   EXPECT_TRUE(completions[0].more);
-  EXPECT_EQ(ring->peer_address(completions[0].result).ip_text().view(), "127.0.0.1");
+  const auto peer = ring->peer_address(completions[0].result);
+  ASSERT_TRUE(peer.has_value());
+  EXPECT_EQ(peer->ip_text().view(), "127.0.0.1");
+  EXPECT_FALSE(peer->by_unix_socket);
   ring->close_now(completions[0].result);
   EXPECT_NE(ring->features().find("64 entries, 8 buffers of 128 bytes"), std::string::npos)
       << ring->features();
+}
+
+// A peer that resets its connection while it waits to be accepted leaves no address behind.
+TEST(UringRing, WhoWasGoneBeforeTheAcceptHasNoAddress) {
+  auto ring = make_ring();
+  const auto listener = open_listener(*parse_socket_address("127.0.0.1:0"), {});
+  ASSERT_EQ(listener.error, "");
+  {
+    TestClient client(listener.address);
+    ASSERT_TRUE(client.connected());
+    const linger at_once{1, 0};
+    ASSERT_EQ(setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+  }
+  ring->queue_accept(listener.fd.get(), data(RingOp::kAccept, 0));
+  const auto completions = collect(*ring, 1);
+  ASSERT_EQ(completions.size(), 1U);
+  ASSERT_GE(completions[0].result, 0);
+  EXPECT_EQ(ring->peer_address(completions[0].result), std::nullopt);
+  ring->close_now(completions[0].result);
 }
 
 TEST(UringSetup, ErrorsNameTheCauseAndTheRemedy) {

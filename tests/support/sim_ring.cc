@@ -265,8 +265,10 @@ void SimRing::stop() {
   for (const int fd : closing) network_.close(fd);
 }
 
-net::PeerAddress SimRing::peer_address(int fd) {
-  return network_.address(network_.sockets_.at(fd)->client);
+std::optional<net::PeerAddress> SimRing::peer_address(int fd) {
+  const auto& socket = network_.sockets_.at(fd);
+  if (socket->address_forgotten) return std::nullopt;
+  return network_.address(socket->client);
 }
 
 bool SimRing::uses(int fd) const {

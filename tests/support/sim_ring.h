@@ -18,6 +18,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -90,6 +91,8 @@ class SimNetwork {
   Bytes read(ClientId client, size_t size_max = SIZE_MAX);  // takes what has arrived
   void finish(ClientId client);  // no more output: the server reads the end of the stream
   void reset(ClientId client);   // ECONNRESET and EPIPE for the server
+  // The kernel does not know any more who it was, as of a peer that was gone before the accept.
+  void forget_address(ClientId client) { of_client(client).address_forgotten = true; }
   [[nodiscard]] bool saw_end(
       ClientId client) const;  // end of the stream, after all bytes were read
   [[nodiscard]] bool saw_reset(ClientId client) const;
@@ -109,6 +112,7 @@ class SimNetwork {
     bool client_finished = false;
     bool client_reset = false;
     bool reset_reported = false;
+    bool address_forgotten = false;
     bool server_shut = false;  // SHUT_WR or SHUT_RDWR
     bool server_shut_both = false;
     bool server_closed = false;
@@ -168,7 +172,7 @@ class SimRing final : public net::Ring {
   void give_back(std::span<const uint16_t> buffer_ids) override;
   void stop() override;
   [[nodiscard]] int open_socket(const net::SocketAddress& address, int user_timeout_ms) override;
-  [[nodiscard]] net::PeerAddress peer_address(int fd) override;
+  [[nodiscard]] std::optional<net::PeerAddress> peer_address(int fd) override;
   void close_now(int fd) override { network_.close(fd); }
   [[nodiscard]] Waker& waker() override { return waker_; }
   [[nodiscard]] std::string features() const override { return "simulated"; }
