@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace ringway::net {
 namespace {
 
@@ -31,12 +33,6 @@ std::string remedy(int error) {
 std::string describe(const std::string& path, std::string_view step, int error) {
   return fmt::format("cannot listen on unix:{}: {}: {} ({}){}", path, step, std::strerror(error),
                      strerrorname_np(error), remedy(error));
-}
-
-std::string directory_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 using AddressCall = int (*)(int, const sockaddr*, socklen_t);
@@ -60,14 +56,77 @@ std::string clear_path(const std::string& path, const SocketAddress& address) {
   const OwnedFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return describe(path, "opening a socket", errno);
   const int answer = bind_or_connect(::connect, probe.get(), address);
-  if (answer == EACCES) return describe(path, "asking who listens there", answer);
-  if (answer != ECONNREFUSED) {
+  // Its backlog may be full, and it may be of another kind.
+  if (answer == 0 || answer == EAGAIN || answer == EPROTOTYPE) {
     return fmt::format(
         "cannot listen on unix:{}: another program listens there already; stop it, or name "
         "another path",
         path);
   }
+  if (answer != ECONNREFUSED) return describe(path, "asking who listens there", answer);
   return unlink(path.c_str()) == 0 ? "" : describe(path, "removing an old socket", errno);
+}
+
+bool is_same_file(const std::string& path, const struct stat& opened) noexcept {
+  struct stat found {};
+  return lstat(path.c_str(), &found) == 0 && found.st_dev == opened.st_dev &&
+         found.st_ino == opened.st_ino;
+}
+
+// Keeps out other processes that start with the same path. The file is this user's alone: whoever
+// else could open it could hold the lock, and the gateway back, for ever.
+class PathLock {
+ public:
+  explicit PathLock(const std::string& path) : path_(path + ".lock") {}
+  ~PathLock() {
+    if (fd_.valid()) (void)unlink(path_.c_str());  // while nobody else has it
+  }
+  PathLock(const PathLock&) = delete;
+  PathLock& operator=(const PathLock&) = delete;
+
+  // Empty, or what failed: `path` is the socket's. Waits for at most kTries times kPauseNs.
+  [[nodiscard]] std::string take(const std::string& path) {
+    for (int tried = 0; tried < kTries; ++tried) {
+      if (tried != 0) sleep_ns(kPauseNs);
+      OwnedFd fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+      struct stat opened {};
+      if (!fd.valid() || fstat(fd.get(), &opened) != 0) {
+        return describe(path, fmt::format("opening {}", path_), errno);
+      }
+      if (opened.st_uid != geteuid() || !S_ISREG(opened.st_mode)) {
+        return fmt::format(
+            "cannot listen on unix:{}: {} is another user's; remove it, and let nobody else write "
+            "to "
+            "the directory",
+            path, path_);
+      }
+      if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) continue;
+      // Whoever had it may have removed it meanwhile: then the lock is of no file.
+      if (!is_same_file(path_, opened)) continue;
+      fd_ = std::move(fd);
+      return "";
+    }
+    return fmt::format(
+        "cannot listen on unix:{}: another process of this user has {} locked; it is starting here "
+        "too, or hangs: stop it",
+        path, path_);
+  }
+
+ private:
+  static constexpr int kTries = 20;
+  static constexpr int64_t kPauseNs = 50 * kNsPerMs;
+
+  const std::string path_;
+  OwnedFd fd_;
+};
+
+// The file is made with these permissions: setting them afterwards would follow a link that
+// somebody puts in its place. The mask is the whole process's, for the time of one call.
+int bind_with_mode(int fd, const SocketAddress& address, uint32_t mode) noexcept {
+  const mode_t before = umask(~mode & 0777);
+  const int error = bind_or_connect(::bind, fd, address);
+  umask(before);
+  return error;
 }
 
 }  // namespace
@@ -116,23 +175,19 @@ UnixListenerResult open_unix_listener(const std::string& path, uint32_t mode,
     errno = ENAMETOOLONG;
     return fail("its path");
   }
-  const OwnedFd directory(::open(directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.valid()) return fail("opening its directory");
-  // Never waits: whoever holds it is starting here just now, or is a stranger who could hold it for
-  // ever.
-  if (flock(directory.get(), LOCK_EX | LOCK_NB) != 0) return fail("locking its directory");
+  PathLock lock(path);
+  result.error = lock.take(path);
+  if (!result.error.empty()) return result;
   result.error = clear_path(path, *address);
   if (!result.error.empty()) return result;
 
   OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return fail("opening a socket");
-  if (const int error = bind_or_connect(::bind, fd.get(), *address); error != 0) {
+  if (const int error = bind_with_mode(fd.get(), *address, mode); error != 0) {
     errno = error;
     return fail("binding");
   }
   result.file = UnixSocketFile(path);
-  // Until it listens nobody gets in, whatever the permissions were in between.
-  if (chmod(path.c_str(), mode) != 0) return fail("setting its permissions");
   if (::listen(fd.get(), options.backlog) != 0) return fail("listening");
   result.fd = std::move(fd);
   return result;

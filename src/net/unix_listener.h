@@ -44,8 +44,9 @@ struct UnixListenerResult {
 
 // Listens on `path`, whose permissions become `mode` before anybody can connect. A socket there to
 // which nobody listens is replaced. Refused: a file that is no socket, and a socket that somebody
-// listens to. Two processes that start at once are kept apart by a lock on the directory, for as
-// long as this call takes.
+// listens to. Two processes that start at once are kept apart by a lock on PATH.lock, for as long
+// as this call takes; the other one's is waited for, for a second. Changes the umask for a moment:
+// called before there are threads that make files.
 [[nodiscard]] UnixListenerResult open_unix_listener(const std::string& path, uint32_t mode,
                                                     const ListenerOptions& options);
 

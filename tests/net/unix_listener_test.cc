@@ -117,13 +117,43 @@ TEST_F(UnixListenerTest, MovesWithItsOwner) {
 
 TEST_F(UnixListenerTest, SaysWhatToDoAboutIt) {
   EXPECT_THAT(open_unix_listener(directory_ + "/nowhere/s", 0600, {}).error,
-              HasSubstr("opening its directory: No such file or directory (ENOENT); its directory "
-                        "has to be there"));
+              HasSubstr("No such file or directory (ENOENT); its directory has to be there"));
   EXPECT_THAT(open_unix_listener(std::string(200, 'x'), 0600, {}).error, HasSubstr("its path"));
+}
+
+// Any user may open the directory and lock it.
+TEST_F(UnixListenerTest, NobodyElsesLockHoldsItUp) {
   const OwnedFd locked(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   ASSERT_EQ(flock(locked.get(), LOCK_EX), 0);
-  EXPECT_THAT(open_unix_listener(path_, 0600, {}).error, HasSubstr("locking its directory"));
+  const UnixListenerResult opened = open_unix_listener(path_, 0600, {});
+  EXPECT_TRUE(opened.fd.valid()) << opened.error;
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".lock")) << "it is gone with the call";
+}
+
+TEST_F(UnixListenerTest, WhoStartsThereAtTheSameTimeGoesFirst) {
+  const std::string lock = path_ + ".lock";
+  OwnedFd locked(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(flock(locked.get(), LOCK_EX), 0);
+  EXPECT_THAT(open_unix_listener(path_, 0600, {}).error,
+              HasSubstr("another process of this user has " + lock + " locked"));
   EXPECT_FALSE(is_there());
+  locked.reset();
+  EXPECT_TRUE(open_unix_listener(path_, 0600, {}).fd.valid()) << "a lock that was left is nobody's";
+}
+
+TEST_F(UnixListenerTest, TheLockFollowsNoLink) {
+  std::ofstream(directory_ + "/precious") << "precious";
+  std::filesystem::create_symlink(directory_ + "/precious", path_ + ".lock");
+  EXPECT_THAT(open_unix_listener(path_, 0600, {}).error, HasSubstr("(ELOOP)"));
+  EXPECT_EQ(std::filesystem::file_size(directory_ + "/precious"), 8U);
+}
+
+TEST_F(UnixListenerTest, TheModeIsWholeFromTheStartWhateverTheUmask) {
+  const mode_t before = umask(0777);
+  const UnixListenerResult opened = open_unix_listener(path_, 0666, {});
+  EXPECT_EQ(umask(before), 0777U) << "it is as it was";
+  ASSERT_TRUE(opened.fd.valid()) << opened.error;
+  EXPECT_EQ(std::filesystem::status(path_).permissions(), std::filesystem::perms{0666});
 }
 
 InheritedSocket handed(OwnedFd fd) { return {std::move(fd), "name"}; }
