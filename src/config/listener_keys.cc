@@ -157,7 +157,7 @@ void read_mask(Section& item, std::optional<Endpoint>& mask) {
 }
 
 // Keys that are good by themselves and not beside each other.
-void check_secrets(Document& document, const Section& item, const Listener& listener) {
+void check_secrets(Document& document, const Section& item, Listener& listener) {
   const bool fake_tls = !listener.fake_tls_secrets.empty();
   const bool over_http =
       listener.protocol == Protocol::kHttp || listener.protocol == Protocol::kWebsocket;
@@ -182,6 +182,7 @@ void check_secrets(Document& document, const Section& item, const Listener& list
   if (listener.mask && !fake_tls) {
     document.warning(item.mark_of("Mask"),
                      fmt::format("{}: without ee secrets it has no effect", item.path_of("Mask")));
+    listener.mask.reset();
   }
 }
 

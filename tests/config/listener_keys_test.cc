@@ -334,6 +334,8 @@ TEST(ListenerMask, IsWhereStrangersGo) {
     EXPECT_THAT(error_of(fmt::format("Mask: {}", wrong) + secrets),
                 HasSubstr("f.yaml:4: Ringway.Listeners.Mask: expected host:port, found"));
   }
+  EXPECT_EQ(good(with("Mask: example.com:443", ":1")).listeners.at(0).mask, std::nullopt)
+      << "nobody asks about a mask what else the listener has";
   EXPECT_THAT(warning_of("Mask: example.com:443"),
               HasSubstr("f.yaml:4: Ringway.Listeners.Mask: without ee secrets it has no effect"));
 }
