@@ -331,8 +331,10 @@ void GatewayImpl::start_acceptor() {
 }
 
 void GatewayImpl::stop_accepting_shared() {
-  if (acceptor_ != nullptr) acceptor_->stop();
+  // First the files: where a file of ours has no listener any more, the next process may already
+  // have replaced it.
   listening_.remove_files();
+  if (acceptor_ != nullptr) acceptor_->stop();
 }
 
 std::string GatewayImpl::run_workers() {
