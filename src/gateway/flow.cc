@@ -179,6 +179,9 @@ void Flow::take_stream(Client& client, ByteSpan bytes, bool is_last) {
     park_input(client);
   } else {
     pump(client);
+    // What was kept for a mask counts no more once the transport is known.
+    const bool decided = client.transport.kind() != mtproto::TransportKind::kUndecided;
+    if (decided && client.doors != nullptr) client.doors->forget_start();
     after_input(client);
   }
   if (is_last) fail(client, 0);
@@ -231,8 +234,6 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
   // More requests that the doors answer themselves.
   if (client.doors != nullptr && client.doors->may_go_on()) ready_.push_back(client.ref);
   take_stream(client, outcome.stream, outcome.failed);
-  const bool decided = client.transport.kind() != mtproto::TransportKind::kUndecided;
-  if (decided && client.doors != nullptr) client.doors->forget_start();
 }
 
 // A handshake counts once, with its first step.
