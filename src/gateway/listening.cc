@@ -50,8 +50,13 @@ std::string ListeningSockets::parse_addresses() {
 
 std::string ListeningSockets::open_shared() {
   if (std::string error = parse_addresses(); !error.empty()) return error;
+  for (const bool by_name : {true, false}) {
+    for (size_t i = 0; i < config_.listeners.size(); ++i) {
+      if (config_.listeners[i].systemd_name.empty() == by_name) continue;
+      if (std::string error = take_handed(i); !error.empty()) return error;
+    }
+  }
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
-    if (std::string error = take_handed(i); !error.empty()) return error;
     const bool opens_unix = !is_shared_[i] && !config_.listeners[i].unix_path.empty();
     if (!opens_unix) continue;
     if (std::string error = open_unix(i); !error.empty()) return error;

@@ -27,7 +27,8 @@ class ListeningSockets {
   // `config` outlives it.
   ListeningSockets(const config::Config& config, std::vector<net::InheritedSocket> inherited);
 
-  // First: the sockets that are there once. Empty, or what failed.
+  // First: the sockets that are there once. What is asked for by its name goes to who asks, before
+  // addresses are compared. Empty, or what failed.
   [[nodiscard]] std::string open_shared();
   // Then, for each worker: a socket for each listener, invalid for those that the acceptor serves.
   [[nodiscard]] std::string open_for_worker(std::vector<net::OwnedFd>& sockets);
