@@ -70,11 +70,12 @@ void make_transports(const config::Config& config, ListenerDoors& doors) {
     doors.fake.push_back(doors.wrapped);
     doors.fake.back().secrets = {secret.key};
   }
-  // Who has secrets for fake TLS alone does not want to be found by anything else.
-  doors.hidden = !doors.fake.empty() && plain.secrets.empty();
-  if (doors.hidden) {
-    plain.abridged = plain.intermediate = plain.padded = plain.full = plain.obfuscated = false;
-  }
+  if (doors.fake.empty()) return;
+  // Who hides does not want to be found by whoever knows no secret: a plain transport asks for none
+  // and would answer anybody. With secrets for fake TLS alone nothing else is left.
+  doors.hidden = plain.secrets.empty();
+  plain.abridged = plain.intermediate = plain.padded = plain.full = false;
+  if (doors.hidden) plain.obfuscated = false;
 }
 
 }  // namespace

@@ -244,7 +244,7 @@ class MaskTest(unittest.TestCase):
         # Obfuscation takes 64 bytes to tell that it is none of ours, and changes them.
         server = self.mask()
         for first in (b"GET /index.html HTTP/1.0\r\n" + b"X: y\r\n" * 20 + b"\r\n", random.Random(2).randbytes(700),
-                      b"short"):
+                      b"short", b"\xef" + bytes(63), b"\xee\xee\xee\xee" + bytes(60), b"\xdd\xdd\xdd\xdd" + bytes(60)):
             with self.subTest(first=first[:16]):
                 client, mask = self.relay(server, first, "open_raw")
                 mask.sendall(b"an answer")

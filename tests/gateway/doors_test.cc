@@ -487,6 +487,42 @@ TEST(DoorsMask, KeepsWhatTheTransportIsStillLookingAt) {
   EXPECT_TRUE(arrival.plain) << "the doors are done with";
 }
 
+// What knows no secret gets no answer, whatever it speaks: it finds what the listener pretends to
+// be.
+TEST(DoorsMask, APlainTransportIsNoClientOfOurs) {
+  for (const bool open : {false, true}) {
+    Entrance entrance(masked_stack(open).listener);
+    for (const Bytes& wire :
+         {testing::operator+(Bytes(1, 0xef), payload_of(63)),
+          testing::operator+(Bytes(4, 0xee), payload_of(60)),
+          testing::operator+(Bytes(4, 0xdd), payload_of(60)),
+          testing::operator+(Bytes{0x50, 0, 0, 0, 0, 0, 0, 0}, payload_of(56))}) {
+      Arrival arrival(entrance);
+      arrival.read(wire);
+      EXPECT_EQ(arrival.masked, !open);
+      if (!open) continue;
+      ASSERT_NE(arrival.begun, nullptr);
+      mtproto::ServerTransport transport(arrival.begun);
+      transport.receive(arrival.stream);
+      mtproto::Frame frame;
+      EXPECT_EQ(transport.next(frame), mtproto::ServerTransport::Event::kError);
+      EXPECT_EQ(transport.kind(), mtproto::TransportKind::kUndecided) << "so it may be masked";
+      EXPECT_TRUE(arrival.doors().may_mask());
+    }
+  }
+}
+
+// Obfuscation asks for a secret, and stays.
+TEST(DoorsMask, LeavesObfuscationWithSecrets) {
+  const Stack stack = masked_stack(true);
+  Entrance entrance(stack.listener);
+  Arrival arrival(entrance);
+  arrival.read(payload_of(64));
+  ASSERT_NE(arrival.begun, nullptr);
+  EXPECT_TRUE(arrival.begun->obfuscated);
+  EXPECT_EQ(arrival.begun->secrets.size(), 1U);
+}
+
 TEST(DoorsMask, IsNotForWhoMayStillSayWhoItIs) {
   Stack stack = with_proxy(masked_stack(false), client::ProxyVersion::kV2);
   Entrance entrance(stack.listener);
