@@ -65,6 +65,8 @@ struct SharedContext {
   AddressBudget* budget = nullptr;
   NameResolver* resolver = nullptr;              // of the masks; null: they are numeric
   mutable std::atomic<uint32_t> relays_open{0};  // to masks, of all workers
+  AddressBudget* relays_of_address = nullptr;    // the same of each address; not null with masks
+  std::vector<net::SocketAddress> listening_on;  // TCP, with real ports
   // Hands a job to the crypto pool (see CryptoPool::submit).
   std::function<PoolAnswer(CryptoTask&)> submit_crypto;
   // Puts a message into another worker's inbox. False when that is full: `message` is then

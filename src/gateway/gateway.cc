@@ -127,6 +127,7 @@ class GatewayImpl final : public Gateway, public cluster::PushSink {
   SharedContext shared_;
   std::unique_ptr<AddressBudget> budget_;
   std::unique_ptr<cluster::ShardTransport> transport_;  // null: each worker has its own
+  AddressBudget relays_of_address_{0, 0, 0};            // counts, and has no rates
   NameResolver resolver_;
   std::unique_ptr<cluster::Discovery> discovery_;
   cluster::EtcdDiscovery* etcd_discovery_ = nullptr;  // discovery_, where it is this
@@ -159,6 +160,7 @@ std::string GatewayImpl::make_shared_context() {
                                       rate(config.limits.unknown_keys_per_address_per_second),
                                       rate(config.limits.tls_handshakes_per_address_per_second));
   shared_.budget = budget_.get();
+  shared_.relays_of_address = &relays_of_address_;
   shared_.resolver = &resolver_;
   shared_.post = [this](uint32_t worker, WorkerMessage& message) {
     return seats_[worker]->worker->post(std::move(message));
@@ -311,6 +313,7 @@ std::string GatewayImpl::make_workers() {
       return error;
     }
   }
+  shared_.listening_on = listening_.tcp_places();
   return "";
 }
 

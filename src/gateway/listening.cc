@@ -87,6 +87,7 @@ std::string ListeningSockets::take_handed(size_t index) {
       return error;
     }
     handed.taken = true;
+    if (handed.place.address.family() != AF_UNIX) tcp_places_.push_back(handed.place.address);
     places.push_back(handed.place.to_string());
     shared_.push_back({std::move(handed.socket.fd), static_cast<uint16_t>(index)});
   }
@@ -139,6 +140,7 @@ std::string ListeningSockets::open_for_worker(std::vector<net::OwnedFd>& sockets
     if (addresses_[i].empty()) {
       bound_[i] = opened.address;
       addresses_[i] = opened.address.to_string();
+      tcp_places_.push_back(opened.address);
     }
     socket = std::move(opened.fd);
   }

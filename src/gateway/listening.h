@@ -37,6 +37,11 @@ class ListeningSockets {
   // By listener, with real ports; known once a worker's are open.
   [[nodiscard]] const std::vector<std::string>& addresses() const noexcept { return addresses_; }
 
+  // Where TCP connections come from; the same.
+  [[nodiscard]] const std::vector<net::SocketAddress>& tcp_places() const noexcept {
+    return tcp_places_;
+  }
+
   void remove_files() noexcept { files_.clear(); }
 
  private:
@@ -59,7 +64,8 @@ class ListeningSockets {
   std::vector<Handed> handed_;
   std::vector<net::SocketAddress> bound_;  // by listener; TCP alone
   std::vector<std::string> addresses_;     // by listener; empty until it is known
-  std::vector<bool> is_shared_;            // by listener
+  std::vector<net::SocketAddress> tcp_places_;
+  std::vector<bool> is_shared_;  // by listener
   std::vector<SharedSocket> shared_;
   std::vector<net::UnixSocketFile> files_;
 };

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "net/listener.h"
 
 namespace ringway::gateway {
 namespace {
@@ -23,12 +24,18 @@ net::ConnectionTableOptions table_options(const MaskRelayOptions& options) {
   return table;
 }
 
+// Without a limit of its own whoever probes could keep relays, and their files, for ever.
+MaskRelayOptions bounded(MaskRelayOptions options) {
+  options.idle_ns = std::min(options.idle_ns, kMaskIdleMaxNs);
+  return options;
+}
+
 }  // namespace
 
 MaskRelay::MaskRelay(const MaskRelayOptions& options,
                      const std::vector<config::Listener>& listeners, net::Ring& ring,
                      NameResolver* resolver, CounterBlock& counters, Now now, Over over)
-    : options_(options),
+    : options_(bounded(options)),
       listeners_(listeners),
       ring_(ring),
       resolver_(resolver),
@@ -57,14 +64,31 @@ MaskRelay::Host& MaskRelay::host_of(const config::Endpoint& mask) {
   host.endpoint = mask;
   if (const auto numeric = net::parse_socket_address(config::to_string(mask))) {
     host.is_numeric = true;
-    host.addresses.push_back(*numeric);
+    take_addresses(host, {*numeric});
   }
   return host;
 }
 
+void MaskRelay::take_addresses(Host& host, std::vector<net::SocketAddress> addresses) const {
+  std::erase_if(addresses, [&](const net::SocketAddress& address) {
+    const bool own =
+        std::any_of(options_.own.begin(), options_.own.end(),
+                    [&](const auto& listening) { return net::leads_to(address, listening); });
+    if (own) {
+      log_warning("gateway",
+                  "Mask {}: the gateway itself listens on {}, so nobody is relayed there: name the "
+                  "server to be taken for",
+                  config::to_string(host.endpoint), address.to_string());
+    }
+    return own;
+  });
+  addresses.resize(std::min(addresses.size(), kMaskAddressesMax));
+  host.addresses = std::move(addresses);
+}
+
 void MaskRelay::look_up(Host& host) {
-  const bool fresh = host.looked_up_ns != 0 && now_.mono_ns - host.looked_up_ns < kMaskLookupNs;
-  if (host.is_numeric || host.lookup != nullptr || fresh || resolver_ == nullptr) return;
+  if (host.is_numeric || host.lookup != nullptr || resolver_ == nullptr) return;
+  if (now_.mono_ns < host.ask_again_ns) return;
   host.lookup = resolver_->look_up(host.endpoint.host, host.endpoint.port, ring_.waker());
 }
 
@@ -74,13 +98,15 @@ void MaskRelay::settle_lookups() {
     std::string error;
     if (host->lookup == nullptr || !host->lookup->take(addresses, error)) continue;
     host->lookup = nullptr;
-    host->looked_up_ns = now_.mono_ns;
     if (addresses.empty()) {
+      host->retry_ns = std::clamp(2 * host->retry_ns, kMaskLookupRetryNs, kMaskLookupNs);
+      host->ask_again_ns = now_.mono_ns + host->retry_ns;
       log_warning("gateway", "Mask {}: its address cannot be looked up: {}",
                   config::to_string(host->endpoint), error);
     } else {
-      addresses.resize(std::min(addresses.size(), kMaskAddressesMax));
-      host->addresses = std::move(addresses);
+      host->retry_ns = 0;
+      host->ask_again_ns = now_.mono_ns + kMaskLookupNs;
+      take_addresses(*host, std::move(addresses));
     }
     for (Relay* relay : std::exchange(host->waiting, {})) connect_next(*relay);
   }
@@ -89,11 +115,7 @@ void MaskRelay::settle_lookups() {
 // --- a relay's life
 
 void MaskRelay::start(std::unique_ptr<Client> client, net::DetachedSocket&& socket, Bytes first) {
-  if (draining_ || options_.open->fetch_add(1, std::memory_order_relaxed) >= options_.relays_max) {
-    if (!draining_) {
-      options_.open->fetch_sub(1, std::memory_order_relaxed);
-      counters_.add(Counter::kMaskRelaysRefused);
-    }
+  if (draining_ || !count_in(client->peer)) {
     over_(std::move(client));
     return;  // the socket closes with `socket`
   }
@@ -108,10 +130,27 @@ void MaskRelay::start(std::unique_ptr<Client> client, net::DetachedSocket&& sock
   relay.first = std::move(first);
   look_up(host);
   if (host.addresses.empty() && host.lookup != nullptr) {
+    relay.waits_until_ns = now_.mono_ns + kMaskNameWaitNs;
     host.waiting.push_back(&relay);
     return;
   }
   connect_next(relay);
+}
+
+bool MaskRelay::count_in(const net::PeerAddress& peer) {
+  const uint32_t share = std::max(options_.relays_max / kMaskAddressShare, 1U);
+  if (options_.open->fetch_add(1, std::memory_order_relaxed) < options_.relays_max &&
+      options_.of_address->open_connection(peer, share, now_.mono_ns)) {
+    return true;
+  }
+  options_.open->fetch_sub(1, std::memory_order_relaxed);
+  counters_.add(Counter::kMaskRelaysRefused);
+  return false;
+}
+
+void MaskRelay::count_out(const net::PeerAddress& peer) {
+  options_.open->fetch_sub(1, std::memory_order_relaxed);
+  options_.of_address->close_connection(peer);
 }
 
 // Each address once. The client waits meanwhile, and is not read.
@@ -205,7 +244,7 @@ void MaskRelay::end(Relay& relay) {
   const auto found = relays_.find(&relay);
   const std::unique_ptr<Relay> ended = std::move(found->second);
   relays_.erase(found);
-  options_.open->fetch_sub(1, std::memory_order_relaxed);
+  count_out(ended->client->peer);
   over_(std::move(ended->client));
 }
 
@@ -226,6 +265,26 @@ void MaskRelay::begin_turn(std::span<const net::Completion> completions, Now now
   table_.process(completions, now);
   table_.release_received();
   settle_lookups();
+}
+
+void MaskRelay::expire(Now now) {
+  table_.expire(now);
+  for (const auto& host : hosts_) {
+    const auto end =
+        std::find_if(host->waiting.begin(), host->waiting.end(),
+                     [&](const Relay* relay) { return relay->waits_until_ns > now.mono_ns; });
+    const std::vector<Relay*> late(host->waiting.begin(), end);
+    host->waiting.erase(host->waiting.begin(), end);
+    for (Relay* relay : late) connect_next(*relay);  // there is no address, and it ends
+  }
+}
+
+int64_t MaskRelay::next_wake_ns() const noexcept {
+  int64_t wake_ns = table_.next_wake_ns();
+  for (const auto& host : hosts_) {
+    if (!host->waiting.empty()) wake_ns = std::min(wake_ns, host->waiting.front()->waits_until_ns);
+  }
+  return wake_ns;
 }
 
 MaskRelay::Relay* MaskRelay::relay_at(net::ConnectionHandle handle) noexcept {

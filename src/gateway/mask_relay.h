@@ -5,11 +5,15 @@
 // what one side sends the other is sent, the bytes that were read already first. Each side's end is
 // passed on as it comes, so that a half-closed connection stays one. What a side does not take
 // stops the reading of the other: a relay holds at most kMaskOutputHighBytes and what one turn
-// brought, each way. A mask that cannot be reached, and a relay too many, close without an answer;
-// a relay on which nothing moves for Timeouts.Idle is closed.
+// brought, each way. A mask that cannot be reached, and a relay too many, of all or of one address,
+// close without an answer; a relay on which nothing moves for Timeouts.Idle, or kMaskIdleMaxNs, is
+// closed.
 //
 // Names of masks are looked up on the resolver's thread, at start and again, when somebody is
-// relayed, after kMaskLookupNs; until there is a new answer the old one serves.
+// relayed, after kMaskLookupNs, or sooner where the last look-up failed; until there is a new
+// answer the old one serves. A first answer is waited for, for kMaskNameWaitNs. An address that the
+// gateway itself listens on is no mask: each relay would come back as another connection to be
+// relayed.
 //
 // Owned and called by the worker's thread. The Client whose connection is relayed is kept as it is,
 // for what it counts as, and given back when the relay is over.
@@ -27,6 +31,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "config/config.h"
+#include "gateway/address_budget.h"
 #include "gateway/client.h"
 #include "gateway/name_resolver.h"
 #include "net/connection_table.h"
@@ -37,8 +42,10 @@ namespace ringway::gateway {
 struct MaskRelayOptions {
   uint32_t relays_max = 0;                // of all workers together
   std::atomic<uint32_t>* open = nullptr;  // how many there are; shared by them
+  AddressBudget* of_address = nullptr;    // and how many of each client address
   int64_t idle_ns = 0;
   int64_t drain_ns = 0;
+  std::vector<net::SocketAddress> own;  // where the gateway itself listens
 };
 
 class MaskRelay final : private net::ConnectionHandler {
@@ -63,8 +70,8 @@ class MaskRelay final : private net::ConnectionHandler {
   // --- The turn.
   void begin_turn(std::span<const net::Completion> completions, Now now);
   void flush() { table_.flush_sends(); }
-  void expire(Now now) { table_.expire(now); }
-  [[nodiscard]] int64_t next_wake_ns() const noexcept { return table_.next_wake_ns(); }
+  void expire(Now now);
+  [[nodiscard]] int64_t next_wake_ns() const noexcept;
 
  private:
   struct Relay;
@@ -74,8 +81,9 @@ class MaskRelay final : private net::ConnectionHandler {
     bool is_numeric = false;
     std::vector<net::SocketAddress> addresses;
     std::shared_ptr<NameLookup> lookup;  // under way
-    int64_t looked_up_ns = 0;
-    std::vector<Relay*> waiting;  // for the first answer
+    int64_t ask_again_ns = 0;            // not before
+    int64_t retry_ns = 0;                // the last pause after a failure, 0 after an answer
+    std::vector<Relay*> waiting;         // for the first answer; who has waited longest comes first
   };
   struct Relay {
     std::unique_ptr<Client> client;
@@ -84,7 +92,8 @@ class MaskRelay final : private net::ConnectionHandler {
     Bytes first;
     net::ConnectionHandle to_client;
     net::ConnectionHandle to_mask;
-    size_t tried = 0;  // addresses
+    size_t tried = 0;            // addresses
+    int64_t waits_until_ns = 0;  // for the name
     int64_t moved_ns = 0;
     bool connected = false;
     bool client_ended = false;  // sends no more
@@ -104,8 +113,12 @@ class MaskRelay final : private net::ConnectionHandler {
   [[nodiscard]] static net::ConnectionHandle other_side(const Relay& relay,
                                                         net::ConnectionHandle handle) noexcept;
   [[nodiscard]] Host& host_of(const config::Endpoint& mask);
+  void take_addresses(Host& host, std::vector<net::SocketAddress> addresses) const;
   void look_up(Host& host);
   void settle_lookups();
+  // Takes one place of those that there are for relays; false: there is none.
+  [[nodiscard]] bool count_in(const net::PeerAddress& peer);
+  void count_out(const net::PeerAddress& peer);
   void connect_next(Relay& relay);
   void close_both(Relay& relay, net::CloseMode mode);
   void end(Relay& relay);

@@ -8,26 +8,32 @@
 
 namespace ringway::gateway {
 
-void NameLookup::resolve() {
+std::string ask_system(const std::string& host, uint16_t port,
+                       std::vector<net::SocketAddress>& found) {
   addrinfo wanted{};
   wanted.ai_family = AF_UNSPEC;
   wanted.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int failure = getaddrinfo(host_.c_str(), nullptr, &wanted, &found);
-  std::vector<net::SocketAddress> addresses;
-  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+  addrinfo* answer = nullptr;
+  const int failure = getaddrinfo(host.c_str(), nullptr, &wanted, &answer);
+  for (const addrinfo* each = answer; each != nullptr; each = each->ai_next) {
     if (each->ai_family != AF_INET && each->ai_family != AF_INET6) continue;
-    net::SocketAddress& address = addresses.emplace_back();
+    net::SocketAddress& address = found.emplace_back();
     std::memcpy(&address.storage, each->ai_addr, each->ai_addrlen);
     address.length = each->ai_addrlen;
-    address.set_port(port_);
+    address.set_port(port);
   }
-  if (found != nullptr) freeaddrinfo(found);
+  if (answer != nullptr) freeaddrinfo(answer);
+  if (failure != 0) return gai_strerror(failure);
+  return found.empty() ? "no address of a known family" : "";
+}
+
+void NameLookup::resolve(const AskForName& ask) {
+  std::vector<net::SocketAddress> addresses;
+  std::string error = ask(host_, port_, addresses);
 
   const std::lock_guard lock(mutex_);
   addresses_ = std::move(addresses);
-  if (failure != 0) error_ = gai_strerror(failure);
-  if (failure == 0 && addresses_.empty()) error_ = "no address of a known family";
+  error_ = std::move(error);
   done_ = true;
   // The lock keeps forget() from returning, and the waker from dying, during the wake.
   if (waker_ != nullptr) waker_->wake();
@@ -73,7 +79,7 @@ void NameResolver::run() {
     const std::shared_ptr<NameLookup> lookup = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    lookup->resolve();
+    lookup->resolve(ask_);
     lock.lock();
   }
 }

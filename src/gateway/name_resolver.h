@@ -2,22 +2,33 @@
 //
 // Looking up a name blocks for as long as the name servers like, so no worker does it: it asks
 // here, is woken when the answer is there, and looks at it in its turn. One thread serves the whole
-// process, one name after the other; it starts with the first question.
+// process, one name after the other; it starts with the first question. What it asks may be given:
+// tests have no name servers.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/waker.h"
 #include "net/address.h"
 
 namespace ringway::gateway {
+
+// Blocks. Adds the addresses of `host` with this port to `found`, or returns why there are none.
+using AskForName = std::function<std::string(const std::string& host, uint16_t port,
+                                             std::vector<net::SocketAddress>& found)>;
+
+// As the system's configuration has it.
+[[nodiscard]] std::string ask_system(const std::string& host, uint16_t port,
+                                     std::vector<net::SocketAddress>& found);
 
 // One question. Who asks may drop it at any time, after forget().
 class NameLookup {
@@ -33,7 +44,7 @@ class NameLookup {
 
  private:
   friend class NameResolver;
-  void resolve();
+  void resolve(const AskForName& ask);
 
   const std::string host_;
   const uint16_t port_;
@@ -46,7 +57,7 @@ class NameLookup {
 
 class NameResolver {
  public:
-  NameResolver() = default;
+  explicit NameResolver(AskForName ask = ask_system) : ask_(std::move(ask)) {}
   // Waits for the name that is being looked up.
   ~NameResolver();
   NameResolver(const NameResolver&) = delete;
@@ -58,6 +69,7 @@ class NameResolver {
  private:
   void run();
 
+  const AskForName ask_;
   std::mutex mutex_;
   std::condition_variable more_;
   bool stopping_ = false;

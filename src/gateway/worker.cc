@@ -74,6 +74,8 @@ void Worker::make_masks(Now now) {
   MaskRelayOptions options;
   options.relays_max = config.limits.mask_connections;
   options.open = &shared_.relays_open;
+  options.of_address = shared_.relays_of_address;
+  options.own = shared_.listening_on;
   options.idle_ns = config.timeouts.idle_ns;
   options.drain_ns = config.timeouts.drain_ns;
   masks_ = std::make_unique<MaskRelay>(

@@ -13,6 +13,8 @@
 namespace ringway::net {
 namespace {
 
+constexpr size_t kMappedPrefixBytes = 12;  // of an IPv4 address kept as an IPv6 one
+
 std::string remedy(int error) {
   switch (error) {
     case EADDRINUSE:
@@ -56,6 +58,26 @@ bool set_listener_options(int fd, const SocketAddress& address, const ListenerOp
   return ok;
 }
 
+bool is_wildcard(const PeerAddress& address) noexcept {
+  if (!address.is_v4()) return address.ip == decltype(address.ip){};
+  return std::all_of(address.ip.begin() + kMappedPrefixBytes, address.ip.end(),
+                     [](uint8_t byte) { return byte == 0; });
+}
+
+bool is_loopback(const PeerAddress& address) noexcept {
+  if (address.is_v4()) return address.ip[kMappedPrefixBytes] == 127;
+  decltype(address.ip) loopback{};
+  loopback.back() = 1;
+  return address.ip == loopback;
+}
+
+// The kernel lets nobody bind to another machine's address.
+bool is_of_this_machine(SocketAddress address) noexcept {
+  address.set_port(0);
+  const OwnedFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return fd.valid() && ::bind(fd.get(), address.get(), address.length) == 0;
+}
+
 }  // namespace
 
 ListenerResult open_listener(const SocketAddress& address, const ListenerOptions& options) {
@@ -83,6 +105,18 @@ ListenerResult open_listener(const SocketAddress& address, const ListenerOptions
   }
   result.fd = std::move(fd);
   return result;
+}
+
+bool leads_to(const SocketAddress& target, const SocketAddress& listening) noexcept {
+  if (target.family() == AF_UNIX || listening.family() == AF_UNIX) return false;
+  if (target.port() != listening.port()) return false;
+  const PeerAddress to = PeerAddress::from_sockaddr(target.get());
+  const PeerAddress at = PeerAddress::from_sockaddr(listening.get());
+  if (to.ip == at.ip) return true;
+  // Connecting to the wildcard means this machine's loopback.
+  if (is_wildcard(to) && is_loopback(at) && to.is_v4() == at.is_v4()) return true;
+  const bool same_family = to.is_v4() == at.is_v4() || listening.dual_stack;
+  return is_wildcard(at) && same_family && is_of_this_machine(target);
 }
 
 ConnectResult start_connect(const SocketAddress& address) {

@@ -30,6 +30,10 @@ struct ListenerResult {
 [[nodiscard]] ListenerResult open_listener(const SocketAddress& address,
                                            const ListenerOptions& options);
 
+// Whether a connection to `target` arrives at a socket of this machine that is bound to
+// `listening`.
+[[nodiscard]] bool leads_to(const SocketAddress& target, const SocketAddress& listening) noexcept;
+
 struct ConnectResult {
   OwnedFd fd;
   std::string error;

@@ -26,7 +26,7 @@ KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 FAKE_TLS = f"ee{KEY}{DOMAIN.encode().hex()}"
 OTHER_FAKE_TLS = f"eeffffffffffffffffffffffffffffffff{DOMAIN.encode().hex()}"
 SECRET = "dd00112233445566778899aabbccddeeff"
-RELAYS_MAX = 8
+RELAYS_MAX = 8  # of one address, which is the sixteenth part of all
 
 CONFIG = """
 Name: mask-test
@@ -109,7 +109,7 @@ class Stack:
 
     def start_gateway(self, idle="5m"):
         with open(self.path("ringway.yaml"), "w") as file:
-            file.write(CONFIG.format(**self.ports, fake=FAKE_TLS, secret=SECRET, relays=RELAYS_MAX, idle=idle))
+            file.write(CONFIG.format(**self.ports, fake=FAKE_TLS, secret=SECRET, relays=16 * RELAYS_MAX, idle=idle))
         self.gateway = self.start([GATEWAY, "-f", self.path("ringway.yaml"), "--data", self.directory], "tcp")
 
     def path(self, name):

@@ -5,7 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -30,9 +34,14 @@ class MaskRelayTest : public ::testing::Test {
     ring_ = std::make_unique<SimRing>(*network_, ring);
     listeners_.resize(1);
     listeners_[0].mask = config::Endpoint{"192.0.2.9", 443};
-    const MaskRelayOptions options{relays_max, &open_, kIdleNs, kNsPerSecond};
+    make_relay(relays_max, kIdleNs);
+  }
+  void make_relay(uint32_t relays_max, int64_t idle_ns, NameResolver* resolver = nullptr,
+                  std::vector<net::SocketAddress> own = {}) {
+    const MaskRelayOptions options{relays_max, &open_,       &of_address_,
+                                   idle_ns,    kNsPerSecond, std::move(own)};
     relay_ = std::make_unique<MaskRelay>(
-        options, listeners_, *ring_, nullptr, counters_, now(),
+        options, listeners_, *ring_, resolver, counters_, now(),
         [this](std::unique_ptr<Client> client) { over_.push_back(std::move(client)); });
   }
   ~MaskRelayTest() override {
@@ -42,14 +51,15 @@ class MaskRelayTest : public ::testing::Test {
     relay_.reset();
   }
 
-  // Who is to be relayed, having sent `first`.
-  ClientId start(std::string_view first) {
+  // Who is to be relayed, having sent `first`; of another address each time, or of `address`.
+  ClientId start(std::string_view first, uint32_t address = 0) {
     ClientId client = 0;
     net::DetachedSocket socket;
     socket.fd = net::OwnedFd(network_->connect_directly(client));
     const ByteView bytes = as_bytes(first);
-    relay_->start(std::make_unique<Client>(&transport_), std::move(socket),
-                  Bytes(bytes.begin(), bytes.end()));
+    auto who = std::make_unique<Client>(&transport_);
+    store_le(who->peer.ip.data(), address != 0 ? address : ++addresses_);
+    relay_->start(std::move(who), std::move(socket), Bytes(bytes.begin(), bytes.end()));
     return client;
   }
   [[nodiscard]] Now now() const { return {network_->now_ns(), network_->now_ns()}; }
@@ -77,6 +87,8 @@ class MaskRelayTest : public ::testing::Test {
   std::vector<config::Listener> listeners_;
   mtproto::TransportConfig transport_;
   std::atomic<uint32_t> open_{0};
+  AddressBudget of_address_{0, 0, 0};
+  uint32_t addresses_ = 1000;
   std::vector<std::unique_ptr<Client>> over_;
   std::unique_ptr<MaskRelay> relay_;
 };
@@ -162,6 +174,143 @@ TEST_F(MaskRelayTest, ThereAreOnlySoMany) {
   EXPECT_LT(open_.load(), 2U);
   (void)start("again");
   EXPECT_EQ(count(Counter::kMaskRelays), 3U);
+}
+
+// One prober leaves room for others.
+TEST_F(MaskRelayTest, OneAddressHasItsShareAlone) {
+  open(1, {}, 2 * kMaskAddressShare);
+  std::vector<ClientId> clients;
+  clients.reserve(5);
+  for (int i = 0; i < 5; ++i) clients.push_back(start("hello", 1));
+  (void)start("hello", 2);
+  turns(6);
+  EXPECT_EQ(count(Counter::kMaskRelays), 3U);
+  EXPECT_EQ(count(Counter::kMaskRelaysRefused), 3U);
+  EXPECT_EQ(open_.load(), 3U);
+  network_->reset(clients[0]);
+  turns(20);
+  for (const ClientId mask : network_->connected()) network_->finish(mask);
+  turns(20);
+  (void)start("again", 1);
+  EXPECT_EQ(count(Counter::kMaskRelays), 4U) << "its place is free again";
+}
+
+TEST_F(MaskRelayTest, SilenceHasAnEndWhateverIsConfigured) {
+  open();
+  make_relay(4, config::kNoTimeoutNs);
+  (void)start("hello");
+  turns(6);
+  pass(kMaskIdleMaxNs + kNsPerSecond);
+  EXPECT_EQ(count(Counter::kMaskRelaysTimedOut), 1U);
+  EXPECT_EQ(over_.size(), 1U);
+}
+
+TEST_F(MaskRelayTest, TheGatewayIsNoMaskOfItsOwn) {
+  open();
+  listeners_[0].mask = config::Endpoint{"127.0.0.1", 443};
+  for (const std::string_view own : {"0.0.0.0:443", "*:443", "127.0.0.1:443"}) {
+    make_relay(4, kIdleNs, nullptr, {*net::parse_socket_address(own)});
+    (void)start("hello");
+    turns(6);
+    EXPECT_TRUE(network_->connected().empty()) << own;
+  }
+  EXPECT_EQ(count(Counter::kMaskRelaysFailed), 3U);
+  make_relay(4, kIdleNs, nullptr, {*net::parse_socket_address("*:444")});
+  (void)start("hello");
+  turns(6);
+  EXPECT_EQ(network_->connected().size(), 1U) << "another port is another server";
+}
+
+// --- names
+
+// Answers as told, and not before.
+class Names {
+ public:
+  [[nodiscard]] AskForName asker() {
+    return [this](const std::string&, uint16_t, std::vector<net::SocketAddress>& found) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !answers_.empty(); });
+      const bool known = answers_.front();
+      answers_.pop_front();
+      if (!known) return std::string("nobody knows it");
+      found.push_back(*net::parse_socket_address("192.0.2.9:443"));
+      return std::string();
+    };
+  }
+  void answer(bool known) {
+    const std::lock_guard lock(mutex_);
+    answers_.push_back(known);
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<bool> answers_;
+};
+
+class MaskNameTest : public MaskRelayTest {
+ protected:
+  MaskNameTest() {
+    open();
+    listeners_[0].mask = config::Endpoint{"example.com", 443};
+    make_relay(4, kIdleNs, &resolver_);
+  }
+  ~MaskNameTest() override {
+    relay_->drain();
+    names_.answer(false);  // the thread may still wait for one
+  }
+  // The answer comes from another thread.
+  template <typename Condition>
+  void turn_until(Condition&& condition) {
+    for (int i = 0; i < 10'000 && !condition(); ++i) {
+      sleep_ns(kNsPerMs);
+      turns(1);
+    }
+    EXPECT_TRUE(condition());
+  }
+
+  Names names_;
+  NameResolver resolver_{names_.asker()};
+};
+
+TEST_F(MaskNameTest, IsAskedForAgainSoonAfterAFailure) {
+  (void)start("hello");
+  turns(3);
+  EXPECT_TRUE(over_.empty()) << "it waits for the name";
+  names_.answer(false);
+  turn_until([&] { return over_.size() == 1; });
+  EXPECT_EQ(count(Counter::kMaskRelaysFailed), 1U);
+  (void)start("hello");
+  EXPECT_EQ(over_.size(), 2U) << "too soon";
+  pass(kMaskLookupRetryNs);
+  (void)start("hello");
+  EXPECT_EQ(over_.size(), 2U) << "it is asked for again";
+  names_.answer(false);
+  turn_until([&] { return over_.size() == 3; });
+  pass(kMaskLookupRetryNs);
+  (void)start("hello");
+  EXPECT_EQ(over_.size(), 4U) << "the pause doubles";
+  pass(kMaskLookupRetryNs);
+  (void)start("hello");
+  names_.answer(true);
+  turn_until([&] { return network_->connected().size() == 1; });
+  EXPECT_EQ(over_.size(), 4U);
+}
+
+TEST_F(MaskNameTest, IsNotWaitedForForever) {
+  const int64_t began_ns = network_->now_ns();
+  (void)start("hello");
+  turns(3);
+  pass(kMaskNameWaitNs / 2);
+  (void)start("later");
+  EXPECT_LE(relay_->next_wake_ns(), began_ns + kMaskNameWaitNs);
+  pass(kMaskNameWaitNs / 2);
+  EXPECT_EQ(over_.size(), 1U);
+  EXPECT_EQ(count(Counter::kMaskRelaysFailed), 1U);
+  names_.answer(true);
+  turn_until([&] { return network_->connected().size() == 1; });
+  EXPECT_EQ(over_.size(), 1U) << "who came later is relayed";
 }
 
 TEST_F(MaskRelayTest, SilenceHasAnEnd) {
