@@ -87,10 +87,6 @@ Seen read_records(ByteView stream, size_t piece_max, Choices choices) {
       seen.data.insert(seen.data.end(), data.begin(), data.end());
     }
     seen.error = reader.error();
-    if (seen.error != Error::kNone) break;
-    Result<FakeTlsReader> moved = FakeTlsReader::restore(reader.state());
-    require(moved.ok());
-    reader = *moved;
   }
   return seen;
 }
