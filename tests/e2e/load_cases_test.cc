@@ -29,7 +29,7 @@ class LoadCases : public ::testing::Test {
             std::to_string(port_) +
             "\"]\nRingway:\n  Workers: {Count: 2, RingEntries: 1024, Buffers: 512}\n"
             "  Limits: {HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0, "
-            "CryptoJobsPerAddress: 0}\n" +
+            "TlsHandshakesPerAddressPerSecond: 0, CryptoJobsPerAddress: 0}\n" +
             fmt::format("  Listeners:\n"
                         "    - {{Address: \"127.0.0.1:{}\", Proto: websocket}}\n"
                         "    - {{Address: \"127.0.0.1:{}\", Proto: auto, "
