@@ -12,15 +12,21 @@ STOP_SECONDS = 30
 PR_SET_PDEATHSIG = 1
 
 
+GIVEN_PORTS = set()  # one that was given may be free still, for its server comes later
+
+
 def free_port():
-    """Below the range from which the kernel takes ports for outgoing connections."""
+    """Below the range from which the kernel takes ports for outgoing connections; never one twice."""
     while True:
         port = random.randrange(15000, 32000)
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            GIVEN_PORTS.add(port)
             return port
 
 

@@ -17,6 +17,7 @@
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <set>
 
 namespace ringway::testing {
 
@@ -92,8 +93,10 @@ uint16_t free_port() {
   constexpr unsigned kFirst = 15'000;
   constexpr unsigned kCount = 17'000;
   static std::mt19937 random{std::random_device{}()};
+  static std::set<uint16_t> given;  // one of these may be free still: its server comes later
   for (int attempt = 0; attempt < 1000; ++attempt) {
     const auto port = static_cast<uint16_t>(kFirst + random() % kCount);
+    if (given.contains(port)) continue;
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -101,7 +104,9 @@ uint16_t free_port() {
     address.sin_port = htons(port);
     const bool free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
     close(fd);
-    if (free) return port;
+    if (!free) continue;
+    given.insert(port);
+    return port;
   }
   ADD_FAILURE() << "no free port";
   return 0;
