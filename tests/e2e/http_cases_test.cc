@@ -351,16 +351,18 @@ TEST_F(HttpCases, AShardThatGoesIsABadGateway) {
   EXPECT_TRUE(read_to_end(*client).empty());
   (void)stack().shard().wait(kPatienceMs);
   stack().start_shard({"--load-methods"});
-  auto healthy = knock(door("http"));
+  std::unique_ptr<BlockingClient> healthy;
   RawSession after(key());
   const Sealed ping = after.ping();
   // Until the link is up again, requests are refused.
   Response response;
-  for (int i = 0; i < 200 && response.status != 200; ++i) {
+  const auto served = [&] {
     healthy = knock(door("http"));
     send(*healthy, http_post(ping.frame));
     response = read_response(*healthy);
-  }
+    return response.status == 200;
+  };
+  EXPECT_TRUE(wait_until(served, kPatienceMs));
   expect_pong_in(response, after, ping);
 }
 
