@@ -26,8 +26,8 @@ constexpr int32_t kConnTypeHttp = 2;
 constexpr uint16_t kHttpConflict = 409;
 constexpr uint16_t kHttpServerErrors = 500;  // and above
 constexpr size_t kContainerHeadBytes = 8;    // constructor, count
-constexpr size_t kMessageHeadBytes = 16;     // msg_id, seq_no, length
 constexpr size_t kSaltAndSessionBytes = 16;
+constexpr size_t kMessageHeadBytes = kMessagePrefixBytes - kSaltAndSessionBytes;
 
 // The client's nonce, behind the constructor of each object of a key exchange.
 Result<mtproto::Nonce> nonce_of(ByteView object) noexcept {

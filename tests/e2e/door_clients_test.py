@@ -15,7 +15,7 @@ import tempfile
 import time
 import unittest
 
-from programs import Program, die_with_parent, free_port
+from programs import CALL_SECONDS, Program, die_with_parent, find, free_port, run
 
 try:
     from telethon import TelegramClient, functions
@@ -27,10 +27,8 @@ except ImportError as missing:
     sys.exit(f"door_clients_test: {missing}: install Debian's python3-telethon")
 
 GATEWAY = SHARD = LOAD = None
-CALL_SECONDS = 30
 SECRET = "dd00112233445566778899aabbccddeeff"
 OTHER_SECRET = "ddffeeddccbbaa99887766554433221100"
-SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 CONFIG = """
 Name: door-clients-test
@@ -76,19 +74,6 @@ listen http
 
 UPGRADE = ["-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13",
            "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "-H", "Sec-WebSocket-Protocol: binary"]
-
-
-def find(program):
-    path = shutil.which(program, path=SYSTEM_PATH)
-    if path is None:
-        sys.exit(f"door_clients_test: install Debian's {program}")
-    return path
-
-
-def run(*arguments, data=b""):
-    done = subprocess.run(arguments, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=CALL_SECONDS, preexec_fn=die_with_parent)
-    return done.returncode, done.stdout.decode(errors="replace")
 
 
 class Stack:

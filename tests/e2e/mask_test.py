@@ -9,18 +9,15 @@ import random
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
 
-from programs import Program, die_with_parent, free_port
+from programs import CALL_SECONDS, Program, find, free_port, run, wait_for
 
 GATEWAY = SHARD = LOAD = None
-CALL_SECONDS = 30
-SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 DOMAIN = "www.example.com"
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 FAKE_TLS = f"ee{KEY}{DOMAIN.encode().hex()}"
@@ -49,27 +46,6 @@ Ringway:
     - {{Address: "127.0.0.1:{nowhere}", Secrets: [{fake}], Mask: "127.0.0.1:{nobody}"}}
     - {{Address: "127.0.0.1:{unmasked}", Secrets: [{fake}]}}
 """
-
-
-def find(program):
-    path = shutil.which(program, path=SYSTEM_PATH)
-    if path is None:
-        sys.exit(f"mask_test: install Debian's {program}")
-    return path
-
-
-def run(*arguments, data=b""):
-    done = subprocess.run(arguments, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=CALL_SECONDS, preexec_fn=die_with_parent)
-    return done.returncode, done.stdout.decode(errors="replace")
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + CALL_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"waited in vain for {what}")
-        time.sleep(0.02)
 
 
 def read_all(connection):

@@ -1,17 +1,21 @@
 """Programs under test as child processes on free ports, for the tests in Python."""
 
 import ctypes
+import os
+import pathlib
 import random
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 START_SECONDS = 20
 STOP_SECONDS = 30
+CALL_SECONDS = 30
 PR_SET_PDEATHSIG = 1
-
-
+SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 GIVEN_PORTS = set()  # one that was given may be free still, for its server comes later
 
 
@@ -32,6 +36,29 @@ def free_port():
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def find(program):
+    """The path of a program of Debian's; ends the test where it is not installed."""
+    path = shutil.which(program, path=SYSTEM_PATH)
+    if path is None:
+        sys.exit(f"{pathlib.Path(sys.argv[0]).stem}: install Debian's {program}")
+    return path
+
+
+def run(*arguments, data=b""):
+    """The exit status of a program and all that it said."""
+    done = subprocess.run(arguments, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=CALL_SECONDS, preexec_fn=die_with_parent)
+    return done.returncode, done.stdout.decode(errors="replace")
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + CALL_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"waited in vain for {what}")
+        time.sleep(0.02)
 
 
 class Program:

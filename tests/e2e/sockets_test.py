@@ -15,14 +15,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 
-from programs import Program, die_with_parent, free_port
+from programs import CALL_SECONDS, Program, die_with_parent, find, free_port, wait_for
 
 GATEWAY = SHARD = LOAD = None
-CALL_SECONDS = 30
-SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 CONFIG = """
 Name: sockets-test
@@ -53,21 +50,6 @@ listen two
   bind 127.0.0.1:{two}
   server gateway unix@{proxied} send-proxy-v2
 """
-
-
-def find(program):
-    path = shutil.which(program, path=SYSTEM_PATH)
-    if path is None:
-        sys.exit(f"sockets_test: install Debian's {program}")
-    return path
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + CALL_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"waited in vain for {what}")
-        time.sleep(0.02)
 
 
 class SocketsTest(unittest.TestCase):
