@@ -395,4 +395,30 @@ inline constexpr size_t kShardKeyQueueMax = 64 * 1024;              // keys wait
 inline constexpr size_t kShardKeyMapBytes = size_t{1} << 30;        // address space of the key file
 static_assert(kShardAnswerBytesMax < kServerFrameBytesMax);
 
+// The reference shard's messenger: enough for tests and demonstrations, and bounded for hostile
+// clients. All of it is in memory; the file only survives it.
+inline constexpr size_t kMessengerUsersMax = 256;
+inline constexpr size_t kMessengerMessagesPerUserMax = 2000;  // the oldest one goes
+inline constexpr size_t kMessengerTextBytesPerUserMax = 1024 * 1024;
+inline constexpr size_t kMessengerTextCharactersMax =
+    4096;  // of one message, as help.getConfig has it
+inline constexpr size_t kMessengerNameCharactersMax = 64;
+inline constexpr size_t kMessengerPhoneDigitsMin = 5;
+inline constexpr size_t kMessengerPhoneDigitsMax = 15;
+inline constexpr size_t kMessengerAuthorizationsMax = 16 * 1024;  // keys that are signed in
+inline constexpr size_t kMessengerSessionsPerUserMax = 64;        // that updates go to
+inline constexpr size_t kMessengerAnswerMessagesMax = 100;  // of one history, difference or list
+inline constexpr size_t kMessengerCodesMax = 1024;          // sign-in codes that were sent
+inline constexpr int64_t kMessengerCodeLifeSeconds = 300;
+inline constexpr int kMessengerCodeTriesMax = 5;
+inline constexpr int kMessengerCodeSendsMax = 10;            // of one code
+inline constexpr size_t kMessengerPasswordChecksMax = 1024;  // keys that may prove a password
+inline constexpr int kMessengerPasswordTriesMax = 5;         // then a pause
+inline constexpr int64_t kMessengerPasswordPauseSeconds = 60;
+inline constexpr size_t kMessengerUsersFileBytesMax = 64 * 1024;
+inline constexpr size_t kMessengerValuesMax = 16 * 1024;  // in one query
+inline constexpr size_t kMessengerDepthMax = 16;          // objects inside objects of one query
+inline constexpr size_t kMessengerMapBytes = size_t{1} << 30;  // address space of its file
+static_assert(kMessengerAnswerMessagesMax < kMessengerMessagesPerUserMax);
+
 }  // namespace ringway

@@ -48,9 +48,11 @@ void wake_poll(Session& session) {
 }  // namespace
 
 std::shared_ptr<ShardCore> ShardCore::make(CoreOptions options, std::unique_ptr<KeyStore> keys,
-                                           std::unique_ptr<Recorder> recorder) {
-  std::shared_ptr<ShardCore> core(
-      new ShardCore(std::move(options), std::move(keys), std::move(recorder)));
+                                           std::unique_ptr<Recorder> recorder,
+                                           std::unique_ptr<messenger::Messenger> messenger) {
+  options.service.messenger = messenger.get();
+  std::shared_ptr<ShardCore> core(new ShardCore(std::move(options), std::move(keys),
+                                                std::move(recorder), std::move(messenger)));
   // Calls to gateways may end after the core has gone.
   core->gateways_.on_failure(
       [weak = std::weak_ptr<ShardCore>(core)](int64_t auth_key_id, int64_t session_id) {
@@ -60,10 +62,12 @@ std::shared_ptr<ShardCore> ShardCore::make(CoreOptions options, std::unique_ptr<
 }
 
 ShardCore::ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys,
-                     std::unique_ptr<Recorder> recorder)
+                     std::unique_ptr<Recorder> recorder,
+                     std::unique_ptr<messenger::Messenger> messenger)
     : options_(std::move(options)),
       recorder_(std::move(recorder)),
       keys_(std::move(keys)),
+      messenger_(std::move(messenger)),
       service_(options_.service, keys_.get()),
       table_(*keys_),
       set_auth_key_refusals_(options_.faults.refuse_set_auth_key) {}
@@ -78,6 +82,7 @@ void ShardCore::stop() {
 Outcome ShardCore::take(const session::SessionClientData& data, const PushRoute& route, Now now,
                         Outbox& outbox) {
   Outcome outcome;
+  bool updates_may_wait = false;
   if (options_.faults.data_unavailable) {
     outcome = {kCodeUnavailable, "UNAVAILABLE_ON_DEMAND"};
   } else if (!user_exists(data, now)) {
@@ -98,12 +103,20 @@ Outcome ShardCore::take(const session::SessionClientData& data, const PushRoute&
       outcome = outcome_of(served.error());
     } else {
       outcome.http_wait = served->http_wait;
+      updates_may_wait = served->updates_may_wait;
     }
   }
   (outcome.ok() ? messages_ : refused_).fetch_add(1, std::memory_order_relaxed);
   if (outcome.ok()) answers_.fetch_add(outbox.payload_count(), std::memory_order_relaxed);
   if (recorder_ != nullptr) record(data, route.wire, outcome);
+  if (updates_may_wait) deliver_updates(now);
   return outcome;
+}
+
+void ShardCore::deliver_updates(Now now) {
+  messenger_->deliver([&](const messenger::Push& update) {
+    return push(update.auth_key_id, update.session_id, update.body, now);
+  });
 }
 
 // As Teamgram's session has it: what begins under a temporary key begins for a permanent one.

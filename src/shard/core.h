@@ -51,10 +51,10 @@ struct CoreStats {
 
 class ShardCore {
  public:
-  // `recorder` may be null.
-  [[nodiscard]] static std::shared_ptr<ShardCore> make(CoreOptions options,
-                                                       std::unique_ptr<KeyStore> keys,
-                                                       std::unique_ptr<Recorder> recorder);
+  // `recorder` may be null, and `messenger` too, which is then the service's.
+  [[nodiscard]] static std::shared_ptr<ShardCore> make(
+      CoreOptions options, std::unique_ptr<KeyStore> keys, std::unique_ptr<Recorder> recorder,
+      std::unique_ptr<messenger::Messenger> messenger = nullptr);
   ~ShardCore();
   ShardCore(const ShardCore&) = delete;
   ShardCore& operator=(const ShardCore&) = delete;
@@ -95,14 +95,17 @@ class ShardCore {
   void stop();
 
  private:
-  ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys,
-            std::unique_ptr<Recorder> recorder);
+  ShardCore(CoreOptions options, std::unique_ptr<KeyStore> keys, std::unique_ptr<Recorder> recorder,
+            std::unique_ptr<messenger::Messenger> messenger);
+  // Holds no lock of a session: each update takes that of its own.
+  void deliver_updates(Now now);
   [[nodiscard]] bool user_exists(const session::SessionClientData& data, Now now);
   void record(const session::SessionClientData& data, Wire wire, const Outcome& outcome);
 
   const CoreOptions options_;
   const std::unique_ptr<Recorder> recorder_;
   const std::unique_ptr<KeyStore> keys_;
+  const std::unique_ptr<messenger::Messenger> messenger_;  // may be null
   const Service service_;
   SessionTable table_;
   GatewayPeers gateways_;

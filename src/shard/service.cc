@@ -19,7 +19,8 @@ Result<Served> Service::serve(KeyState& key, Session& session, const Arrival& ar
   Turn turn(options_, keys_, key, session, now, outbox);
   turn.run(message, arrival);
   outbox.seal(key.salts.current(now.unix_seconds()));
-  return Served{message.msg_id, turn.http_wait(), turn.take_destroyed_sessions()};
+  return Served{message.msg_id, turn.http_wait(), turn.updates_may_wait(),
+                turn.take_destroyed_sessions()};
 }
 
 int64_t payload_msg_id(ByteView payload) noexcept {

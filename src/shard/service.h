@@ -15,6 +15,7 @@
 #include "shard/config_answer.h"
 #include "shard/key_store.h"
 #include "shard/message_check.h"
+#include "shard/messenger/messenger.h"
 #include "shard/outbox.h"
 #include "shard/session.h"
 
@@ -22,6 +23,7 @@ namespace ringway::shard {
 
 struct ServiceOptions {
   DcInfo dc;
+  messenger::Messenger* messenger = nullptr;  // outlives the service; null: there is none
   bool push_echo = false;   // push messages of constructor kPushEcho back as they came
   bool load_tally = false;  // count messages of constructor kLoadCounted (load_tally.h)
 };
@@ -44,7 +46,8 @@ struct HttpWait {
 
 struct Served {
   int64_t msg_id = 0;
-  HttpWait http_wait;  // all zero: nothing of the kind
+  HttpWait http_wait;             // all zero: nothing of the kind
+  bool updates_may_wait = false;  // to be delivered once the session's lock is released
   std::vector<int64_t>
       destroyed_sessions;  // of the same key; the caller takes them out of its table
 };

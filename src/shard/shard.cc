@@ -59,13 +59,22 @@ std::string ReferenceShard::start(const ShardOptions& options) {
       return fmt::format("cannot open {} for recording", options.record_path);
   }
 
+  std::unique_ptr<messenger::Messenger> messenger;
+  if (options.messenger) {
+    auto opened = messenger::Messenger::open(
+        {options.data_dir, options.messenger_users, options.messenger_code});
+    if (opened.messenger == nullptr) return opened.failure;
+    messenger = std::move(opened.messenger);
+  }
+
   auto running = std::make_unique<Running>();
   CoreOptions core_options;
   core_options.service.dc = {options.dc_id, options.public_host, options.public_port};
   core_options.service.push_echo = options.push_echo;
   core_options.service.load_tally = options.load_tally;
   core_options.faults = options.faults;
-  running->core = ShardCore::make(std::move(core_options), std::move(keys), std::move(recorder));
+  running->core = ShardCore::make(std::move(core_options), std::move(keys), std::move(recorder),
+                                  std::move(messenger));
 
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &running->port);

@@ -2,9 +2,9 @@
 //
 // It exists to run the gateway for real on one machine: in demonstrations, tests and load runs. It
 // keeps authorization keys, speaks MTProto's service layer and answers help.getConfig and
-// help.getNearestDc, knows no users, and refuses every other method by name. It serves the three
-// wires of a session shard: Teamgram's unary calls, Teamgram's stream and the batched link of
-// proto/ringway_link.proto.
+// help.getNearestDc, and refuses every other method by name; with a messenger it also knows users
+// who send each other texts (messenger/messenger.h). It serves the three wires of a session shard:
+// Teamgram's unary calls, Teamgram's stream and the batched link of proto/ringway_link.proto.
 //
 // start() and shutdown() belong to one thread; everything in between runs on gRPC's threads.
 #pragma once
@@ -29,9 +29,12 @@ struct ShardOptions {
   int32_t dc_id = 2;
   std::string public_host = "127.0.0.1";  // the gateway as clients dial it, for help.getConfig
   uint16_t public_port = 10443;
-  bool push_echo = false;   // push messages of constructor 0x72776563 back as they came
-  bool load_tally = false;  // count messages for load runs (load_tally.h)
-  std::string record_path;  // a file for one line per event; empty: none
+  bool messenger = false;       // users who sign in and send each other texts (shard/messenger)
+  std::string messenger_users;  // a file of users to have from the start; empty: none
+  std::string messenger_code;   // every sign-in code, for tests; empty: random ones, in the log
+  bool push_echo = false;       // push messages of constructor 0x72776563 back as they came
+  bool load_tally = false;      // count messages for load runs (load_tally.h)
+  std::string record_path;      // a file for one line per event; empty: none
   Faults faults;
 };
 

@@ -75,6 +75,7 @@ void Turn::announce_session(int64_t first_msg_id) {
   out.i64(session_.unique_id);
   out.i64(key_.salts.current(now_.unix_seconds()));
   outbox_.close();
+  if (options_.messenger != nullptr) tell_messenger_of_session();
 }
 
 void Turn::serve_container(const InnerMessage& outer) {
@@ -208,6 +209,8 @@ void Turn::serve_query(const InnerMessage& message, ByteView body, bool was_pack
     out.i64(message.msg_id);
     write_nearest_dc(out, options_.dc);
     outbox_.close();
+  } else if (options_.messenger != nullptr && serve_by_messenger(message, *query)) {
+    return;
   } else if (query->constructor == constructor::kUsersGetUsers) {
     // Client libraries ask for the user behind a key when they connect. Nobody is logged in here,
     // and this is the error by which they understand it.

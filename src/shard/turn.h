@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "mtproto/inflate.h"
+#include "mtproto/query.h"
 #include "shard/key_store.h"
 #include "shard/service.h"
 
@@ -28,6 +29,8 @@ class Turn {
       : options_(options), keys_(keys), key_(key), session_(session), now_(now), outbox_(outbox) {}
 
   void run(const InnerMessage& message, const Arrival& arrival);
+  // The messenger was asked: it may have updates to deliver once the lock is released.
+  [[nodiscard]] bool updates_may_wait() const noexcept { return updates_may_wait_; }
   [[nodiscard]] HttpWait http_wait() const noexcept { return http_wait_; }
   // Sessions of the same key that the client asked to destroy; the caller owns the table.
   [[nodiscard]] std::vector<int64_t> take_destroyed_sessions() {
@@ -63,6 +66,12 @@ class Turn {
   void on_destroy_auth_key(const InnerMessage& message);
   void write_state_info(int64_t answered_msg_id, const std::vector<int64_t>& msg_ids);
 
+  // The messenger behind the shard, if there is one (turn_messenger.cc).
+  [[nodiscard]] messenger::Caller caller() const;
+  void tell_messenger_of_session();
+  // False: no method of the messenger's.
+  [[nodiscard]] bool serve_by_messenger(const InnerMessage& message, const mtproto::Query& query);
+
   // auth.bindTempAuthKey (turn_bind.cc).
   void serve_bind(const InnerMessage& message, ByteView arguments);
 
@@ -79,6 +88,7 @@ class Turn {
   Outbox& outbox_;
   mtproto::InflateBudget inflate_budget_{.inflated_bytes = kShardInflatedBytesMax};
   HttpWait http_wait_;
+  bool updates_may_wait_ = false;
   std::vector<int64_t> destroyed_sessions_;
   std::vector<int64_t> acks_;  // msg_ids to acknowledge that got no answer
 };

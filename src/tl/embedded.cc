@@ -4,6 +4,8 @@
 extern "C" {
 extern const char ringway_schema_71[];
 extern const char ringway_schema_71_end[];
+extern const char ringway_schema_144[];
+extern const char ringway_schema_144_end[];
 extern const char ringway_schema_228[];
 extern const char ringway_schema_228_end[];
 }
@@ -14,6 +16,8 @@ std::optional<std::string_view> embedded_schema(int layer) noexcept {
   switch (layer) {
     case kCompatLayer:
       return std::string_view(ringway_schema_71, ringway_schema_71_end);
+    case kMiddleLayer:
+      return std::string_view(ringway_schema_144, ringway_schema_144_end);
     case kModernLayer:
       return std::string_view(ringway_schema_228, ringway_schema_228_end);
     default:

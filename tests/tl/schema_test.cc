@@ -47,11 +47,11 @@ TEST(Schema, ShippedTextsAreTheKnownOnes) {
 }
 
 TEST(Schema, EmbeddedLayersAreTheFiles) {
-  for (const int layer : {71, 228}) {
+  for (const int layer : {71, 144, 228}) {
     ASSERT_TRUE(embedded_schema(layer));
     EXPECT_EQ(*embedded_schema(layer), schema_text("layer" + std::to_string(layer) + ".tl"));
   }
-  EXPECT_FALSE(embedded_schema(144));
+  EXPECT_FALSE(embedded_schema(145));
 }
 
 TEST(Schema, EveryIdIsTheCrcOfItsLine) {

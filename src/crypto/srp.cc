@@ -1,0 +1,112 @@
+#include "crypto/srp.h"
+
+#include <openssl/bn.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "crypto/openssl_ptr.h"
+
+namespace ringway::crypto {
+namespace {
+
+constexpr int kRounds = 100'000;
+
+Sha256Digest salted(ByteView data, ByteView salt) noexcept { return sha256({salt, data, salt}); }
+
+// g as a number of 256 bytes.
+SrpNumber generator() noexcept {
+  SrpNumber number{};
+  number.back() = static_cast<uint8_t>(kDhG);
+  return number;
+}
+
+BnPtr number_of(ByteView bytes) noexcept {
+  BnPtr number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
+  RW_ASSERT(number != nullptr);
+  return number;
+}
+
+SrpNumber bytes_of(const BIGNUM* number) noexcept {
+  SrpNumber bytes;
+  RW_ASSERT(BN_bn2binpad(number, bytes.data(), kDhBytes) == static_cast<int>(kDhBytes));
+  return bytes;
+}
+
+struct Modulus {
+  BnPtr prime = number_of(dh_prime());
+  BnCtxPtr scratch{BN_CTX_new()};
+  BnPtr result{BN_new()};
+
+  Modulus() noexcept {
+    RW_ASSERT(scratch != nullptr);
+    RW_ASSERT(result != nullptr);
+  }
+};
+
+}  // namespace
+
+SrpSecret srp_secret(ByteView password, const SrpSalts& salts) noexcept {
+  const Sha256Digest inner = salted(salted(password, salts.first), salts.second);
+  Secret<64> slow;
+  RW_ASSERT(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(inner.data()),
+                              static_cast<int>(inner.size()), salts.first.data(),
+                              static_cast<int>(salts.first.size()), kRounds, EVP_sha512(),
+                              static_cast<int>(slow.size()), slow.data()) == 1);
+  return SrpSecret(salted(slow.view(), salts.second));
+}
+
+SrpNumber srp_verifier(const SrpSecret& secret) noexcept {
+  SrpNumber verifier;
+  dh_public(secret.view(), verifier);
+  return verifier;
+}
+
+SrpNumber srp_challenge(const SrpNumber& verifier, ByteView b) noexcept {
+  const Sha256Digest multiplier = sha256({dh_prime(), generator()});
+  SrpNumber power;
+  dh_public(b, power);
+  Modulus modulus;
+  const BnPtr k = number_of(multiplier);
+  const BnPtr v = number_of(verifier);
+  const BnPtr g_b = number_of(power);
+  RW_ASSERT(BN_mod_mul(modulus.result.get(), k.get(), v.get(), modulus.prime.get(),
+                       modulus.scratch.get()) == 1);
+  RW_ASSERT(BN_mod_add(modulus.result.get(), modulus.result.get(), g_b.get(), modulus.prime.get(),
+                       modulus.scratch.get()) == 1);
+  return bytes_of(modulus.result.get());
+}
+
+Result<Sha256Digest> srp_proof(const SrpNumber& verifier, const SrpSalts& salts, ByteView b,
+                               ByteView client_value) noexcept {
+  if (!dh_value_in_range(client_value)) return Error::kBadDh;
+  const BnPtr a = number_of(client_value);
+  const SrpNumber a_bytes = bytes_of(a.get());
+  const SrpNumber challenge = srp_challenge(verifier, b);
+  // S = (A * v^u)^b.
+  const BnPtr u = number_of(sha256({a_bytes, challenge}));
+  const BnPtr v = number_of(verifier);
+  const BnPtr secret = number_of(b);
+  BN_set_flags(secret.get(), BN_FLG_CONSTTIME);
+  Modulus modulus;
+  BIGNUM* const s = modulus.result.get();
+  BN_CTX* const scratch = modulus.scratch.get();
+  const BIGNUM* const p = modulus.prime.get();
+  RW_ASSERT(BN_mod_exp(s, v.get(), u.get(), p, scratch) == 1);
+  RW_ASSERT(BN_mod_mul(s, s, a.get(), p, scratch) == 1);
+  RW_ASSERT(BN_mod_exp_mont_consttime(s, s, secret.get(), p, scratch, nullptr) == 1);
+  SrpNumber shared = bytes_of(s);
+  Sha256Digest key = sha256({shared});
+  const Sha256Digest hash_p = sha256({dh_prime()});
+  Sha256Digest mixed = sha256({generator()});
+  std::transform(mixed.begin(), mixed.end(), hash_p.begin(), mixed.begin(),
+                 [](uint8_t x, uint8_t y) { return static_cast<uint8_t>(x ^ y); });
+  const Sha256Digest proof =
+      sha256({mixed, sha256({salts.first}), sha256({salts.second}), a_bytes, challenge, key});
+  cleanse(shared.data(), shared.size());
+  cleanse(key.data(), key.size());
+  return proof;
+}
+
+}  // namespace ringway::crypto

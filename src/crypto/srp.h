@@ -1,0 +1,39 @@
+// crypto/srp: SRP-2048 as Telegram's two-factor password has it, the server's side.
+// https://core.telegram.org/api/srp
+//
+// The server keeps g^x and never the password; a check costs it one fresh secret b. H is SHA-256,
+// numbers are 256 bytes big-endian, the group is the one of crypto/dh.h.
+//
+// A power takes milliseconds and srp_secret() a tenth of a second: never on a worker thread.
+// Otherwise any thread.
+#pragma once
+
+#include <array>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "crypto/dh.h"
+#include "crypto/sha.h"
+
+namespace ringway::crypto {
+
+using SrpNumber = std::array<uint8_t, kDhBytes>;
+using SrpSecret = Secret<32>;
+
+struct SrpSalts {
+  ByteView first;   // salt1
+  ByteView second;  // salt2
+};
+
+// x: SH(PBKDF2-HMAC-SHA512(SH(SH(password, salt1), salt2), salt1, 100000 rounds), salt2).
+[[nodiscard]] SrpSecret srp_secret(ByteView password, const SrpSalts& salts) noexcept;
+// g^x, which is what the server keeps.
+[[nodiscard]] SrpNumber srp_verifier(const SrpSecret& secret) noexcept;
+// B = (k * g^x + g^b) mod p, for a secret b of 1 to 256 bytes.
+[[nodiscard]] SrpNumber srp_challenge(const SrpNumber& verifier, ByteView b) noexcept;
+// M1 as a client that knows the password makes it, who sent the value A. kBadDh: A is not in range.
+[[nodiscard]] Result<Sha256Digest> srp_proof(const SrpNumber& verifier, const SrpSalts& salts,
+                                             ByteView b, ByteView client_value) noexcept;
+
+}  // namespace ringway::crypto

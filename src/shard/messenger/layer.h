@@ -1,0 +1,68 @@
+// shard/messenger/layer: one layer's schema, read and written by names.
+//
+// Every layout comes from the schema, so what is served here has no TL typed by hand: a query
+// becomes an Object, and an answer is written with those of its fields that the layer has. That
+// needs neither generated code nor protobuf's runtime and its descriptors of three whole layers;
+// the price is an allocation per field, which a messenger for tests can pay and a proxy could not.
+//
+// Immutable once made; any thread.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "shard/messenger/value.h"
+#include "tl/schema.h"
+
+namespace ringway::shard::messenger {
+
+struct Query {
+  const tl::Combinator* method = nullptr;
+  Object request;
+};
+
+class Layer {
+ public:
+  Layer(int number, std::shared_ptr<const tl::Schema> schema);
+
+  [[nodiscard]] int number() const noexcept { return number_; }
+  // Whether there is a constructor of this name, and whether its field is an object.
+  [[nodiscard]] bool has(std::string_view constructor) const;
+  [[nodiscard]] bool is_object(std::string_view constructor, std::string_view field) const;
+  // The type of what a method answers; empty for vectors.
+  [[nodiscard]] std::string_view result_type(const tl::Combinator& method) const;
+
+  // kNotFound: no method of this layer. kTruncated, kMalformed, kTrailing: not what the layer has.
+  // kTooLarge: more than kMessengerValuesMax values, or too deep.
+  [[nodiscard]] Result<Query> read(uint32_t constructor, ByteView arguments) const;
+
+  // Appends what `method` answers, and an object of the type of this name. Fields that the layer
+  // does not have are left out; numbers, texts, Bools and vectors that are not given are 0, empty
+  // and false. False, with nothing of use in `out`: the layer has no such constructor there, or an
+  // object is missing.
+  [[nodiscard]] bool write_answer(const tl::Combinator& method, const Value& answer,
+                                  ByteAppender& out) const;
+  [[nodiscard]] bool write(std::string_view type, const Object& object, ByteAppender& out) const;
+
+ private:
+  friend class LayerReader;
+  friend class LayerWriter;
+
+  int number_;
+  std::shared_ptr<const tl::Schema> schema_;
+  std::unordered_map<uint32_t, uint32_t> by_id_;               // of combinators
+  std::unordered_map<std::string_view, uint32_t> by_name_;     // of constructors
+  std::unordered_map<std::string_view, uint32_t> type_names_;  // of types
+};
+
+// The layers that are part of the program. Loaded when first asked for, then there for good.
+class Layers {
+ public:
+  // The nearest one at or below; the lowest for 0 and for what is below all.
+  [[nodiscard]] static const Layer& nearest(int number);
+};
+
+}  // namespace ringway::shard::messenger

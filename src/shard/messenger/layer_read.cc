@@ -1,0 +1,126 @@
+// Reading of queries; see layer.h.
+#include <array>
+#include <bit>
+
+#include "base/limits.h"
+#include "mtproto/tl.h"
+#include "shard/messenger/layer.h"
+
+namespace ringway::shard::messenger {
+
+class LayerReader {
+ public:
+  LayerReader(const Layer& layer, ByteView bytes) : layer_(layer), in_(bytes) {}
+
+  Result<Object> body(const tl::Combinator& combinator, size_t depth);
+  [[nodiscard]] bool at_end() const noexcept { return in_.empty(); }
+
+ private:
+  Result<Value> value(const tl::Value& kind, size_t depth);
+  Result<Value> one(const tl::Value& kind, size_t depth);
+  Result<Value> boxed(uint32_t type, size_t depth);
+
+  const Layer& layer_;
+  ByteReader in_;
+  size_t values_left_ = kMessengerValuesMax;
+};
+
+Result<Object> LayerReader::body(const tl::Combinator& combinator, size_t depth) {
+  if (depth > kMessengerDepthMax) return Error::kTooLarge;
+  Object object{combinator.name, {}};
+  std::array<uint32_t, kSchemaFlagsWordsMax> words{};
+  size_t words_read = 0;
+  for (const tl::Param& param : combinator.params) {
+    if (param.value.kind == tl::Kind::kFlags) {
+      RW_TRY_ASSIGN(words.at(words_read), in_.u32());
+      ++words_read;
+      continue;
+    }
+    const bool there = !param.optional() || (words.at(param.word) >> param.bit & 1) != 0;
+    if (!there) continue;
+    if (param.value.kind == tl::Kind::kTrue) {
+      object.fields.push_back({param.name, true});
+      continue;
+    }
+    RW_TRY_ASSIGN(Value read, value(param.value, depth));
+    object.fields.push_back({param.name, std::move(read)});
+  }
+  return object;
+}
+
+Result<Value> LayerReader::value(const tl::Value& kind, size_t depth) {
+  if (!kind.vector) return one(kind, depth);
+  RW_TRY_ASSIGN(const uint32_t id, in_.u32());
+  if (id != tl::kVectorId) return Error::kMalformed;
+  RW_TRY_ASSIGN(const uint32_t count, in_.u32());
+  // The least element takes four bytes.
+  if (count > in_.remaining() / 4) return Error::kTruncated;
+  if (count > values_left_) return Error::kTooLarge;
+  List list;
+  list.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    RW_TRY_ASSIGN(Value element, one(kind, depth));
+    list.push_back(std::move(element));
+  }
+  return Value(std::move(list));
+}
+
+Result<Value> LayerReader::one(const tl::Value& kind, size_t depth) {
+  if (values_left_ == 0) return Error::kTooLarge;
+  --values_left_;
+  switch (kind.kind) {
+    case tl::Kind::kInt: {
+      RW_TRY_ASSIGN(const int32_t number, in_.i32());
+      return Value(number);
+    }
+    case tl::Kind::kLong: {
+      RW_TRY_ASSIGN(const int64_t number, in_.i64());
+      return Value(number);
+    }
+    case tl::Kind::kDouble: {
+      RW_TRY_ASSIGN(const uint64_t bits, in_.u64());
+      return Value(std::bit_cast<double>(bits));
+    }
+    case tl::Kind::kString:
+    case tl::Kind::kBytes: {
+      RW_TRY_ASSIGN(const ByteView text, mtproto::read_tl_string(in_));
+      return Value(as_text(text));
+    }
+    case tl::Kind::kInt128:
+    case tl::Kind::kInt256: {
+      RW_TRY_ASSIGN(const ByteView raw, in_.bytes(kind.kind == tl::Kind::kInt128 ? 16 : 32));
+      return Value(as_text(raw));
+    }
+    case tl::Kind::kObject:
+      return boxed(kind.type, depth + 1);
+    default:
+      return Error::kMalformed;  // a query in a query has been unwrapped before
+  }
+}
+
+Result<Value> LayerReader::boxed(uint32_t type, size_t depth) {
+  RW_TRY_ASSIGN(const uint32_t id, in_.u32());
+  const auto found = layer_.by_id_.find(id);
+  if (found == layer_.by_id_.end()) return Error::kMalformed;
+  const tl::Combinator& combinator = layer_.schema_->combinators[found->second];
+  if (layer_.schema_->is_method(found->second) || combinator.result.type != type) {
+    return Error::kMalformed;
+  }
+  if (id == mtproto::constructor::kBoolTrue || id == mtproto::constructor::kBoolFalse) {
+    return Value(id == mtproto::constructor::kBoolTrue);
+  }
+  RW_TRY_ASSIGN(Object object, body(combinator, depth));
+  return Value(std::move(object));
+}
+
+Result<Query> Layer::read(uint32_t constructor, ByteView arguments) const {
+  const auto found = by_id_.find(constructor);
+  if (found == by_id_.end() || !schema_->is_method(found->second)) return Error::kNotFound;
+  const tl::Combinator& method = schema_->combinators[found->second];
+  LayerReader reader(*this, arguments);
+  RW_TRY_ASSIGN(Object request, reader.body(method, 0));
+  if (!reader.at_end()) return Error::kTrailing;
+  return Query{&method, std::move(request)};
+}
+
+}  // namespace ringway::shard::messenger

@@ -1,0 +1,37 @@
+#include "shard/messenger/value.h"
+
+#include <algorithm>
+
+namespace ringway::shard::messenger {
+namespace {
+
+template <typename T>
+const T* as(const Value* value) noexcept {
+  return value == nullptr ? nullptr : std::get_if<T>(&value->data);
+}
+
+}  // namespace
+
+const Value* Object::find(std::string_view field) const noexcept {
+  const auto found = std::find_if(fields.begin(), fields.end(),
+                                  [field](const Field& one) { return one.name == field; });
+  return found == fields.end() ? nullptr : &found->value;
+}
+
+int64_t Object::number(std::string_view field) const noexcept {
+  const auto* value = as<int64_t>(find(field));
+  return value == nullptr ? 0 : *value;
+}
+
+std::string_view Object::text(std::string_view field) const noexcept {
+  const auto* value = as<std::string>(find(field));
+  return value == nullptr ? std::string_view() : *value;
+}
+
+const Object* Object::object(std::string_view field) const noexcept {
+  return as<Object>(find(field));
+}
+
+const List* Object::list(std::string_view field) const noexcept { return as<List>(find(field)); }
+
+}  // namespace ringway::shard::messenger
