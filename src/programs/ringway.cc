@@ -38,6 +38,9 @@ struct CommandLine {
   std::string data_dir = "./ringway-data";
   bool standalone = false;
   bool load_methods = false;
+  bool messenger = false;
+  std::string messenger_users;
+  std::string messenger_code;
   bool check_config = false;
   bool explain_config = false;
 };
@@ -177,6 +180,9 @@ std::string start_shard(const CommandLine& line, config::Config& config,
   shard::ShardOptions options;
   options.data_dir = line.data_dir;
   options.push_echo = options.load_tally = line.load_methods;
+  options.messenger = line.messenger;
+  options.messenger_users = line.messenger_users;
+  options.messenger_code = line.messenger_code;
   if (!config.listeners.empty()) {
     // What help.getConfig tells clients to connect to. A wildcard tells nothing: loopback then.
     const auto numeric =
@@ -318,6 +324,14 @@ int main(int argc, char** argv) {
   app.add_flag(
       "--load-methods", line.load_methods,
       "with --standalone, for load runs: the shard echoes and counts ringway-load's messages");
+  app.add_flag("--messenger", line.messenger,
+               "with --standalone: the shard has users, who sign in and send each other texts");
+  app.add_option("--messenger-users", line.messenger_users,
+                 "with --messenger: a file of users to have (docs/MESSENGER.md)")
+      ->type_name("FILE");
+  app.add_option("--messenger-code", line.messenger_code,
+                 "with --messenger, for tests: every sign-in code; without it, the log has them")
+      ->type_name("DIGITS");
   app.add_flag("--check-config", line.check_config, "check the configuration, print it, and exit");
   app.add_flag("--explain-config", line.explain_config,
                "print every key with its value in effect, where the value comes from and what it "

@@ -36,9 +36,10 @@ void describe(CLI::App& app, CommandLine& line) {
   app.description(
       "The reference session shard: it keeps authorization keys, speaks MTProto's service layer "
       "and\n"
-      "answers help.getConfig and help.getNearestDc. It knows no users, and refuses all other\n"
-      "methods by name. It exists to run the gateway for real on one machine, in tests,\n"
-      "demonstrations and load runs. It is not a messenger's backend.");
+      "answers help.getConfig and help.getNearestDc; with --messenger it also has users, who send\n"
+      "each other texts. All other methods it refuses by name. It exists to run the gateway for\n"
+      "real on one machine, in tests, demonstrations and load runs. It is not a messenger's\n"
+      "backend.");
   app.set_version_flag("--version", "ringway-shard " RINGWAY_VERSION);
   line.shard.listen = "127.0.0.1:20120";
   app.add_option("--listen", line.shard.listen,
@@ -56,6 +57,15 @@ void describe(CLI::App& app, CommandLine& line) {
   app.add_option("--log-level", line.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
+  app.add_flag("--messenger", line.shard.messenger,
+               "Have users, who sign in and send each other texts; kept in --data (messenger.mdb)");
+  app.add_option("--messenger-users", line.shard.messenger_users,
+                 "With --messenger: a file of users to have, a line each:\n"
+                 "PHONE FIRST_NAME USERNAME|- [PASSWORD]")
+      ->type_name("FILE");
+  app.add_option("--messenger-code", line.shard.messenger_code,
+                 "With --messenger, for tests: every sign-in code; without it, the log has them")
+      ->type_name("DIGITS");
   app.add_flag("--push-echo", line.shard.push_echo,
                "For load runs: push a message whose constructor is 0x72776563 back as it came");
   app.add_flag("--load-methods", line.load_methods,
