@@ -103,7 +103,8 @@ class MessengerTest(unittest.IsolatedAsyncioTestCase):
     def make_client(self, name, connection=ConnectionTcpAbridged, catch_up=False):
         client = TelegramClient(self.stack.path(name), 1, "0" * 32, connection=connection,
                                 connection_retries=20, retry_delay=1, request_retries=3,
-                                catch_up=catch_up, flood_sleep_threshold=0)
+                                catch_up=catch_up, flood_sleep_threshold=0,
+                                sequential_updates=True)
         client.session.set_dc(2, "127.0.0.1", self.stack.port)
         self.addAsyncCleanup(client.disconnect)
         return client

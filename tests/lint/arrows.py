@@ -20,7 +20,8 @@ ARROWS = {
     "config": {"base"},
     "gateway": {"base", "crypto", "door", "tls", "mtproto", "net", "cluster", "config"},
     "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
-    "shard": {"base", "crypto", "mtproto", "proto"},
+    "shard": {"base", "crypto", "mtproto", "proto", "shard/messenger"},
+    "shard/messenger": {"base", "crypto", "mtproto", "tl"},
     "metrics": {"base", "config", "gateway"},
     "programs": {"base", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "shard"},
 }
@@ -32,7 +33,7 @@ LIBRARIES = {
     r"liburing\.h|linux/io_uring\.h": {"net"},
     r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},
-    r"lmdb\.h": {"shard"},
+    r"lmdb\.h": {"shard", "shard/messenger"},
     r"zlib\.h": {"base", "mtproto", "tl"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
@@ -46,14 +47,18 @@ LIBRARIES = {
     # Text and bytes of addresses: pure functions.
     r"arpa/inet\.h": {"config", "door", "net", "gateway", "client", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
-        "cluster", "gateway", "metrics", "net", "client", "shard", "programs", "base", "tls"},
+        "cluster", "gateway", "metrics", "net", "client", "shard", "shard/messenger", "programs", "base",
+        "tls"},
 }
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def _wrong_room(room, included):
+    folder = included.rpartition("/")[0]
     target = "proto" if included.endswith(".pb.h") else included.split("/")[0]
+    if folder in tree.NESTED_ROOMS:
+        target = folder
     if "/" not in included and target != "proto":
         return f'"{included}": name the room too, as in "{room}/{included}"'
     if target == room or target in ARROWS[room]:

@@ -48,7 +48,14 @@ def code_lines(path):
     return enumerate(blanked.splitlines(), start=1)
 
 
+# Rooms that lie in another room's folder.
+NESTED_ROOMS = ("shard/messenger",)
+
+
 def room_of(root, path):
     """The room of a file under src/: the name of its folder. Empty for anything else."""
     parts = path.relative_to(root).parts
+    nested = "/".join(parts[1:3])
+    if parts[0] == "src" and nested in NESTED_ROOMS:
+        return nested
     return parts[1] if len(parts) > 2 and parts[0] == "src" else ""
