@@ -12,6 +12,14 @@ const T* as(const Value* value) noexcept {
 
 }  // namespace
 
+Value::Value() = default;
+Value::Value(double number) : data(number) {}
+Value::Value(const char* text) : data(std::string(text)) {}
+Value::Value(std::string_view text) : data(std::string(text)) {}
+Value::Value(std::string text) : data(std::move(text)) {}
+Value::Value(List list) : data(std::move(list)) {}
+Value::Value(Object object) : data(std::move(object)) {}
+
 const Value* Object::find(std::string_view field) const noexcept {
   const auto found = std::find_if(fields.begin(), fields.end(),
                                   [field](const Field& one) { return one.name == field; });

@@ -30,18 +30,19 @@ struct Object {
   [[nodiscard]] const List* list(std::string_view field) const noexcept;
 };
 
+// Its constructors are defined below Field: they need it complete.
 struct Value {
-  Value() = default;
+  Value();
   template <std::same_as<bool> T>
-  Value(T flag) : data(flag) {}
+  Value(T flag);
   template <std::integral T>
-  requires(!std::same_as<T, bool>) Value(T number) : data(static_cast<int64_t>(number)) {}
-  Value(double number) : data(number) {}
-  Value(const char* text) : data(std::string(text)) {}
-  Value(std::string_view text) : data(std::string(text)) {}
-  Value(std::string text) : data(std::move(text)) {}
-  Value(List list) : data(std::move(list)) {}
-  Value(Object object) : data(std::move(object)) {}
+  requires(!std::same_as<T, bool>) Value(T number);
+  Value(double number);
+  Value(const char* text);
+  Value(std::string_view text);
+  Value(std::string text);
+  Value(List list);
+  Value(Object object);
 
   // Texts and bytes alike are strings; flags and Bools are bools.
   std::variant<bool, int64_t, double, std::string, List, Object> data;
@@ -51,5 +52,10 @@ struct Field {
   std::string_view name;
   Value value;
 };
+
+template <std::same_as<bool> T>
+Value::Value(T flag) : data(flag) {}
+template <std::integral T>
+requires(!std::same_as<T, bool>) Value::Value(T number) : data(static_cast<int64_t>(number)) {}
 
 }  // namespace ringway::shard::messenger
