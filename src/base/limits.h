@@ -416,9 +416,11 @@ inline constexpr size_t kMessengerPasswordChecksMax = 1024;  // keys that may pr
 inline constexpr int kMessengerPasswordTriesMax = 5;         // then a pause
 inline constexpr int64_t kMessengerPasswordPauseSeconds = 60;
 inline constexpr size_t kMessengerUsersFileBytesMax = 64 * 1024;
-inline constexpr size_t kMessengerValuesMax = 16 * 1024;  // in one query
-inline constexpr size_t kMessengerDepthMax = 16;          // objects inside objects of one query
 inline constexpr size_t kMessengerMapBytes = size_t{1} << 30;  // address space of its file
+// TL that is read value by value: a value takes about a hundred bytes of memory.
+inline constexpr size_t kTlQueryValuesMax = 16 * 1024;     // in what a client sent
+inline constexpr size_t kTlAnswerValuesMax = 1024 * 1024;  // in what a server sent
+inline constexpr size_t kTlValueDepthMax = 16;             // objects inside objects
 static_assert(kMessengerAnswerMessagesMax < kMessengerMessagesPerUserMax);
 
 }  // namespace ringway

@@ -15,21 +15,26 @@ ARROWS = {
     "tls": {"base", "crypto"},
     "mtproto": {"base", "crypto"},
     "tl": {"base"},
+    "tl/dynamic": {"base", "mtproto", "tl"},
     "net": {"base"},
     "cluster": {"base", "proto"},
     "config": {"base"},
     "gateway": {"base", "crypto", "door", "tls", "mtproto", "net", "cluster", "config"},
     "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
+    "client/account": {"base", "client", "crypto", "mtproto", "net", "tl", "tl/dynamic"},
+    "proxy": {"base", "client", "client/account", "crypto", "mtproto", "tl", "tl/dynamic"},
     "shard": {"base", "crypto", "mtproto", "proto", "shard/messenger"},
-    "shard/messenger": {"base", "crypto", "mtproto", "tl"},
+    "shard/messenger": {"base", "crypto", "mtproto", "tl", "tl/dynamic"},
     "metrics": {"base", "config", "gateway"},
-    "programs": {"base", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "shard"},
+    "programs": {
+        "base", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "client/account", "mtproto",
+        "proxy", "shard", "tl", "tl/dynamic"},
 }
 
 # Headers of libraries -> the only rooms that may include them.
 LIBRARIES = {
-    r"grpc(pp)?/": {"cluster", "shard"},
-    r"google/protobuf/": {"cluster", "shard", "tl"},
+    r"grpc(pp)?/": {"cluster", "proxy", "shard"},
+    r"google/protobuf/": {"cluster", "proxy", "shard", "tl"},
     r"liburing\.h|linux/io_uring\.h": {"net"},
     r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},
@@ -43,12 +48,12 @@ LIBRARIES = {
     r"systemd/": {"programs"},
     r"prometheus/|civetweb\.h": {"metrics"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
-    r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "shard", "programs"},
+    r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "client/account", "shard", "programs"},
     # Text and bytes of addresses: pure functions.
-    r"arpa/inet\.h": {"config", "door", "net", "gateway", "client", "shard", "programs"},
+    r"arpa/inet\.h": {"config", "door", "net", "gateway", "client", "client/account", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
-        "cluster", "gateway", "metrics", "net", "client", "shard", "shard/messenger", "programs", "base",
-        "tls"},
+        "cluster", "gateway", "metrics", "net", "client", "client/account", "proxy", "shard", "shard/messenger",
+        "programs", "base", "tls"},
 }
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -11,9 +11,9 @@
 
 #include "base/result.h"
 #include "shard/messenger/codes.h"
-#include "shard/messenger/layer.h"
 #include "shard/messenger/ledger.h"
 #include "shard/messenger/listeners.h"
+#include "shard/messenger/objects.h"
 #include "shard/messenger/password_checks.h"
 
 namespace ringway::shard::messenger {

@@ -4,10 +4,18 @@
 // written. Where a field changed its type, the layer decides.
 #pragma once
 
-#include "shard/messenger/layer.h"
 #include "shard/messenger/records.h"
+#include "tl/dynamic/layer.h"
 
 namespace ringway::shard::messenger {
+
+using tl::dynamic::Field;
+using tl::dynamic::Layer;
+using tl::dynamic::Layers;
+using tl::dynamic::List;
+using tl::dynamic::Object;
+using tl::dynamic::Query;
+using tl::dynamic::Value;
 
 [[nodiscard]] Object peer_object(int64_t user_id);
 [[nodiscard]] Object user_object(const User& user, int64_t viewer);

@@ -1,32 +1,35 @@
-// Reading of queries; see layer.h.
+// Reading; see layer.h.
 #include <array>
 #include <bit>
 
 #include "base/limits.h"
 #include "mtproto/tl.h"
-#include "shard/messenger/layer.h"
+#include "tl/dynamic/layer.h"
 
-namespace ringway::shard::messenger {
+namespace ringway::tl::dynamic {
 
 class LayerReader {
  public:
-  LayerReader(const Layer& layer, ByteView bytes) : layer_(layer), in_(bytes) {}
+  LayerReader(const Layer& layer, ByteView bytes, size_t values_max)
+      : layer_(layer), whole_(bytes), in_(bytes), values_left_(values_max) {}
 
   Result<Object> body(const tl::Combinator& combinator, size_t depth);
+  Result<Object> any_object();
+  Result<Value> value(const tl::Value& kind, size_t depth);
   [[nodiscard]] bool at_end() const noexcept { return in_.empty(); }
 
  private:
-  Result<Value> value(const tl::Value& kind, size_t depth);
   Result<Value> one(const tl::Value& kind, size_t depth);
   Result<Value> boxed(uint32_t type, size_t depth);
 
   const Layer& layer_;
+  ByteView whole_;
   ByteReader in_;
-  size_t values_left_ = kMessengerValuesMax;
+  size_t values_left_;
 };
 
 Result<Object> LayerReader::body(const tl::Combinator& combinator, size_t depth) {
-  if (depth > kMessengerDepthMax) return Error::kTooLarge;
+  if (depth > kTlValueDepthMax) return Error::kTooLarge;
   Object object{combinator.name, {}};
   std::array<uint32_t, kSchemaFlagsWordsMax> words{};
   size_t words_read = 0;
@@ -99,6 +102,7 @@ Result<Value> LayerReader::one(const tl::Value& kind, size_t depth) {
 }
 
 Result<Value> LayerReader::boxed(uint32_t type, size_t depth) {
+  const size_t begin = whole_.size() - in_.remaining();
   RW_TRY_ASSIGN(const uint32_t id, in_.u32());
   const auto found = layer_.by_id_.find(id);
   if (found == layer_.by_id_.end()) return Error::kMalformed;
@@ -110,17 +114,45 @@ Result<Value> LayerReader::boxed(uint32_t type, size_t depth) {
     return Value(id == mtproto::constructor::kBoolTrue);
   }
   RW_TRY_ASSIGN(Object object, body(combinator, depth));
+  object.bytes = whole_.subspan(begin, whole_.size() - in_.remaining() - begin);
   return Value(std::move(object));
+}
+
+Result<Object> LayerReader::any_object() {
+  ByteReader ahead = in_;
+  RW_TRY_ASSIGN(const uint32_t id, ahead.u32());
+  const auto found = layer_.by_id_.find(id);
+  if (found == layer_.by_id_.end() || layer_.schema_->is_method(found->second)) {
+    return Error::kNotFound;
+  }
+  RW_TRY_ASSIGN(Value read, boxed(layer_.schema_->combinators[found->second].result.type, 0));
+  Object* object = std::get_if<Object>(&read.data);
+  if (object == nullptr) return Error::kMalformed;  // a Bool
+  return std::move(*object);
 }
 
 Result<Query> Layer::read(uint32_t constructor, ByteView arguments) const {
   const auto found = by_id_.find(constructor);
   if (found == by_id_.end() || !schema_->is_method(found->second)) return Error::kNotFound;
   const tl::Combinator& method = schema_->combinators[found->second];
-  LayerReader reader(*this, arguments);
+  LayerReader reader(*this, arguments, kTlQueryValuesMax);
   RW_TRY_ASSIGN(Object request, reader.body(method, 0));
   if (!reader.at_end()) return Error::kTrailing;
   return Query{&method, std::move(request)};
 }
 
-}  // namespace ringway::shard::messenger
+Result<Object> Layer::read_object(ByteView tl) const {
+  LayerReader reader(*this, tl, kTlAnswerValuesMax);
+  RW_TRY_ASSIGN(Object object, reader.any_object());
+  if (!reader.at_end()) return Error::kTrailing;
+  return object;
+}
+
+Result<Value> Layer::read_answer(const tl::Combinator& method, ByteView tl) const {
+  LayerReader reader(*this, tl, kTlAnswerValuesMax);
+  RW_TRY_ASSIGN(Value answer, reader.value(method.result, 0));
+  if (!reader.at_end()) return Error::kTrailing;
+  return answer;
+}
+
+}  // namespace ringway::tl::dynamic

@@ -1,9 +1,8 @@
-// shard/messenger/layer: one layer's schema, read and written by names.
+// tl/dynamic/layer: one layer's schema, read and written by names.
 //
-// Every layout comes from the schema, so what is served here has no TL typed by hand: a query
-// becomes an Object, and an answer is written with those of its fields that the layer has. That
-// needs neither generated code nor protobuf's runtime and its descriptors of three whole layers;
-// the price is an allocation per field, which a messenger for tests can pay and a proxy could not.
+// For those who look into messages, or make a few: every layout comes from the schema, so no TL is
+// typed by hand. That needs neither generated code nor protobuf's runtime; the price is an
+// allocation per field, which transcoding (tl/to_tl, tl/to_proto) does not pay.
 //
 // Immutable once made; any thread.
 #pragma once
@@ -14,10 +13,10 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "shard/messenger/value.h"
+#include "tl/dynamic/value.h"
 #include "tl/schema.h"
 
-namespace ringway::shard::messenger {
+namespace ringway::tl::dynamic {
 
 struct Query {
   const tl::Combinator* method = nullptr;
@@ -35,10 +34,19 @@ class Layer {
   // The type of what a method answers; empty for vectors.
   [[nodiscard]] std::string_view result_type(const tl::Combinator& method) const;
 
-  // kNotFound: no method of this layer. kTruncated, kMalformed, kTrailing: not what the layer has.
-  // kTooLarge: more than kMessengerValuesMax values, or too deep.
+  // All of these: kTruncated, kMalformed, kTrailing: not what the layer has. kTooLarge: more than
+  // kTlQueryValuesMax values in a query or kTlAnswerValuesMax in an answer, or too deep. kNotFound:
+  // no method, or no constructor, of this layer.
   [[nodiscard]] Result<Query> read(uint32_t constructor, ByteView arguments) const;
+  // A boxed object of any type.
+  [[nodiscard]] Result<Object> read_object(ByteView tl) const;
+  // What `method` answers.
+  [[nodiscard]] Result<Value> read_answer(const tl::Combinator& method, ByteView tl) const;
 
+  // Null when the layer has no method of this name.
+  [[nodiscard]] const tl::Combinator* method(std::string_view name) const;
+  // Appends a call: the method's id and its parameters. Rules as below.
+  [[nodiscard]] bool write_call(const Object& call, ByteAppender& out) const;
   // Appends what `method` answers, and an object of the type of this name. Fields that the layer
   // does not have are left out; numbers, texts, Bools and vectors that are not given are 0, empty
   // and false. False, with nothing of use in `out`: the layer has no such constructor there, or an
@@ -53,8 +61,9 @@ class Layer {
 
   int number_;
   std::shared_ptr<const tl::Schema> schema_;
-  std::unordered_map<uint32_t, uint32_t> by_id_;               // of combinators
-  std::unordered_map<std::string_view, uint32_t> by_name_;     // of constructors
+  std::unordered_map<uint32_t, uint32_t> by_id_;            // of combinators
+  std::unordered_map<std::string_view, uint32_t> by_name_;  // of constructors
+  std::unordered_map<std::string_view, uint32_t> methods_;
   std::unordered_map<std::string_view, uint32_t> type_names_;  // of types
 };
 
@@ -65,4 +74,4 @@ class Layers {
   [[nodiscard]] static const Layer& nearest(int number);
 };
 
-}  // namespace ringway::shard::messenger
+}  // namespace ringway::tl::dynamic

@@ -1,4 +1,4 @@
-#include "shard/messenger/layer.h"
+#include "tl/dynamic/layer.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 #include "tl/embedded.h"
 #include "tl/schema_parser.h"
 
-namespace ringway::shard::messenger {
+namespace ringway::tl::dynamic {
 namespace {
 
 Layer load(int number) {
@@ -24,7 +24,8 @@ Layer::Layer(int number, std::shared_ptr<const tl::Schema> schema)
     : number_(number), schema_(std::move(schema)) {
   for (uint32_t i = 0; i < schema_->combinators.size(); ++i) {
     by_id_.emplace(schema_->combinators[i].id, i);
-    if (!schema_->is_method(i)) by_name_.emplace(schema_->combinators[i].name, i);
+    auto& names = schema_->is_method(i) ? methods_ : by_name_;
+    names.emplace(schema_->combinators[i].name, i);
   }
   for (uint32_t i = 0; i < schema_->types.size(); ++i) {
     type_names_.emplace(schema_->types[i].name, i);
@@ -32,6 +33,11 @@ Layer::Layer(int number, std::shared_ptr<const tl::Schema> schema)
 }
 
 bool Layer::has(std::string_view constructor) const { return by_name_.contains(constructor); }
+
+const tl::Combinator* Layer::method(std::string_view name) const {
+  const auto found = methods_.find(name);
+  return found == methods_.end() ? nullptr : &schema_->combinators[found->second];
+}
 
 bool Layer::is_object(std::string_view constructor, std::string_view field) const {
   const auto found = by_name_.find(constructor);
@@ -57,4 +63,4 @@ const Layer& Layers::nearest(int number) {
   return *best;
 }
 
-}  // namespace ringway::shard::messenger
+}  // namespace ringway::tl::dynamic

@@ -1,8 +1,8 @@
-#include "shard/messenger/value.h"
+#include "tl/dynamic/value.h"
 
 #include <algorithm>
 
-namespace ringway::shard::messenger {
+namespace ringway::tl::dynamic {
 namespace {
 
 template <typename T>
@@ -42,4 +42,4 @@ const Object* Object::object(std::string_view field) const noexcept {
 
 const List* Object::list(std::string_view field) const noexcept { return as<List>(find(field)); }
 
-}  // namespace ringway::shard::messenger
+}  // namespace ringway::tl::dynamic

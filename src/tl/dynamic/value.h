@@ -1,7 +1,7 @@
-// shard/messenger/value: TL objects by the names of their fields, whatever the layer.
+// tl/dynamic/value: TL objects by the names of their fields, whatever the layer.
 //
-// What a query of a client became, and what its answer is made from. Plain values. Names are
-// borrowed: from the schema, which lives as long as the program, or from literals.
+// What bytes became, and what bytes are made from. Plain values. Names are borrowed: from the
+// schema, which must outlive them, or from literals.
 #pragma once
 
 #include <concepts>
@@ -11,7 +11,9 @@
 #include <variant>
 #include <vector>
 
-namespace ringway::shard::messenger {
+#include "base/bytes.h"
+
+namespace ringway::tl::dynamic {
 
 struct Field;
 struct Value;
@@ -20,6 +22,8 @@ using List = std::vector<Value>;
 struct Object {
   std::string_view name;  // of its constructor, or of its method
   std::vector<Field> fields;
+  // Where it stood in what was read, with its constructor; borrowed. Empty for what was made.
+  ByteView bytes;
 
   // Null when there is no such field.
   [[nodiscard]] const Value* find(std::string_view field) const noexcept;
@@ -58,4 +62,4 @@ Value::Value(T flag) : data(flag) {}
 template <std::integral T>
 requires(!std::same_as<T, bool>) Value::Value(T number) : data(static_cast<int64_t>(number)) {}
 
-}  // namespace ringway::shard::messenger
+}  // namespace ringway::tl::dynamic

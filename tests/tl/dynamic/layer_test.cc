@@ -1,12 +1,12 @@
 // Reading and writing by names, against bytes that are known from elsewhere.
-#include "shard/messenger/layer.h"
+#include "tl/dynamic/layer.h"
 
 #include <gtest/gtest.h>
 
 #include "base/hex.h"
 #include "base/limits.h"
 
-namespace ringway::shard::messenger {
+namespace ringway::tl::dynamic {
 namespace {
 
 Bytes hex(std::string_view text) { return *from_hex(text); }
@@ -64,8 +64,8 @@ TEST(Layer, BoundsVectorsOfQueries) {
   EXPECT_EQ(layer.read(0x0d91a548, hex("15c4b51cffffff7f")).error(), Error::kTruncated);
   Bytes many = hex("15c4b51c");
   ByteAppender out(many);
-  out.u32(kMessengerValuesMax + 1);
-  for (size_t i = 0; i <= kMessengerValuesMax; ++i) out.u32(0xf7c1b13f);  // inputUserSelf
+  out.u32(kTlQueryValuesMax + 1);
+  for (size_t i = 0; i <= kTlQueryValuesMax; ++i) out.u32(0xf7c1b13f);  // inputUserSelf
   EXPECT_EQ(layer.read(0x0d91a548, many).error(), Error::kTooLarge);
 }
 
@@ -95,5 +95,47 @@ TEST(Layer, RefusesToWriteWhatCannotBe) {
   EXPECT_EQ(written(71, "Peer", {"peerUser", {{"user_id", "text"}}}), "refused");
 }
 
+TEST(Layer, CallsAndAnswersGoBothWays) {
+  const Layer& layer = Layers::nearest(71);
+  Bytes bytes;
+  ByteAppender out(bytes);
+  ASSERT_TRUE(layer.write_call({"messages.sendMessage",
+                                {{"peer", Object{"inputPeerSelf", {}}},
+                                 {"silent", true},
+                                 {"reply_to_msg_id", 7},
+                                 {"message", "hi"},
+                                 {"random_id", 5}}},
+                               out));
+  EXPECT_EQ(to_hex(bytes), "7a4288fa21000000c97ea07d07000000026869000500000000000000");
+  EXPECT_FALSE(layer.write_call({"messages.noSuchMethod", {}}, out));
+  EXPECT_FALSE(layer.write_call({"inputPeerSelf", {}}, out)) << "a constructor";
+  EXPECT_EQ(layer.method("inputPeerSelf"), nullptr);
+
+  const auto ids =
+      layer.read_answer(*layer.method("messages.receivedMessages"), hex("15c4b51c00000000"));
+  ASSERT_TRUE(ids.ok());
+  EXPECT_TRUE(std::get<List>(ids->data).empty());
+  EXPECT_EQ(layer.read_answer(*layer.method("messages.receivedMessages"), hex("b5757299")).error(),
+            Error::kMalformed);
+}
+
+TEST(Layer, ObjectsKnowWhereTheyStood) {
+  // updateShort(updateUserTyping(9, sendMessageTypingAction), date 1500000000)
+  const Bytes tl = hex("c1ded4782769485c090000004e74bf16002f6859");
+  const auto update = Layers::nearest(71).read_object(tl);
+  ASSERT_TRUE(update.ok());
+  EXPECT_EQ(update->name, "updateShort");
+  EXPECT_EQ(update->number("date"), 1500000000);
+  EXPECT_EQ(to_hex(update->bytes), to_hex(tl));
+  const Object* inner = update->object("update");
+  ASSERT_NE(inner, nullptr);
+  EXPECT_EQ(inner->name, "updateUserTyping");
+  EXPECT_EQ(to_hex(inner->bytes), "2769485c090000004e74bf16");
+  EXPECT_EQ(to_hex(inner->object("action")->bytes), "4e74bf16");
+  EXPECT_EQ(Layers::nearest(71).read_object(hex("c97ea07d00000000")).error(), Error::kTrailing);
+  EXPECT_EQ(Layers::nearest(71).read_object(hex("4288fa21")).error(), Error::kNotFound)
+      << "a method";
+}
+
 }  // namespace
-}  // namespace ringway::shard::messenger
+}  // namespace ringway::tl::dynamic

@@ -1,12 +1,12 @@
-// Writing of answers; see layer.h.
+// Writing; see layer.h.
 #include <array>
 #include <bit>
 
 #include "base/limits.h"
 #include "mtproto/tl.h"
-#include "shard/messenger/layer.h"
+#include "tl/dynamic/layer.h"
 
-namespace ringway::shard::messenger {
+namespace ringway::tl::dynamic {
 namespace {
 
 template <typename T>
@@ -29,12 +29,15 @@ class LayerWriter {
 
   bool value(const tl::Value& kind, const Value* given);
   bool object(uint32_t type, const Object& object);
+  // Its id and its parameters.
+  bool body(const tl::Combinator& combinator, const Object& object);
 
  private:
   bool one(const tl::Value& kind, const Value* given);
   bool boxed(uint32_t type, const Value* given);
   bool number(tl::Kind kind, const Value* given);
   bool text(const Value* given);
+  bool raw(const Value* given, size_t bytes);
 
   const Layer& layer_;
   ByteAppender& out_;
@@ -45,6 +48,10 @@ bool LayerWriter::object(uint32_t type, const Object& object) {
   if (found == layer_.by_name_.end()) return false;
   const tl::Combinator& combinator = layer_.schema_->combinators[found->second];
   if (combinator.result.type != type) return false;
+  return body(combinator, object);
+}
+
+bool LayerWriter::body(const tl::Combinator& combinator, const Object& object) {
   out_.u32(combinator.id);
   std::array<uint32_t, kSchemaFlagsWordsMax> words{};
   for (const tl::Param& param : combinator.params) {
@@ -86,10 +93,14 @@ bool LayerWriter::one(const tl::Value& kind, const Value* given) {
     case tl::Kind::kString:
     case tl::Kind::kBytes:
       return text(given);
+    case tl::Kind::kInt128:
+      return raw(given, 16);
+    case tl::Kind::kInt256:
+      return raw(given, 32);
     case tl::Kind::kObject:
       return boxed(kind.type, given);
     default:
-      return false;  // nothing of this messenger has any
+      return false;  // queries in queries are wrapped around a call that is written
   }
 }
 
@@ -120,6 +131,13 @@ bool LayerWriter::text(const Value* given) {
   return true;
 }
 
+bool LayerWriter::raw(const Value* given, size_t bytes) {
+  const std::string* value = get<std::string>(given);
+  if (value == nullptr || value->size() != bytes) return false;
+  out_.bytes(as_bytes(*value));
+  return true;
+}
+
 bool LayerWriter::boxed(uint32_t type, const Value* given) {
   if (layer_.schema_->types[type].name == "Bool") {
     const bool* flag = get<bool>(given);
@@ -142,4 +160,9 @@ bool Layer::write(std::string_view type, const Object& object, ByteAppender& out
   return found != type_names_.end() && LayerWriter(*this, out).object(found->second, object);
 }
 
-}  // namespace ringway::shard::messenger
+bool Layer::write_call(const Object& call, ByteAppender& out) const {
+  const tl::Combinator* called = method(call.name);
+  return called != nullptr && LayerWriter(*this, out).body(*called, call);
+}
+
+}  // namespace ringway::tl::dynamic
