@@ -1,18 +1,14 @@
 #include "client/load_keys.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 
-#include "net/owned_fd.h"
+#include "base/small_file.h"
 
 namespace ringway::client {
 namespace {
@@ -95,20 +91,9 @@ Result<std::vector<SessionKey>> read_load_keys(const std::string& path, std::str
 
 std::string write_load_keys(const std::string& path, const std::vector<SessionKey>& keys) {
   const std::string text = format_load_keys(keys);
-  const std::string fresh = path + ".new";
-  ::unlink(fresh.c_str());
-  net::OwnedFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  const auto failed = [&] {
-    return fmt::format("cannot write '{}': {}", path, std::strerror(errno));
-  };
-  if (!fd.valid()) return failed();
-  for (size_t at = 0; at < text.size();) {
-    const ssize_t written = ::write(fd.get(), text.data() + at, text.size() - at);
-    if (written <= 0) return failed();
-    at += static_cast<size_t>(written);
-  }
-  if (::rename(fresh.c_str(), path.c_str()) != 0) return failed();
-  return {};
+  std::string problem;
+  const auto written = replace_small_file(path, as_bytes(text), 0600, problem);
+  return written.ok() ? std::string() : problem;
 }
 
 }  // namespace ringway::client

@@ -45,6 +45,21 @@ struct Modulus {
   }
 };
 
+// M1 of the secret S that both sides share.
+Sha256Digest prove(SrpNumber shared, const SrpSalts& salts, const SrpNumber& a,
+                   const SrpNumber& b) noexcept {
+  Sha256Digest key = sha256({shared});
+  const Sha256Digest hash_p = sha256({dh_prime()});
+  Sha256Digest mixed = sha256({generator()});
+  std::transform(mixed.begin(), mixed.end(), hash_p.begin(), mixed.begin(),
+                 [](uint8_t x, uint8_t y) { return static_cast<uint8_t>(x ^ y); });
+  const Sha256Digest proof =
+      sha256({mixed, sha256({salts.first}), sha256({salts.second}), a, b, key});
+  cleanse(shared.data(), shared.size());
+  cleanse(key.data(), key.size());
+  return proof;
+}
+
 }  // namespace
 
 SrpSecret srp_secret(ByteView password, const SrpSalts& salts) noexcept {
@@ -96,17 +111,34 @@ Result<Sha256Digest> srp_proof(const SrpNumber& verifier, const SrpSalts& salts,
   RW_ASSERT(BN_mod_exp(s, v.get(), u.get(), p, scratch) == 1);
   RW_ASSERT(BN_mod_mul(s, s, a.get(), p, scratch) == 1);
   RW_ASSERT(BN_mod_exp_mont_consttime(s, s, secret.get(), p, scratch, nullptr) == 1);
-  SrpNumber shared = bytes_of(s);
-  Sha256Digest key = sha256({shared});
-  const Sha256Digest hash_p = sha256({dh_prime()});
-  Sha256Digest mixed = sha256({generator()});
-  std::transform(mixed.begin(), mixed.end(), hash_p.begin(), mixed.begin(),
-                 [](uint8_t x, uint8_t y) { return static_cast<uint8_t>(x ^ y); });
-  const Sha256Digest proof =
-      sha256({mixed, sha256({salts.first}), sha256({salts.second}), a_bytes, challenge, key});
-  cleanse(shared.data(), shared.size());
-  cleanse(key.data(), key.size());
-  return proof;
+  return prove(bytes_of(s), salts, a_bytes, challenge);
+}
+
+Result<SrpAnswer> srp_answer(const SrpSecret& secret, const SrpSalts& salts, ByteView a,
+                             ByteView challenge) noexcept {
+  if (!dh_value_in_range(challenge)) return Error::kBadDh;
+  SrpAnswer answer;
+  dh_public(a, answer.value);
+  const BnPtr b_value = number_of(challenge);
+  const SrpNumber b_bytes = bytes_of(b_value.get());
+  // S = (B - k * v)^(a + u * x).
+  Modulus modulus;
+  BIGNUM* const s = modulus.result.get();
+  BN_CTX* const scratch = modulus.scratch.get();
+  const BIGNUM* const p = modulus.prime.get();
+  const BnPtr k = number_of(sha256({dh_prime(), generator()}));
+  const BnPtr v = number_of(srp_verifier(secret));
+  RW_ASSERT(BN_mod_mul(s, k.get(), v.get(), p, scratch) == 1);
+  RW_ASSERT(BN_mod_sub(s, b_value.get(), s, p, scratch) == 1);
+  const BnPtr exponent = number_of(sha256({answer.value, b_bytes}));
+  const BnPtr x = number_of(secret.view());
+  const BnPtr a_number = number_of(a);
+  RW_ASSERT(BN_mul(exponent.get(), exponent.get(), x.get(), scratch) == 1);
+  RW_ASSERT(BN_add(exponent.get(), exponent.get(), a_number.get()) == 1);
+  BN_set_flags(exponent.get(), BN_FLG_CONSTTIME);
+  RW_ASSERT(BN_mod_exp_mont_consttime(s, s, exponent.get(), p, scratch, nullptr) == 1);
+  answer.proof = prove(bytes_of(s), salts, answer.value, b_bytes);
+  return answer;
 }
 
 }  // namespace ringway::crypto

@@ -1,4 +1,4 @@
-// crypto/srp: SRP-2048 as Telegram's two-factor password has it, the server's side.
+// crypto/srp: SRP-2048 as Telegram's two-factor password has it, both sides.
 // https://core.telegram.org/api/srp
 //
 // The server keeps g^x and never the password; a check costs it one fresh secret b. H is SHA-256,
@@ -35,5 +35,14 @@ struct SrpSalts {
 // M1 as a client that knows the password makes it, who sent the value A. kBadDh: A is not in range.
 [[nodiscard]] Result<Sha256Digest> srp_proof(const SrpNumber& verifier, const SrpSalts& salts,
                                              ByteView b, ByteView client_value) noexcept;
+
+// The client's side: what auth.checkPassword carries for the server's challenge B, with a secret a
+// of 1 to 256 bytes. kBadDh: B is not in range.
+struct SrpAnswer {
+  SrpNumber value;     // A
+  Sha256Digest proof;  // M1
+};
+[[nodiscard]] Result<SrpAnswer> srp_answer(const SrpSecret& secret, const SrpSalts& salts,
+                                           ByteView a, ByteView challenge) noexcept;
 
 }  // namespace ringway::crypto

@@ -42,6 +42,19 @@ TEST(Srp, KnownAnswer) {
   EXPECT_EQ(to_hex(*proof), "939d1b08906e5b52b7b909e2320f623f4f9e6a2f2e413ded41c3a29c9b8df503");
 }
 
+TEST(Srp, TheClientProvesWhatTheServerExpects) {
+  const Vector vector;
+  const SrpSecret secret = srp_secret(as_bytes("correct horse"), vector.salts());
+  const SrpNumber challenge = srp_challenge(srp_verifier(secret), stretched("b"));
+  const auto answer = srp_answer(secret, vector.salts(), stretched("a"), challenge);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(to_hex(answer->proof),
+            "939d1b08906e5b52b7b909e2320f623f4f9e6a2f2e413ded41c3a29c9b8df503");
+  const auto proof = srp_proof(srp_verifier(secret), vector.salts(), stretched("b"), answer->value);
+  EXPECT_EQ(to_hex(*proof), to_hex(answer->proof));
+  EXPECT_EQ(srp_answer(secret, vector.salts(), stretched("a"), SrpNumber{}).error(), Error::kBadDh);
+}
+
 TEST(Srp, AnotherPasswordOrSecretGivesAnotherProof) {
   const Vector vector;
   SrpNumber client_value;

@@ -39,6 +39,8 @@ LIBRARIES = {
     r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},
     r"lmdb\.h": {"shard", "shard/messenger"},
+    r"nlohmann/": {"client/account", "programs"},
+    r"histedit\.h|editline/": {"programs"},
     r"zlib\.h": {"base", "mtproto", "tl"},
     r"murmurhash\.h": {"cluster"},
     r"nghttp2/": {"cluster"},
