@@ -108,6 +108,9 @@ class Account final : public Calls {
   CallId start(Bytes tl, const CallOptions& options, CallSink& sink) override;
   void cancel(CallId call) override;
 
+  // Who is signed in, where that was found out by other means than a sign-in's answer.
+  void set_user(int64_t user_id);
+
   [[nodiscard]] Condition condition() const noexcept;
   [[nodiscard]] const AccountState& state() const noexcept;
   [[nodiscard]] const AccountCounts& counts() const noexcept;

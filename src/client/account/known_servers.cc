@@ -1,0 +1,63 @@
+#include "client/account/known_servers.h"
+
+#include "base/assert.h"
+
+namespace ringway::client {
+namespace {
+
+// The production key, then the test one. https://core.telegram.org/api/auth#getting-the-public-keys
+constexpr std::string_view kKeys[] = {
+    R"(-----BEGIN RSA PUBLIC KEY-----
+MIIBCgKCAQEA6LszBcC1LGzyr992NzE0ieY+BSaOW622Aa9Bd4ZHLl+TuFQ4lo4g
+5nKaMBwK/BIb9xUfg0Q29/2mgIR6Zr9krM7HjuIcCzFvDtr+L0GQjae9H0pRB2OO
+62cECs5HKhT5DZ98K33vmWiLowc621dQuwKWSQKjWf50XYFw42h21P2KXUGyp2y/
++aEyZ+uVgLLQbRA1dEjSDZ2iGRy12Mk5gpYc397aYp438fsJoHIgJ2lgMv5h7WY9
+t6N/byY9Nw9p21Og3AoXSL2q/2IJ1WRUhebgAdGVMlV1fkuOQoEzR7EdpqtQD9Cs
+5+bfo3Nhmcyvk5ftB0WkJ9z6bNZ7yxrP8wIDAQAB
+-----END RSA PUBLIC KEY-----
+)",
+    R"(-----BEGIN RSA PUBLIC KEY-----
+MIIBCgKCAQEAyMEdY1aR+sCR3ZSJrtztKTKqigvO/vBfqACJLZtS7QMgCGXJ6XIR
+yy7mx66W0/sOFa7/1mAZtEoIokDP3ShoqF4fVNb6XeqgQfaUHd8wJpDWHcR2OFwv
+plUUI1PLTktZ9uW2WE23b+ixNwJjJGwBDJPQEQFBE+vfmH0JP503wr5INS1poWg/
+j25sIWeYPHYeOrFp/eXaqhISP6G+q2IeTaWTXpwZj4LzXq5YOpk4bYEQ6mvRq7D1
+aHWfYmlEGepfaYR8Q0YqvvhYtMte3ITnuSJs171+GDqpdKcSwHnd6FudwGO4pcCO
+j4WcDuXc2CTHgH8gFTNhp/Y8/SpDOhvn9QIDAQAB
+-----END RSA PUBLIC KEY-----
+)"};
+
+constexpr const char* kHosts[] = {"149.154.175.50", "149.154.167.51", "149.154.175.100",
+                                  "149.154.167.91", "149.154.171.5"};
+constexpr const char* kTestHosts[] = {"149.154.175.10", "149.154.167.40", "149.154.175.117"};
+// In the order in which they are tried.
+constexpr uint16_t kPorts[] = {443, 80, 5222};
+
+template <typename Hosts>
+std::vector<DcAddress> addresses_of(const Hosts& hosts) {
+  std::vector<DcAddress> addresses;
+  int32_t dc = 0;
+  for (const char* host : hosts) {
+    ++dc;
+    for (const uint16_t port : kPorts) addresses.push_back({dc, host, port, false});
+  }
+  return addresses;
+}
+
+}  // namespace
+
+std::vector<DcAddress> known_addresses(bool test) {
+  return test ? addresses_of(kTestHosts) : addresses_of(kHosts);
+}
+
+std::vector<ServerKey> known_server_keys() {
+  std::vector<ServerKey> keys;
+  for (const std::string_view pem : kKeys) {
+    auto key = crypto::RsaKey::from_pem(pem);
+    RW_ASSERT(key.ok());
+    const uint64_t fingerprint = (*key)->fingerprint();
+    keys.push_back({*std::move(key), fingerprint});
+  }
+  return keys;
+}
+
+}  // namespace ringway::client

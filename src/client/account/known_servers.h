@@ -1,0 +1,15 @@
+// client/account/known_servers: where Telegram is, for who names no server of his own.
+#pragma once
+
+#include <vector>
+
+#include "client/account/account.h"
+
+namespace ringway::client {
+
+// The five DCs, and the three for tests; more come with help.getConfig.
+[[nodiscard]] std::vector<DcAddress> known_addresses(bool test);
+// The public keys that they prove to be Telegram with.
+[[nodiscard]] std::vector<ServerKey> known_server_keys();
+
+}  // namespace ringway::client

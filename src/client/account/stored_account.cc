@@ -1,0 +1,151 @@
+#include "client/account/stored_account.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+
+#include "base/log.h"
+
+namespace ringway::client {
+namespace {
+
+using tl::dynamic::List;
+using tl::dynamic::Object;
+using tl::dynamic::Value;
+
+constexpr std::string_view kRoom = "account";
+constexpr int32_t kUnauthorized = 401;
+
+bool has_login_token(const tl::dynamic::Layer& layer, ByteView updates) {
+  const auto read = layer.read_object(updates);
+  if (!read.ok()) return false;
+  const auto is_token = [](const Object* update) {
+    return update != nullptr && update->name == "updateLoginToken";
+  };
+  if (is_token(read->object("update"))) return true;
+  const List* list = read->list("updates");
+  return list != nullptr && std::any_of(list->begin(), list->end(), [&](const Value& value) {
+           return is_token(std::get_if<Object>(&value.data));
+         });
+}
+
+std::unique_ptr<Account> make_account(LoopThread& thread, AccountOptions options,
+                                      const AccountState& state, AccountListener& listener) {
+  std::unique_ptr<Account> account;
+  thread.run([&] {
+    account = std::make_unique<Account>(thread.loop(), std::move(options), state, listener);
+  });
+  return account;
+}
+
+}  // namespace
+
+StoredAccount::StoredAccount(LoopThread& thread, AccountOptions options,
+                             std::unique_ptr<CredentialsStore> store, Credentials credentials)
+    : thread_(thread),
+      layer_(options.layer),
+      store_(std::move(store)),
+      credentials_(std::move(credentials)),
+      account_(make_account(thread, std::move(options), credentials_.account, *this)),
+      calls_(thread.loop(), *account_) {}
+
+StoredAccount::~StoredAccount() {
+  std::promise<void> saved;
+  thread_.run([&] {
+    save();
+    account_.reset();
+    background_.run([&] { saved.set_value(); });
+  });
+  saved.get_future().get();
+}
+
+std::string StoredAccount::wait_connected(int64_t timeout_ns) {
+  std::unique_lock lock(mutex_);
+  const bool connected = changed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
+                                           [this] { return condition_ != Condition::kConnecting; });
+  lock.unlock();
+  if (connected) return "";
+  std::string problem;
+  thread_.run([&] { problem = account_->problem(); });
+  return problem.empty() ? "no connection in time" : problem;
+}
+
+std::optional<SignedIn> StoredAccount::who(std::string& problem) {
+  problem.clear();
+  const auto answer =
+      calls_.call(*layer_, {"users.getUsers", {{"id", List{Object{"inputUserSelf", {}}}}}});
+  if (const auto* error = std::get_if<ApiError>(&answer)) {
+    if (error->code != kUnauthorized) problem = error->text;
+    return std::nullopt;
+  }
+  const auto* users = std::get_if<List>(&std::get<Value>(answer).data);
+  const auto* user =
+      users == nullptr || users->empty() ? nullptr : std::get_if<Object>(&users->front().data);
+  if (user == nullptr) {
+    problem = "the server does not say who is signed in";
+    return std::nullopt;
+  }
+  const SignedIn found{user->number("id"), std::string(user->text("first_name"))};
+  // Files of other programs do not know it.
+  thread_.run([&] { account_->set_user(found.user_id); });
+  return found;
+}
+
+std::variant<SignedIn, std::string> StoredAccount::sign_in(const SignInOptions& options,
+                                                           const SignInPrompts& prompts) {
+  return client::sign_in(
+      *layer_, options, [this](const Object& call) { return calls_.call(*layer_, call); }, prompts);
+}
+
+void StoredAccount::wait_login_token(int64_t seconds) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::seconds(seconds), [this] { return token_scanned_; });
+  token_scanned_ = false;
+}
+
+void StoredAccount::watch(Watcher watcher) {
+  thread_.run([&] { watcher_ = std::move(watcher); });
+}
+
+void StoredAccount::store_updates(Bytes state) {
+  if (credentials_.updates == state) return;
+  credentials_.updates = std::move(state);
+  save();
+}
+
+void StoredAccount::on_updates(ByteView tl) {
+  // Only before a sign-in is there anything to look for.
+  if (credentials_.account.user_id() == 0 && has_login_token(*layer_, tl)) {
+    const std::lock_guard lock(mutex_);
+    token_scanned_ = true;
+    changed_.notify_all();
+  }
+  if (watcher_.on_updates) watcher_.on_updates(tl);
+}
+
+void StoredAccount::on_gap() {
+  if (watcher_.on_gap) watcher_.on_gap();
+}
+
+void StoredAccount::on_condition(Condition condition) {
+  {
+    const std::lock_guard lock(mutex_);
+    condition_ = condition;
+    changed_.notify_all();
+  }
+  if (watcher_.on_condition) watcher_.on_condition(condition);
+}
+
+void StoredAccount::on_state_changed() { save(); }
+
+void StoredAccount::save() {
+  // Null while it is being made: nothing has changed then.
+  if (account_ == nullptr) return;
+  credentials_.account = account_->state();
+  background_.run([this, copy = credentials_] {
+    std::string problem;
+    if (!store_->save(copy, problem).ok()) log_error(kRoom, "{}", problem);
+  });
+}
+
+}  // namespace ringway::client

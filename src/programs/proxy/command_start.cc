@@ -1,0 +1,224 @@
+// start and login: signing in, and serving.
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "base/log.h"
+#include "programs/proxy/commands.h"
+#include "programs/proxy/open_session.h"
+#include "proxy/server.h"
+
+namespace ringway::programs {
+namespace {
+
+constexpr const char* kFirstSession = "main";
+
+struct StartOptions {
+  ConnectOptions connect;
+  int port = -1;
+  std::string secrets;
+  std::vector<std::string> sessions;  // NAME=FILE
+  std::string listen = "127.0.0.1";
+  std::string token_file;
+  proxy::ServerOptions server;
+  std::string log_level = "info";
+};
+
+LogLevel log_level_of(const std::string& name) {
+  for (const LogLevel level : {LogLevel::kDebug, LogLevel::kWarning, LogLevel::kError}) {
+    if (name == to_string(level)) return level;
+  }
+  return LogLevel::kInfo;
+}
+
+void exit_at_once(int /*signal*/) { _exit(kFailed); }
+
+class Daemon {
+ public:
+  explicit Daemon(StartOptions& options) : options_(options) {}
+  int run();
+
+ private:
+  bool read_options(int& status);
+  bool load_tokens();
+  bool open_sessions(int& status);
+  void serve_until_signal();
+
+  StartOptions& options_;
+  std::vector<std::pair<std::string, std::string>> files_;  // name, path
+  sigset_t signals_{};
+  std::unique_ptr<client::LoopThread> thread_;
+  std::vector<OpenSession> sessions_;
+  std::unique_ptr<proxy::Server> server_;
+};
+
+bool Daemon::read_options(int& status) {
+  if (options_.port < 0 || options_.secrets.empty()) {
+    fmt::print(stderr,
+               "--port, --secrets are required\nUsage: ringway-proxy start --port PORT "
+               "--secrets FILE [OPTIONS]; see ringway-proxy start --help\n");
+    status = kFailed;
+    return false;
+  }
+  files_.emplace_back(kFirstSession, options_.secrets);
+  for (const std::string& session : options_.sessions) {
+    const size_t equals = session.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == session.size()) {
+      status = fail(kBadConfiguration, fmt::format("--session {}: expected NAME=FILE", session));
+      return false;
+    }
+    files_.emplace_back(session.substr(0, equals), session.substr(equals + 1));
+  }
+  const bool is_v6 = options_.listen.find(':') != std::string::npos && options_.listen[0] != '[';
+  options_.server.listen = is_v6 ? fmt::format("[{}]:{}", options_.listen, options_.port)
+                                 : fmt::format("{}:{}", options_.listen, options_.port);
+  if (options_.token_file.empty() || load_tokens()) return true;
+  status = kBadConfiguration;
+  return false;
+}
+
+bool Daemon::load_tokens() {
+  auto made = proxy::Tokens::load(options_.token_file);
+  for (const std::string& error : made.errors) fail(kBadConfiguration, "--token-file: " + error);
+  if (made.tokens == nullptr) return false;
+  options_.server.tokens = std::move(made.tokens);
+  return true;
+}
+
+bool Daemon::open_sessions(int& status) {
+  for (const auto& [name, path] : files_) {
+    auto session = open_session(*thread_, options_.connect, path, status);
+    if (!session.has_value()) return false;
+    log_info("proxy", "{}: signed in, layer {}", path, session->schema.number);
+    sessions_.push_back(*std::move(session));
+  }
+  return true;
+}
+
+// SIGHUP reads the tokens again; SIGINT and SIGTERM end it, and another one does so at once.
+void Daemon::serve_until_signal() {
+  int signal = SIGHUP;
+  while (signal == SIGHUP) {
+    sigwait(&signals_, &signal);
+    if (signal != SIGHUP || options_.token_file.empty()) continue;
+    if (load_tokens()) {
+      server_->set_tokens(options_.server.tokens);
+      log_info("proxy", "{} tokens in {}", options_.server.tokens->size(), options_.token_file);
+    } else {
+      log_error("proxy", "the tokens stay as they were");
+    }
+  }
+  std::signal(SIGINT, exit_at_once);
+  std::signal(SIGTERM, exit_at_once);
+  pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
+}
+
+int Daemon::run() {
+  int status = 0;
+  if (!read_options(status)) return status;
+  LogOptions log;
+  log.level = log_level_of(options_.log_level);
+  std::string problem = log_setup(log);
+  if (!problem.empty()) return fail(kFailed, problem);
+  // Blocked in every thread that is made from here on, so that only this one sees them.
+  sigemptyset(&signals_);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  thread_ = client::LoopThread::start(problem);
+  if (thread_ == nullptr) return fail(kFailed, problem);
+  // Until it serves, a signal ends it: somebody may sit at the prompt for the code.
+  pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
+  if (!open_sessions(status)) return status;
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  std::vector<proxy::SessionSetup> setups;
+  for (size_t i = 0; i < sessions_.size(); ++i) {
+    proxy::SessionSetup setup;
+    setup.name = files_[i].first;
+    setup.layer = sessions_[i].schema.number;
+    setup.contract = sessions_[i].schema.contract;
+    setup.calls = &sessions_[i].account->account();
+    setups.push_back(std::move(setup));
+  }
+  server_ = proxy::Server::start(options_.server, thread_->loop(), std::move(setups), problem);
+  if (server_ == nullptr) return fail(kFailed, problem);
+  fmt::print("listening on port {}\n", server_->port());
+  std::fflush(stdout);
+  serve_until_signal();
+  log_info("proxy", "stopping");
+  server_->stop();
+  // Its calls are over; the accounts are stored and let go of on the loop, which ends after them.
+  sessions_.clear();
+  thread_.reset();
+  server_.reset();
+  return 0;
+}
+
+int login(StartOptions& options) {
+  std::string problem;
+  const auto thread = client::LoopThread::start(problem);
+  if (thread == nullptr) return fail(kFailed, problem);
+  int status = 0;
+  auto session = open_session(*thread, options.connect, options.secrets, status);
+  if (!session.has_value()) return status;
+  fmt::print("Signed in as \"{}\"\n{} is written.\n", session->user.first_name, options.secrets);
+  return 0;
+}
+
+}  // namespace
+
+Command declare_start(CLI::App& app) {
+  auto options = std::make_shared<StartOptions>();
+  app.add_option("--port", options->port, "port to serve gRPC on; 0 takes a free one")
+      ->envname("PORT")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--secrets", options->secrets,
+                 "the credentials file; when it does not exist, a sign-in makes it")
+      ->envname("SECRETS")
+      ->type_name("FILE");
+  app.add_option("--session", options->sessions,
+                 "a further sign-in, NAME=FILE; callers choose one by the metadata "
+                 "x-ringway-session. Repeatable; the one of --secrets is named main")
+      ->type_name("NAME=FILE");
+  declare_schema(app, options->connect.schema);
+  declare_server(app, options->connect);
+  declare_sign_in(app, options->connect);
+  app.add_option("--listen", options->listen,
+                 "address to serve on; any other than loopback needs TLS and tokens, or --insecure")
+      ->capture_default_str()
+      ->group("Callers");
+  app.add_option("--tls-cert", options->server.tls_certificate_file, "certificate chain, PEM")
+      ->type_name("FILE")
+      ->group("Callers");
+  app.add_option("--tls-key", options->server.tls_key_file, "its private key, PEM")
+      ->type_name("FILE")
+      ->group("Callers");
+  app.add_option("--token-file", options->token_file,
+                 "who may call: TOKEN NAME [allow=GLOBS] [deny=GLOBS] [sessions=NAMES] a line; "
+                 "SIGHUP reads it again")
+      ->type_name("FILE")
+      ->group("Callers");
+  app.add_flag("--insecure", options->server.insecure, "serve anybody who can reach the address")
+      ->group("Callers");
+  app.add_option("--log-level", options->log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  return [options] { return Daemon(*options).run(); };
+}
+
+Command declare_login(CLI::App& app) {
+  auto options = std::make_shared<StartOptions>();
+  app.add_option("--secrets", options->secrets, "the credentials file to make")
+      ->envname("SECRETS")
+      ->type_name("FILE")
+      ->required();
+  declare_schema(app, options->connect.schema);
+  declare_server(app, options->connect);
+  declare_sign_in(app, options->connect);
+  return [options] { return login(*options); };
+}
+
+}  // namespace ringway::programs

@@ -1,0 +1,193 @@
+#include "programs/proxy/connect_options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "base/hex.h"
+#include "base/small_file.h"
+#include "client/account/known_servers.h"
+
+namespace ringway::programs {
+namespace {
+
+constexpr size_t kSecretFileBytesMax = 4096;
+constexpr size_t kKeyFileBytesMax = 64 * 1024;
+constexpr size_t kSecretPrefixBytes = 1;
+constexpr uint8_t kPaddedSecret = 0xdd;
+
+std::optional<client::ServerKey> load_server_key(const std::string& path, std::string& problem) {
+  const auto pem = read_small_file(path, kKeyFileBytesMax, FileAccess::kAny, problem);
+  if (!pem.ok()) {
+    problem = "--server-key: " + problem;
+    return std::nullopt;
+  }
+  auto key = crypto::RsaKey::from_pem(as_text(*pem));
+  if (!key.ok()) {
+    problem = fmt::format("--server-key: {} is no 2048-bit RSA key in PEM", path);
+    return std::nullopt;
+  }
+  const uint64_t fingerprint = (*key)->fingerprint();
+  return client::ServerKey{*std::move(key), fingerprint};
+}
+
+bool read_transport(const ConnectOptions& options, mtproto::ClientTransportOptions& transport,
+                    std::string& problem) {
+  const auto named = mtproto::client_transport_by_name(options.transport);
+  if (!named.ok()) {
+    problem = fmt::format(
+        "--transport {}: abridged, intermediate, padded, full, or obfuscated- before one of the "
+        "first three",
+        options.transport);
+    return false;
+  }
+  transport = *named;
+  if (options.secret.empty()) return true;
+  auto secret = from_hex(options.secret);
+  const size_t bytes = mtproto::kTransportSecretBytes;
+  bool good = secret.ok() && transport.obfuscated;
+  if (good && secret->size() == bytes + kSecretPrefixBytes && secret->front() == kPaddedSecret) {
+    // Such a secret asks for padding.
+    transport.kind = mtproto::TransportKind::kPadded;
+    secret->erase(secret->begin());
+  }
+  good = good && secret->size() == bytes;
+  if (!good) {
+    problem = "--secret: 16 bytes in hexadecimal, or dd and 16 bytes, with an obfuscated transport";
+    return false;
+  }
+  transport.secret = Secret<mtproto::kTransportSecretBytes>(
+      std::span<const uint8_t, mtproto::kTransportSecretBytes>(*secret));
+  cleanse(secret->data(), secret->size());
+  return true;
+}
+
+}  // namespace
+
+void declare_schema(CLI::App& app, SchemaOptions& options) {
+  app.add_option("--layer", options.layer,
+                 "layer of the API: 71, 144, 228, or a .tl file with a line \"// LAYER N\" (else: "
+                 "what the credentials say, or 228)")
+      ->type_name("LAYER");
+  app.add_flag("--compat", options.compat,
+               "exactly the messages that mtprotod had: no bools for flags, no optional");
+  app.add_option("--package", options.package,
+                 "protobuf package (else: mtproto for layer 71, mtproto.lN for layer N)");
+}
+
+void declare_server(CLI::App& app, ConnectOptions& options) {
+  app.add_option("--addr", options.address,
+                 "the server or gateway, HOST:PORT (else: Telegram's own servers)")
+      ->group("Server");
+  app.add_flag("--test-servers", options.test_servers, "Telegram's servers for tests")
+      ->group("Server");
+  app.add_option("--server-key", options.server_key_files,
+                 "the server's public RSA key, a PEM file; may be given more than once (else: "
+                 "Telegram's)")
+      ->type_name("FILE")
+      ->group("Server");
+  app.add_option("--transport", options.transport,
+                 "abridged, intermediate, padded, full, or obfuscated- before one of the first "
+                 "three")
+      ->capture_default_str()
+      ->group("Server");
+  app.add_option("--secret", options.secret,
+                 "secret of an obfuscated transport: 16 bytes in hexadecimal, or dd and 16 bytes")
+      ->group("Server");
+  app.add_flag("--pfs", options.temporary_keys,
+               "speak under temporary keys, which are replaced once a day")
+      ->group("Server");
+}
+
+void declare_sign_in(CLI::App& app, ConnectOptions& options) {
+  app.add_option("--apiid", options.api_id, "the application's api_id")->group("Sign-in");
+  app.add_option("--apihash", options.api_hash, "the application's api_hash")->group("Sign-in");
+  app.add_option("--phone", options.phone, "phone number to sign in with")->group("Sign-in");
+  app.add_flag("--bot", options.bot, "sign in as a bot, whose token is in RINGWAY_BOT_TOKEN")
+      ->group("Sign-in");
+  app.add_flag("--qr", options.qr, "sign in by a QR code that another device scans")
+      ->group("Sign-in");
+  app.add_option("--code-file", options.code_file,
+                 "take the sign-in code from this file once it is there (or: RINGWAY_CODE)")
+      ->type_name("FILE")
+      ->group("Sign-in");
+  app.add_option("--password-file", options.password_file,
+                 "take the two-factor password from this file (or: RINGWAY_PASSWORD)")
+      ->type_name("FILE")
+      ->group("Sign-in");
+  app.add_option("--passphrase-file", options.passphrase_file,
+                 "seal the credentials with this file's first line (or: RINGWAY_PASSPHRASE)")
+      ->type_name("FILE")
+      ->group("Sign-in");
+}
+
+std::optional<SecretString> read_secret_line(const std::string& path, std::string& problem) {
+  auto bytes = read_small_file(path, kSecretFileBytesMax, FileAccess::kOwnerOnly, problem);
+  if (!bytes.ok()) return std::nullopt;
+  const std::string_view text = as_text(*bytes);
+  const SecretString line(as_bytes(text.substr(0, text.find_first_of("\r\n"))));
+  cleanse(bytes->data(), bytes->size());
+  if (line.view().empty()) {
+    problem = fmt::format("{}: its first line is empty", path);
+    return std::nullopt;
+  }
+  return line;
+}
+
+std::optional<SecretString> read_passphrase(const ConnectOptions& options, std::string& problem) {
+  if (!options.passphrase_file.empty()) {
+    auto line = read_secret_line(options.passphrase_file, problem);
+    if (!line.has_value()) problem = "--passphrase-file: " + problem;
+    return line;
+  }
+  const char* variable = std::getenv("RINGWAY_PASSPHRASE");
+  return variable == nullptr ? SecretString() : SecretString(as_bytes(variable));
+}
+
+bool split_address(const std::string& text, std::string& host, uint16_t& port) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string::npos) {
+    return false;
+  }
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
+  return !host.empty() && parsed.ec == std::errc() && parsed.ptr == end && port != 0;
+}
+
+std::optional<client::AccountOptions> account_options(const ConnectOptions& options,
+                                                      const SchemaChoice& schema,
+                                                      const client::Credentials& credentials,
+                                                      std::string& problem) {
+  client::AccountOptions account;
+  account.layer = schema.layer;
+  account.api_id = options.api_id != 0 ? options.api_id : credentials.api_id;
+  account.app_version = RINGWAY_VERSION;
+  account.temporary_keys = options.temporary_keys || credentials.temporary_keys;
+  if (!read_transport(options, account.transport, problem)) return std::nullopt;
+  for (const std::string& file : options.server_key_files) {
+    auto key = load_server_key(file, problem);
+    if (!key.has_value()) return std::nullopt;
+    account.server_keys.push_back(*std::move(key));
+  }
+  if (account.server_keys.empty()) account.server_keys = client::known_server_keys();
+  if (!options.address.empty()) {
+    client::DcAddress address;  // of any DC: one gateway stands for all of them
+    if (!split_address(options.address, address.host, address.port)) {
+      problem = fmt::format("--addr {}: expected HOST:PORT", options.address);
+      return std::nullopt;
+    }
+    account.addresses.push_back(std::move(address));
+    // One gateway stands for all of them.
+    account.follow_config = false;
+  } else {
+    account.addresses = client::known_addresses(options.test_servers);
+  }
+  return account;
+}
+
+}  // namespace ringway::programs
