@@ -36,6 +36,24 @@ uint32_t constructor_of(ByteView object) noexcept {
   return object.size() < 4 ? 0 : load_le<uint32_t>(object.data());
 }
 
+bool is_uncounted(uint32_t constructor) noexcept {
+  switch (constructor) {
+    case mtproto::constructor::kMsgsAck:
+    case mtproto::constructor::kMsgContainer:
+    case mtproto::constructor::kPing:
+    case mtproto::constructor::kPingDelayDisconnect:
+    case mtproto::constructor::kHttpWait:
+    case mtproto::constructor::kGetFutureSalts:
+    case mtproto::constructor::kMsgsStateReq:
+    case mtproto::constructor::kMsgsStateInfo:
+    case mtproto::constructor::kMsgResendReq:
+    case mtproto::constructor::kRpcDropAnswer:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Bytes make_ping(int64_t ping_id) {
   Bytes object;
   ByteAppender out(object);
@@ -49,7 +67,36 @@ Bytes make_msgs_ack(std::span<const int64_t> msg_ids) {
 }
 
 Bytes make_msg_resend_req(std::span<const int64_t> msg_ids) {
-  return make_id_vector(constructor::kMsgResendReq, msg_ids);
+  return make_id_vector(mtproto::constructor::kMsgResendReq, msg_ids);
+}
+
+Bytes make_msgs_state_req(std::span<const int64_t> msg_ids) {
+  return make_id_vector(mtproto::constructor::kMsgsStateReq, msg_ids);
+}
+
+Bytes make_msgs_state_info(int64_t request_msg_id, ByteView states) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(mtproto::constructor::kMsgsStateInfo);
+  out.i64(request_msg_id);
+  write_tl_string(out, states);
+  return object;
+}
+
+Bytes make_get_future_salts(int32_t count) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(mtproto::constructor::kGetFutureSalts);
+  out.i32(count);
+  return object;
+}
+
+Bytes make_rpc_drop_answer(int64_t request_msg_id) {
+  Bytes object;
+  ByteAppender out(object);
+  out.u32(mtproto::constructor::kRpcDropAnswer);
+  out.i64(request_msg_id);
+  return object;
 }
 
 Bytes make_padded_ack(size_t bytes) {
@@ -104,6 +151,56 @@ Bytes make_bind_temp_auth_key(const AuthKeyBytes& permanent, const mtproto::Bind
                                    .nonce = inner.nonce,
                                    .expires_at = inner.expires_at,
                                    .encrypted_message = sealed});
+}
+
+Result<std::vector<int64_t>> read_msg_ids(ByteView object) {
+  ByteReader reader(object);
+  RW_TRY(reader.skip(4));
+  RW_TRY_ASSIGN(const uint32_t vector, reader.u32());
+  if (vector != mtproto::constructor::kVector) return Error::kMalformed;
+  RW_TRY_ASSIGN(const uint32_t count, reader.u32());
+  if (count > kClientAcksMax) return Error::kTooLarge;
+  if (count > reader.remaining() / sizeof(int64_t)) return Error::kTruncated;
+  std::vector<int64_t> ids(count);
+  for (int64_t& id : ids) {
+    RW_TRY_ASSIGN(id, reader.i64());
+  }
+  return ids;
+}
+
+Result<std::vector<FutureSalt>> read_future_salts(ByteView object) {
+  ByteReader reader(object);
+  RW_TRY(reader.skip(16));  // constructor, req_msg_id, now
+  RW_TRY_ASSIGN(const uint32_t count, reader.u32());
+  if (count > kSessionSaltsMax) return Error::kTooLarge;
+  std::vector<FutureSalt> salts(count);
+  for (FutureSalt& salt : salts) {
+    RW_TRY_ASSIGN(const int32_t since, reader.i32());
+    RW_TRY_ASSIGN(const int32_t until, reader.i32());
+    RW_TRY_ASSIGN(salt.salt, reader.i64());
+    salt.valid_since_ns = since * kNsPerSecond;
+    salt.valid_until_ns = until * kNsPerSecond;
+  }
+  return salts;
+}
+
+std::optional<BadMsg> read_bad_msg(ByteView object) noexcept {
+  ByteReader reader(object);
+  const auto id = reader.u32();
+  if (!id.ok()) return std::nullopt;
+  const bool has_salt = *id == mtproto::constructor::kBadServerSalt;
+  if (!has_salt && *id != mtproto::constructor::kBadMsgNotification) return std::nullopt;
+  const auto msg_id = reader.i64();
+  const auto seq_no = reader.i32();
+  const auto code = reader.i32();
+  if (!msg_id.ok() || !seq_no.ok() || !code.ok()) return std::nullopt;
+  BadMsg notice{*msg_id, *code, 0};
+  if (has_salt) {
+    const auto salt = reader.i64();
+    if (!salt.ok()) return std::nullopt;
+    notice.new_salt = *salt;
+  }
+  return notice;
 }
 
 Result<Pong> read_pong(ByteView object) noexcept {

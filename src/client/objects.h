@@ -7,20 +7,17 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "client/salt_table.h"
 #include "mtproto/bind.h"
 
 namespace ringway::client {
 
 namespace constructor {
-inline constexpr uint32_t kMsgDetailedInfo = 0x276d3ec6;
-inline constexpr uint32_t kMsgNewDetailedInfo = 0x809db6df;
-inline constexpr uint32_t kMsgResendReq = 0x7d861a08;
-inline constexpr uint32_t kMsgsStateInfo = 0x04deb57d;
-inline constexpr uint32_t kFutureSalts = 0xae500895;
 inline constexpr uint32_t kInvokeWithLayer = 0xda9b0d0d;
 inline constexpr uint32_t kInitConnection = 0xc1cd5ea9;
 inline constexpr uint32_t kHelpGetConfig = 0xc4f9186b;
@@ -38,9 +35,16 @@ inline constexpr uint32_t kTally = 0x72777461;
 // The constructor number of an object; 0 when it has fewer than four bytes.
 [[nodiscard]] uint32_t constructor_of(ByteView object) noexcept;
 
+// A service message that does not count for seq_no.
+[[nodiscard]] bool is_uncounted(uint32_t constructor) noexcept;
+
 [[nodiscard]] Bytes make_ping(int64_t ping_id);
 [[nodiscard]] Bytes make_msgs_ack(std::span<const int64_t> msg_ids);
 [[nodiscard]] Bytes make_msg_resend_req(std::span<const int64_t> msg_ids);
+[[nodiscard]] Bytes make_msgs_state_req(std::span<const int64_t> msg_ids);
+[[nodiscard]] Bytes make_msgs_state_info(int64_t request_msg_id, ByteView states);
+[[nodiscard]] Bytes make_get_future_salts(int32_t count);
+[[nodiscard]] Bytes make_rpc_drop_answer(int64_t request_msg_id);
 // An acknowledgement of messages that never were, at least `bytes` long (rounded up to whole
 // entries, 16 bytes being the smallest): content that a shard takes and does not answer.
 [[nodiscard]] Bytes make_padded_ack(size_t bytes);
@@ -62,6 +66,33 @@ void set_object_id(ByteSpan object, int64_t id) noexcept;
 // keys and the session. Each call draws random bytes anew.
 [[nodiscard]] Bytes make_bind_temp_auth_key(const AuthKeyBytes& permanent,
                                             const mtproto::BindInner& inner, int64_t msg_id);
+
+// The ids of msgs_state_req, msg_resend_req and their like, at most kClientAcksMax of them.
+Result<std::vector<int64_t>> read_msg_ids(ByteView object);
+// The salts of future_salts; kTooLarge above kSessionSaltsMax.
+Result<std::vector<FutureSalt>> read_future_salts(ByteView object);
+
+// Codes of bad_msg_notification and bad_server_salt,
+// https://core.telegram.org/mtproto/service_messages_about_messages.
+inline constexpr int32_t kMsgIdTooLow = 16;
+inline constexpr int32_t kMsgIdTooHigh = 17;
+inline constexpr int32_t kMsgIdNotMultipleOfFour = 18;
+inline constexpr int32_t kContainerIdUsed = 19;
+inline constexpr int32_t kMsgTooOld = 20;
+inline constexpr int32_t kSeqNoTooLow = 32;
+inline constexpr int32_t kSeqNoTooHigh = 33;
+inline constexpr int32_t kSeqNoNotEven = 34;
+inline constexpr int32_t kSeqNoNotOdd = 35;
+inline constexpr int32_t kBadServerSaltCode = 48;
+inline constexpr int32_t kContainerBroken = 64;
+
+struct BadMsg {
+  int64_t msg_id = 0;  // of our message, or of the container that it was in
+  int32_t code = 0;
+  int64_t new_salt = 0;  // of bad_server_salt
+};
+// Nothing when `object` is neither of the two, or is cut short.
+[[nodiscard]] std::optional<BadMsg> read_bad_msg(ByteView object) noexcept;
 
 struct Pong {
   int64_t msg_id = 0;

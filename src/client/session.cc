@@ -1,19 +1,17 @@
-// The outgoing half and the bookkeeping; what arrives is handled in session_receive.cc.
+// A session's queue and bookkeeping. Frames are built in session_send.cc; what arrives is handled
+// in session_receive.cc and session_service.cc.
 #include "client/session.h"
 
 #include <algorithm>
 
-#include "base/limits.h"
 #include "client/objects.h"
 #include "crypto/random.h"
+#include "mtproto/deflate.h"
 #include "mtproto/tl.h"
 
 namespace ringway::client {
 namespace {
 
-constexpr size_t kContainerHeaderBytes = 8;
-constexpr size_t kContainerPartBytes = 16;
-constexpr size_t kBodyOffset = kMessageHeaderBytes + kMessagePrefixBytes;
 constexpr size_t kSpareMax = 256;
 
 int64_t random_id() noexcept {
@@ -31,7 +29,11 @@ int64_t random_id() noexcept {
 Session::Session(const SessionKey& key, const SessionOptions& options)
     : key_(key),
       options_(options),
-      session_id_(options.session_id != 0 ? options.session_id : random_id()) {}
+      session_id_(options.session_id != 0 ? options.session_id : random_id()),
+      clock_(key.time_offset_ns, key.time_known),
+      salts_(key.salt),
+      told_salt_(key.salt),
+      told_offset_ns_(key.time_offset_ns) {}
 
 Result<RequestId> Session::send(ByteView object, const RequestOptions& request, Now now) {
   if (object.empty() || object.size() % 4 != 0) return Error::kInvalidArgument;
@@ -52,9 +54,12 @@ Session::Pending& Session::queue(ByteView object, const RequestOptions& request,
     entry.object = std::move(spare_.back());
     spare_.pop_back();
   }
-  entry.object.assign(object.begin(), object.end());
-  entry.request = next_request_++;
   entry.options = request;
+  if (is_uncounted(constructor_of(object))) entry.options.content_related = false;
+  if (!entry.options.content_related || !pack(object, entry.object)) {
+    entry.object.assign(object.begin(), object.end());
+  }
+  entry.request = next_request_++;
   entry.started_ns = now.mono_ns;
   entry.deadline_ns =
       now.mono_ns + (request.timeout_ns != 0 ? request.timeout_ns : options_.request_timeout_ns);
@@ -63,165 +68,44 @@ Session::Pending& Session::queue(ByteView object, const RequestOptions& request,
   return waiting_.back();
 }
 
-Bytes Session::make_bind(const Bind& bind, int64_t msg_id) const {
-  return make_bind_temp_auth_key(bind.permanent,
-                                 {.nonce = random_id(),
-                                  .temp_auth_key_id = key_.auth_key_id,
-                                  .perm_auth_key_id = bind.perm_auth_key_id,
-                                  .temp_session_id = session_id_,
-                                  .expires_at = bind.expires_at},
-                                 msg_id);
+// What the session asks or states for itself; statements get no answer.
+void Session::queue_own(Purpose purpose, ByteView object, int64_t timeout_ns, Now now) {
+  RequestOptions options;
+  options.content_related = false;
+  options.expect_reply = purpose != Purpose::kStatement;
+  options.timeout_ns = timeout_ns;
+  queue(object, options, now).purpose = purpose;
 }
 
-void Session::prepare(Now now) {
-  std::vector<Pending> together;
-  while (!waiting_.empty()) {
-    if (goes_alone(waiting_.front()) || !options_.containers) {
-      Pending entry = std::move(waiting_.front());
-      waiting_.pop_front();
-      send_alone(std::move(entry), now);
-      continue;
-    }
-    size_t bytes = 0;
-    while (!waiting_.empty() && !goes_alone(waiting_.front()) &&
-           together.size() < kClientContainerMessagesMax - 1) {
-      bytes += kContainerPartBytes + waiting_.front().object.size();
-      if (bytes > kClientContainerBytesMax && !together.empty()) break;
-      together.push_back(std::move(waiting_.front()));
-      waiting_.pop_front();
-    }
-    if (together.size() == 1 && acks_.empty()) {
-      send_alone(std::move(together.front()), now);
-    } else {
-      send_together(together, take_acks(), now);
-    }
-    together.clear();
+bool Session::pack(ByteView object, Bytes& out) const {
+  if (options_.gzip_bytes_min == 0 || object.size() <= options_.gzip_bytes_min) return false;
+  const auto packed = mtproto::deflate_gzip(object, object.size());
+  if (!packed || 4 + mtproto::tl_string_bytes(packed->size()) >= object.size()) return false;
+  out.clear();
+  ByteAppender appender(out);
+  appender.u32(mtproto::constructor::kGzipPacked);
+  mtproto::write_tl_string(appender, *packed);
+  return true;
+}
+
+// Each takes the place that it had, whichever of them was refused first.
+void Session::back_to_waiting(std::vector<Pending> entries) {
+  const auto earlier = [](const Pending& a, const Pending& b) { return a.request < b.request; };
+  std::sort(entries.begin(), entries.end(), earlier);
+  for (Pending& entry : entries) {
+    entry.quick_ack_token = 0;
+    entry.after_msg_id = 0;
+    entry.arrived = Arrived::kTakenForGranted;
   }
-  if (acks_due(now)) send_acks_alone(now);
-}
-
-void Session::send_alone(Pending entry, Now now) {
-  entry.msg_id = next_msg_id(now.unix_ns);
-  entry.container_msg_id = 0;
-  if (entry.bind != nullptr) entry.object = make_bind(*entry.bind, entry.msg_id);
-  const int32_t seq_no = next_seq_no(entry.options.content_related);
-  OutgoingFrame& frame = new_frame(entry.object.size(), entry.msg_id, seq_no);
-  frame.quick_ack = entry.options.quick_ack;
-  std::copy(entry.object.begin(), entry.object.end(),
-            frame.bytes.begin() + static_cast<ptrdiff_t>(kBodyOffset));
-  ++counts_.messages_sent;
-  keep_or_drop(std::move(entry));
-}
-
-void Session::send_together(std::vector<Pending>& entries, Bytes acks, Now now) {
-  const size_t count = entries.size() + (acks.empty() ? 0 : 1);
-  size_t body_bytes = kContainerHeaderBytes + count * kContainerPartBytes + acks.size();
-  for (const Pending& entry : entries) body_bytes += entry.object.size();
-
-  // Inner msg_ids are lower than the container's, so they are drawn first.
-  const int64_t ack_msg_id = acks.empty() ? 0 : next_msg_id(now.unix_ns);
-  for (Pending& entry : entries) entry.msg_id = next_msg_id(now.unix_ns);
-  const int64_t container_msg_id = next_msg_id(now.unix_ns);
-  const int32_t ack_seq_no = next_seq_no(false);
-  std::vector<int32_t> seq_nos;
-  seq_nos.reserve(entries.size());
-  for (const Pending& entry : entries) {
-    seq_nos.push_back(next_seq_no(entry.options.content_related));
-  }
-
-  OutgoingFrame& frame = new_frame(body_bytes, container_msg_id, next_seq_no(false));
-  ByteWriter out(ByteSpan(frame.bytes).subspan(kBodyOffset, body_bytes));
-  out.u32(mtproto::constructor::kMsgContainer);
-  out.u32(static_cast<uint32_t>(count));
-  const auto write_part = [&out](int64_t msg_id, int32_t seq_no, ByteView object) {
-    out.i64(msg_id);
-    out.i32(seq_no);
-    out.u32(static_cast<uint32_t>(object.size()));
-    out.bytes(object);
-  };
-  if (!acks.empty()) write_part(ack_msg_id, ack_seq_no, acks);
-  for (size_t i = 0; i < entries.size(); ++i) {
-    write_part(entries[i].msg_id, seq_nos[i], entries[i].object);
-    entries[i].container_msg_id = container_msg_id;
-    keep_or_drop(std::move(entries[i]));
-  }
-  counts_.messages_sent += count;
-}
-
-void Session::send_acks_alone(Now now) {
-  const Bytes acks = take_acks();
-  OutgoingFrame& frame = new_frame(acks.size(), next_msg_id(now.unix_ns), next_seq_no(false));
-  std::copy(acks.begin(), acks.end(), frame.bytes.begin() + static_cast<ptrdiff_t>(kBodyOffset));
-  ++counts_.messages_sent;
-}
-
-OutgoingFrame& Session::new_frame(size_t body_bytes, int64_t msg_id, int32_t seq_no) {
-  if (outgoing_count_ == outgoing_.size()) outgoing_.emplace_back();
-  OutgoingFrame& frame = outgoing_[outgoing_count_++];
-  frame.plaintext_bytes = kMessagePrefixBytes + body_bytes;
-  frame.quick_ack = false;
-  frame.msg_id = msg_id;
-  frame.bytes.resize(mtproto::sealed_bytes(frame.plaintext_bytes));
-  ByteWriter out(ByteSpan(frame.bytes).subspan(kMessageHeaderBytes, kMessagePrefixBytes));
-  out.i64(key_.salt);
-  out.i64(session_id_);
-  out.i64(msg_id);
-  out.i32(seq_no);
-  out.u32(static_cast<uint32_t>(body_bytes));
-  ++counts_.frames_sent;
-  return frame;
-}
-
-void Session::seal_jobs(std::vector<mtproto::SealJob>& jobs) {
-  for (size_t i = 0; i < outgoing_count_; ++i) {
-    mtproto::SealJob job;
-    job.key = &key_.key;
-    job.auth_key_id = key_.auth_key_id;
-    job.out = outgoing_[i].bytes;
-    job.plaintext_bytes = outgoing_[i].plaintext_bytes;
-    job.sender = mtproto::Sender::kClient;
-    jobs.push_back(job);
-  }
-}
-
-void Session::on_sealed(std::span<const mtproto::SealJob> jobs) {
-  RW_ASSERT(jobs.size() == outgoing_count_);
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    if (!outgoing_[i].quick_ack) continue;
-    const auto found = std::lower_bound(
-        sent_.begin(), sent_.end(), outgoing_[i].msg_id,
-        [](const Pending& entry, int64_t msg_id) { return entry.msg_id < msg_id; });
-    RW_ASSERT(found != sent_.end());
-    found->quick_ack_token = jobs[i].quick_ack_token;
-  }
-}
-
-std::span<const OutgoingFrame> Session::seal(Now now) {
-  prepare(now);
-  std::vector<mtproto::SealJob> jobs;
-  seal_jobs(jobs);
-  mtproto::seal_many(jobs);
-  on_sealed(jobs);
-  return outgoing();
-}
-
-int64_t Session::next_msg_id(int64_t unix_ns) noexcept {
-  return msg_ids_.next(unix_ns + key_.time_offset_ns);
-}
-
-int32_t Session::next_seq_no(bool content_related) noexcept {
-  return content_related ? 2 * content_count_++ + 1 : 2 * content_count_;
-}
-
-void Session::keep_or_drop(Pending entry) {
-  if (entry.options.expect_reply || entry.options.quick_ack) {
-    sent_.push_back(std::move(entry));
-  } else {
-    recycle(entry);
-  }
+  held_ = 0;
+  const auto middle = static_cast<ptrdiff_t>(entries.size());
+  waiting_.insert(waiting_.begin(), std::make_move_iterator(entries.begin()),
+                  std::make_move_iterator(entries.end()));
+  std::inplace_merge(waiting_.begin(), waiting_.begin() + middle, waiting_.end(), earlier);
 }
 
 void Session::recycle(Pending& entry) {
+  if (entry.purpose == Purpose::kDrop) --drops_awaited_;
   if (spare_.size() < kSpareMax && entry.object.capacity() <= kClientContainerBytesMax) {
     spare_.push_back(std::move(entry.object));
   }
@@ -229,24 +113,45 @@ void Session::recycle(Pending& entry) {
 
 // A new session id, and numbering from the start: the way out when the server has lost count of us.
 void Session::restart() noexcept {
-  previous_session_id_ = session_id_;
   session_id_ = random_id();
   content_count_ = 0;
   msg_ids_.restart();
   acks_.clear();
-  received_ids_.clear();
+  received_.clear();
+  answers_wanted_.clear();
+  resends_owed_.clear();
+  dropped_.clear();
+  ask_due_ = false;
 }
 
-bool Session::acks_due(Now now) const noexcept {
-  return !acks_.empty() &&
-         (acks_.size() >= options_.ack_count_max || now.mono_ns >= ack_deadline_ns_);
-}
-
-Bytes Session::take_acks() {
-  if (acks_.empty()) return {};
-  Bytes object = make_msgs_ack(acks_);
-  acks_.clear();
-  return object;
+Session::Dropped Session::drop(RequestId request, Now now) {
+  const auto is_it = [request](const Pending& entry) {
+    return entry.request == request && entry.purpose == Purpose::kCall;
+  };
+  const auto unsent = std::find_if(waiting_.begin(), waiting_.end(), is_it);
+  if (unsent != waiting_.end()) {
+    const bool was_sent = unsent->msg_id != 0;
+    recycle(*unsent);
+    waiting_.erase(unsent);
+    held_ = 0;
+    // One that is about to go again has no answer to be dropped; perhaps it ran in the old session.
+    return was_sent ? Dropped::kSent : Dropped::kUnsent;
+  }
+  const auto sent = std::find_if(sent_.begin(), sent_.end(), is_it);
+  if (sent == sent_.end()) return Dropped::kUnknown;
+  if (dropped_.size() == kSessionDroppedMax) dropped_.pop_front();
+  dropped_.push_back(sent->msg_id);
+  const Bytes object = make_rpc_drop_answer(sent->msg_id);
+  recycle(*sent);
+  sent_.erase(sent);
+  held_ = 0;
+  if (drops_awaited_ < kSessionDropsMax) {
+    ++drops_awaited_;
+    queue_own(Purpose::kDrop, object, kSessionServiceWaitNs, now);
+  } else {
+    queue_own(Purpose::kStatement, object, kSessionServiceWaitNs, now);
+  }
+  return Dropped::kSent;
 }
 
 void Session::expire(Now now, std::vector<SessionEvent>& events) {
@@ -257,28 +162,72 @@ void Session::expire(Now now, std::vector<SessionEvent>& events) {
     expiry_ns_ = std::min(expiry_ns_, entry.deadline_ns);
     return false;
   };
-  const auto give_up = [&](Pending entry) {
+  std::vector<Pending> late = take_sent_if(is_late);
+  extract(waiting_, is_late, [&late](Pending entry) { late.push_back(std::move(entry)); });
+  held_ = 0;
+  for (Pending& entry : late) {
+    switch (entry.purpose) {
+      case Purpose::kCall:
+        fail(entry, Error::kTimeout, 0, events);
+        continue;
+      case Purpose::kSalts:
+        salts_asked_ = false;
+        break;
+      case Purpose::kState:
+        ask_again_or_leave(entry);
+        break;
+      case Purpose::kDrop:
+      case Purpose::kStatement:
+        break;
+    }
+    recycle(entry);
+  }
+}
+
+void Session::on_reconnected() {
+  state_tries_ = 0;
+  held_ = 0;
+  std::vector<Pending> again;
+  std::deque<Pending> unsure;
+  for (Pending& entry : sent_) {
+    if (entry.purpose == Purpose::kCall && options_.ask_state && entry.options.content_related) {
+      entry.arrived = Arrived::kUnsure;
+      entry.quick_ack_token = 0;
+      ask_due_ = true;
+      unsure.push_back(std::move(entry));
+    } else if (entry.purpose == Purpose::kCall) {
+      again.push_back(std::move(entry));
+    } else {
+      // Asked anew when it is needed.
+      if (entry.purpose == Purpose::kSalts) salts_asked_ = false;
+      recycle(entry);
+    }
+  }
+  sent_ = std::move(unsure);
+  // Its own questions that did not go out yet are about the connection that is gone.
+  extract(
+      waiting_, [](const Pending& entry) { return entry.purpose == Purpose::kState; },
+      [this](Pending entry) { recycle(entry); });
+  back_to_waiting(std::move(again));
+}
+
+void Session::fail(Pending& entry, Error error, int32_t code, std::vector<SessionEvent>& events) {
+  if (entry.purpose == Purpose::kCall) {
     SessionEvent event;
     event.kind = SessionEvent::Kind::kFailed;
     event.request = entry.request;
     event.started_ns = entry.started_ns;
-    event.error = Error::kTimeout;
+    event.error = error;
+    event.bad_msg_code = code;
     events.push_back(std::move(event));
-    recycle(entry);
-  };
-  extract(sent_, is_late, give_up);
-  extract(waiting_, is_late, give_up);
-}
-
-void Session::on_reconnected() {
-  while (!sent_.empty()) {
-    sent_.back().quick_ack_token = 0;
-    waiting_.push_front(std::move(sent_.back()));
-    sent_.pop_back();
   }
+  recycle(entry);
 }
 
-bool Session::wants_to_send(Now now) const noexcept { return !waiting_.empty() || acks_due(now); }
+bool Session::wants_to_send(Now now) const noexcept {
+  return waiting_.size() > held_ || acks_due(now) || ask_due_ || !answers_wanted_.empty() ||
+         !resends_owed_.empty();
+}
 
 std::optional<int64_t> Session::next_deadline_ns() const noexcept {
   int64_t deadline_ns = expiry_ns_;

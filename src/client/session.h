@@ -1,14 +1,27 @@
 // client/session: one MTProto session as a client holds it, without sockets and clocks.
 //
 // Pure: requests, server messages and `now` go in; sealed frames and events come out. One thread
-// owns a Session. It numbers and packs messages, follows the server's salt and clock, acknowledges
-// what it receives, sends again what the server refused for a reason that goes away, matches
-// replies and quick acks with requests, and times requests out. The life of a request:
+// owns a Session. It numbers and packs messages, follows the server's salts and clock, acknowledges
+// what it receives, sends again what the server certainly did not take, matches replies and quick
+// acks with requests, and times requests out. The life of a request:
 //
 //   send() -> waiting --prepare()--> sent --reply--> gone           (event kReply or kPong)
 //               ^                     |  --quick ack--> sent | gone (event kQuickAck; gone when no
-//               reply is due)
+//               |                     |  reply is due)
 //               +--refused, lost------+  --deadline--> gone         (event kFailed)
+//               |                     |  --drop()--> gone           (no event)
+//               |                on_reconnected()
+//               |                     v
+//               +--"not received"-- unsure --"received"--> sent
+//
+// Waiting requests keep the order in which they were given to send(), and those that go out again
+// take the place that they had. After a reconnection the server is asked which of the sent requests
+// it has (msgs_state_req), so that none is lost and none is run twice; a server that does not
+// answer that leaves them sent, until their deadlines. (SessionOptions::ask_state; without it all
+// go out again, and may be run twice.)
+//
+// What a server sends against the rules - another session's message, an even msg_id, a time too far
+// from its clock, a frame that was here before - is dropped, counted and not acknowledged.
 //
 // A frame's journey: prepare() builds plaintext, seal_jobs() offers it to mtproto::seal_many
 // together with other sessions' frames, on_sealed() notes the tokens, outgoing() is what to send,
@@ -25,86 +38,16 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
-#include "base/secret.h"
-#include "client/handshake.h"
 #include "client/inbound.h"
 #include "client/msg_id.h"
+#include "client/objects.h"
+#include "client/received_ids.h"
+#include "client/salt_table.h"
+#include "client/server_clock.h"
+#include "client/session_types.h"
 #include "mtproto/message.h"
 
 namespace ringway::client {
-
-using RequestId = uint64_t;
-
-// What a session starts from: the outcome of a key exchange, or what was stored of one.
-struct SessionKey {
-  AuthKeyBytes key;
-  int64_t auth_key_id = 0;
-  int64_t salt = 0;
-  int64_t time_offset_ns = 0;  // server's clock minus ours
-
-  static SessionKey from(const HandshakeResult& result) {
-    return {result.created.key, result.created.auth_key_id, result.created.salt,
-            result.time_offset_seconds * kNsPerSecond};
-  }
-};
-
-struct SessionOptions {
-  int64_t session_id = 0;  // 0: drawn at random
-  int64_t request_timeout_ns = 30 * kNsPerSecond;
-  int64_t ack_delay_ns = 500 * kNsPerMs;  // acks wait this long for a message to ride on
-  size_t ack_count_max = 64;              // or until they are so many
-  bool containers = true;                 // several waiting messages may share a frame
-};
-
-struct RequestOptions {
-  bool content_related = true;  // false for acks and pings: they carry an even seq_no
-  bool expect_reply = true;  // false: done when quick-acked, or when sent if no quick ack is asked
-  bool quick_ack = false;    // the message gets a frame of its own
-  int64_t timeout_ns = 0;    // 0: the session's
-};
-
-struct SessionEvent {
-  enum class Kind : uint8_t {
-    kReply,  // rpc_result: body is the result or rpc_error, unpacked
-    kPong,
-    kQuickAck,
-    kService,  // an answer to a service request (future_salts, msgs_state_info): the whole object
-    kPush,     // any other object of the server's
-    kFailed,   // the request is given up: error kTimeout, or kNotAllowed with bad_msg_code
-    kNewSession,  // the server began the session anew: updates may have been missed
-    kResent,      // the request goes out again; bad_msg_code says why (0: the server forgot it)
-  };
-  SessionEvent() = default;
-  SessionEvent(SessionEvent&&) noexcept = default;
-  SessionEvent& operator=(SessionEvent&&) noexcept = default;
-
-  Kind kind = Kind::kPush;
-  RequestId request = 0;   // 0: none of ours
-  int64_t started_ns = 0;  // mono time of send(), when there is a request
-  int64_t msg_id = 0;      // of kQuickAck: the message that was acknowledged
-  Error error = Error::kNone;
-  int32_t bad_msg_code = 0;
-  ByteView body;  // in the frame given to on_opened(), or in `storage`
-  Bytes storage;  // owns body when it was packed; moving keeps body valid
-};
-
-// A frame for the transport.
-struct OutgoingFrame {
-  Bytes bytes;
-  size_t plaintext_bytes = 0;
-  bool quick_ack = false;
-  int64_t msg_id = 0;
-};
-
-struct SessionCounts {
-  uint64_t messages_sent = 0;
-  uint64_t frames_sent = 0;
-  uint64_t messages_received = 0;
-  uint64_t repeats_ignored = 0;
-  uint64_t salt_changes = 0;
-  uint64_t clock_changes = 0;
-  uint64_t resends = 0;
-};
 
 class Session {
  public:
@@ -117,6 +60,11 @@ class Session {
   // Queues auth.bindTempAuthKey, for a session of a temporary key: alone in its frame, and made for
   // the msg_id that it gets each time it is sent. `expires_at` is that key's end, in unix seconds.
   Result<RequestId> send_bind(const SessionKey& permanent, int32_t expires_at, Now now);
+  enum class Dropped : uint8_t { kUnknown, kUnsent, kSent };
+  // The request is of no use any more: nothing will be said about it. kUnsent: the server never saw
+  // it; kSent: it is told that nobody waits for the answer (rpc_drop_answer), and whether the
+  // request took effect is not known.
+  Dropped drop(RequestId request, Now now);
   // Builds frames from what waits; call once per turn.
   void prepare(Now now);
   void seal_jobs(std::vector<mtproto::SealJob>& jobs);
@@ -132,9 +80,9 @@ class Session {
   // --- in ---
   // The job that opens a frame of this session's.
   [[nodiscard]] mtproto::OpenJob open_job(ByteSpan frame) const noexcept;
-  // After open_many(). Appends events; their bodies borrow from the job's frame. kMalformed when
-  // the server broke a rule (wrong session_id, parity of msg_id, a container that does not parse):
-  // the connection is no longer to be trusted. The job's own error is returned as it is.
+  // After open_many(). Appends events; their bodies borrow from the job's frame. kMalformed or
+  // kTruncated when the frame's container does not parse: the connection is no longer to be
+  // trusted. The job's own error is returned as it is.
   Result<void> on_opened(const mtproto::OpenJob& job, Now now, std::vector<SessionEvent>& events);
   // open_job, open_many and on_opened for one frame.
   Result<void> receive(ByteSpan frame, Now now, std::vector<SessionEvent>& events);
@@ -142,8 +90,7 @@ class Session {
   bool on_quick_ack(uint32_t token, std::vector<SessionEvent>& events);
   // Gives up what waits too long.
   void expire(Now now, std::vector<SessionEvent>& events);
-  // The connection is new: what was sent and not answered goes out again, with new msg_ids (a
-  // server may see such a request twice).
+  // The connection is new: see above for what happens to requests that were sent and not answered.
   void on_reconnected();
 
   [[nodiscard]] bool wants_to_send(Now now) const noexcept;
@@ -155,6 +102,7 @@ class Session {
   [[nodiscard]] int64_t salt() const noexcept { return key_.salt; }
   // With the salt and the clock offset as they are now; to be stored for a later session.
   [[nodiscard]] const SessionKey& key() const noexcept { return key_; }
+  // Requests that are not done, the session's own questions among them.
   [[nodiscard]] size_t pending() const noexcept { return waiting_.size() + sent_.size(); }
   // Calls visit(started_ns) for each of them.
   template <typename Visit>
@@ -170,8 +118,14 @@ class Session {
     int64_t perm_auth_key_id = 0;
     int32_t expires_at = 0;
   };
+  // Who asks: the owner, or the session itself, which tells nobody about its own.
+  enum class Purpose : uint8_t { kCall, kSalts, kState, kDrop, kStatement };
+  // Whether a sent message has arrived is taken for granted until a connection breaks.
+  enum class Arrived : uint8_t { kTakenForGranted, kUnsure, kAsked };
   struct Pending {
     RequestId request = 0;
+    Purpose purpose = Purpose::kCall;
+    Arrived arrived = Arrived::kTakenForGranted;
     std::unique_ptr<const Bind> bind;  // what `object` is made from; null for other requests
     Bytes object;
     RequestOptions options;
@@ -179,39 +133,88 @@ class Session {
     int64_t deadline_ns = 0;
     int64_t msg_id = 0;
     int64_t container_msg_id = 0;
+    int64_t after_msg_id = 0;  // it went out wrapped in invokeAfterMsg with this one
+    int32_t seq_no = 0;
     uint32_t quick_ack_token = 0;  // 0: none awaited
     int resends = 0;
+    int faults = 0;
   };
 
-  int64_t next_msg_id(int64_t unix_ns) noexcept;
+  // Out: queue and bookkeeping (session.cc).
+  Pending& queue(ByteView object, const RequestOptions& request, Now now);
+  void queue_own(Purpose purpose, ByteView object, int64_t timeout_ns, Now now);
+  bool pack(ByteView object, Bytes& out) const;
+  void back_to_waiting(std::vector<Pending> entries);
+  void recycle(Pending& entry);
+  void restart() noexcept;
+
+  // Out: frames (session_send.cc).
+  int64_t next_msg_id(Now now) noexcept;
   int32_t next_seq_no(bool content_related) noexcept;
   OutgoingFrame& new_frame(size_t body_bytes, int64_t msg_id, int32_t seq_no);
   // Has a frame of its own.
   [[nodiscard]] static bool goes_alone(const Pending& entry) noexcept {
     return entry.options.quick_ack || entry.bind != nullptr;
   }
-  Pending& queue(ByteView object, const RequestOptions& request, Now now);
   [[nodiscard]] Bytes make_bind(const Bind& bind, int64_t msg_id) const;
+  [[nodiscard]] bool must_wait(const Pending& entry, std::span<const Pending> held) const noexcept;
+  [[nodiscard]] int64_t predecessor_of(const Pending& entry,
+                                       std::span<const Pending> together) const noexcept;
+  [[nodiscard]] static size_t bytes_of(const Pending& entry) noexcept;
+  static void write_object(const Pending& entry, ByteWriter& out);
+  void gather(std::vector<Pending>& together, std::vector<Pending>& held);
   void send_alone(Pending entry, Now now);
   void send_together(std::vector<Pending>& entries, Bytes acks, Now now);
   void send_acks_alone(Now now);
+  void send_owed(Now now);
   void keep_or_drop(Pending entry);
-  void recycle(Pending& entry);
-  void restart() noexcept;
   [[nodiscard]] bool acks_due(Now now) const noexcept;
   Bytes take_acks();
 
+  // In: checks, dispatch, answers (session_receive.cc).
+  [[nodiscard]] bool is_acceptable(const mtproto::OpenJob& job, Now now);
+  [[nodiscard]] bool corrects_clock(const mtproto::OpenJob& job) const;
+  void on_part(const InboundPart& part, uint64_t frame_mark, Now now,
+               std::vector<SessionEvent>& events);
+  void on_packed(const InboundPart& part, uint64_t frame_mark, Now now,
+                 std::vector<SessionEvent>& events);
   Result<void> handle(const InboundPart& part, Now now, std::vector<SessionEvent>& events);
   Result<void> on_rpc_result(const InboundPart& part, std::vector<SessionEvent>& events);
   Result<void> on_pong(const InboundPart& part, std::vector<SessionEvent>& events);
-  Result<void> on_service_answer(const InboundPart& part, std::vector<SessionEvent>& events);
+  Result<void> on_service_answer(const InboundPart& part, Now now,
+                                 std::vector<SessionEvent>& events);
+  void owe_ack(int64_t msg_id, Now now);
+  [[nodiscard]] const Pending* find_sent(int64_t msg_id) const noexcept;
+  std::optional<Pending> take_sent(int64_t msg_id);
+
+  // In: what the server says about our messages (session_service.cc).
+  [[nodiscard]] static bool is_named(const Pending& entry, int64_t msg_id) noexcept {
+    return entry.msg_id == msg_id || entry.container_msg_id == msg_id;
+  }
   Result<void> on_new_session(const InboundPart& part, std::vector<SessionEvent>& events);
   Result<void> on_bad_server_salt(const InboundPart& part, std::vector<SessionEvent>& events);
   Result<void> on_bad_msg(const InboundPart& part, Now now, std::vector<SessionEvent>& events);
+  void on_wrong_clock(const BadMsg& notice, int64_t msg_id, Now now,
+                      std::vector<SessionEvent>& events);
+  void on_too_old(const BadMsg& notice, std::vector<SessionEvent>& events);
+  void on_fault(const BadMsg& notice, std::vector<SessionEvent>& events);
   Result<void> on_detailed_info(const InboundPart& part, Now now);
-  [[nodiscard]] bool note_received(int64_t msg_id);
-  void note_content(const InboundPart& part, Now now);
-  std::optional<Pending> take_sent(int64_t msg_id);
+  Result<void> on_state_request(const InboundPart& part, Now now);
+  Result<void> on_resend_request(const InboundPart& part, Now now);
+  Result<void> on_future_salts(const InboundPart& part, Now now);
+  Result<void> on_state_info(const Pending& question, const InboundPart& part,
+                             std::vector<SessionEvent>& events);
+  void ask_again_or_leave(const Pending& question);
+  void ask_states(Now now);
+  void ask_salts(Now now);
+  void use_salt(int64_t salt) noexcept;
+  void note_clock() noexcept;
+  void tell_changes(std::vector<SessionEvent>& events);
+  // Sends again or, what went out too often, gives up. `counted`: these were refused themselves.
+  void send_again(std::vector<Pending> entries, int32_t code, bool counted,
+                  std::vector<SessionEvent>& events);
+  void fail(Pending& entry, Error error, int32_t code, std::vector<SessionEvent>& events);
+
   // Moves the entries that `match` picks out of `entries`, in order, to `sink`.
   template <typename Match, typename Sink>
   static void extract(std::deque<Pending>& entries, Match match, Sink sink) {
@@ -226,28 +229,42 @@ class Session {
     }
     entries.erase(keep, entries.end());
   }
-  // Sends again, or gives up, the sent entries that `match` picks.
   template <typename Match>
-  void send_again(Match match, int32_t code, std::vector<SessionEvent>& events);
-  template <typename Match>
-  void give_up(Match match, int32_t code, std::vector<SessionEvent>& events);
+  std::vector<Pending> take_sent_if(Match match) {
+    std::vector<Pending> taken;
+    extract(sent_, match, [&taken](Pending entry) { taken.push_back(std::move(entry)); });
+    return taken;
+  }
 
   SessionKey key_;
   SessionOptions options_;
   int64_t session_id_ = 0;
-  int64_t previous_session_id_ = 0;  // late messages for it are no fault
+  ServerClock clock_;
+  SaltTable salts_;
   ClientMsgId msg_ids_;
   int32_t content_count_ = 0;
   RequestId next_request_ = 1;
 
-  std::deque<Pending> waiting_;
-  std::deque<Pending> sent_;  // ascending msg_id
+  std::deque<Pending> waiting_;  // ascending request
+  size_t held_ = 0;              // so many of them wait for another one's fate
+  std::deque<Pending> sent_;     // ascending msg_id
   std::vector<OutgoingFrame> outgoing_;
   size_t outgoing_count_ = 0;
   std::vector<int64_t> acks_;
   int64_t ack_deadline_ns_ = 0;
-  int64_t expiry_ns_ = INT64_MAX;     // no pending deadline is earlier
-  std::deque<int64_t> received_ids_;  // ascending, the newest kClientReceivedIdsMax
+  int64_t expiry_ns_ = INT64_MAX;  // no pending deadline is earlier
+  ReceivedIds received_;
+  std::optional<int64_t> unique_id_;     // of the last new_session_created
+  std::vector<int64_t> answers_wanted_;  // announced, and not here: to be asked for
+  std::vector<int64_t> resends_owed_;    // of our messages, under the msg_ids that they have
+  std::deque<int64_t> dropped_;          // msg_ids of dropped calls
+  size_t drops_awaited_ = 0;
+  bool ask_due_ = false;  // some sent ones are kUnsure
+  int state_tries_ = 0;
+  int64_t told_salt_ = 0;  // kSalt and kClock have told of these
+  int64_t told_offset_ns_ = 0;
+  bool salts_asked_ = false;
+  int64_t salts_ask_ns_ = 0;  // not before
   std::vector<InboundPart> parts_;
   std::vector<Bytes> spare_;
   SessionCounts counts_;

@@ -1,8 +1,7 @@
-// The incoming half of a session: opened messages, service messages and quick acks.
+// A session's incoming half: what is accepted, results and pushes, quick acks. What the server says
+// about our messages is in session_service.cc.
 #include <algorithm>
-#include <memory>
 
-#include "base/limits.h"
 #include "client/objects.h"
 #include "client/session.h"
 #include "mtproto/tl.h"
@@ -10,18 +9,31 @@
 namespace ringway::client {
 namespace {
 
-// Codes of bad_msg_notification, https://core.telegram.org/mtproto/service_messages_about_messages.
-constexpr int32_t kMsgIdTooLow = 16;
-constexpr int32_t kMsgIdTooHigh = 17;
-constexpr int32_t kMsgTooOld = 20;
-constexpr int32_t kSeqNoTooLow = 32;
-constexpr int32_t kSeqNoTooHigh = 33;
-constexpr int32_t kBadServerSaltCode = 48;
+namespace ctor = mtproto::constructor;
 
 constexpr int64_t kServerMsgIdParity = 1;  // odd: 1 mod 4 for answers, 3 mod 4 otherwise
+constexpr size_t kMsgKeyOffset = 8;        // in a frame
 
 // The bytes behind msg_id, seq_no and length of an opened message.
 constexpr size_t kPayloadHeaderBytes = 16;
+
+// What gzip_packed holds, unpacked as often as it was packed.
+Result<Bytes> unpack(ByteView object) {
+  Bytes plain;
+  for (size_t depth = 0; constructor_of(object) == ctor::kGzipPacked; ++depth) {
+    if (depth == kSessionGzipDepthMax) return Error::kTooLarge;
+    RW_TRY_ASSIGN(Bytes inner, unpack_gzip(object, kClientInflateBytesMax));
+    plain = std::move(inner);
+    object = plain;
+  }
+  return plain;
+}
+
+// The server could not wait for the request that this one was to come after, so it ran neither.
+bool says_wait_failed(ByteView result) {
+  const auto error = read_rpc_error(result);
+  return error && error->message.starts_with("MSG_WAIT_");
+}
 
 }  // namespace
 
@@ -42,81 +54,150 @@ Result<void> Session::receive(ByteSpan frame, Now now, std::vector<SessionEvent>
 Result<void> Session::on_opened(const mtproto::OpenJob& job, Now now,
                                 std::vector<SessionEvent>& events) {
   if (job.error != Error::kNone) return job.error;
-  if (job.header.session_id != session_id_) {
-    if (job.header.session_id == previous_session_id_) return {};
-    return Error::kMalformed;
-  }
-  if ((job.header.msg_id & 1) != kServerMsgIdParity) return Error::kMalformed;
+  if (options_.check_time) clock_.tick(now);
+  if (!is_acceptable(job, now)) return {};
+  held_ = 0;
+  const InboundPart whole{job.header.msg_id, job.header.seq_no,
+                          ByteView(job.payload).subspan(kPayloadHeaderBytes)};
   parts_.clear();
-  RW_TRY(split_message(
-      {job.header.msg_id, job.header.seq_no, ByteView(job.payload).subspan(kPayloadHeaderBytes)},
-      parts_));
-  // By index: handling a part may not invalidate the list, but it may begin a new session.
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    const InboundPart part = parts_[i];
-    if ((part.msg_id & 1) != kServerMsgIdParity) return Error::kMalformed;
-    ++counts_.messages_received;
-    note_content(part, now);
-    if (!note_received(part.msg_id)) {
-      ++counts_.repeats_ignored;
-      continue;
-    }
-    RW_TRY(handle(part, now, events));
+  RW_TRY(split_message(whole, parts_));
+  const auto frame_mark = load_le<uint64_t>(job.frame.data() + kMsgKeyOffset);
+  const int64_t session_id = session_id_;
+  // By index: a part that is unpacked adds its own. When one begins a new session, those behind it
+  // are of the old one.
+  for (size_t i = 0; i < parts_.size() && session_id == session_id_; ++i) {
+    on_part(InboundPart(parts_[i]), frame_mark, now, events);
   }
+  if (options_.tell_changes) tell_changes(events);
   return {};
 }
 
-// A message with an odd seq_no wants an acknowledgement, a repeated one all the more.
-void Session::note_content(const InboundPart& part, Now now) {
-  if ((part.seq_no & 1) == 0) return;
-  if (acks_.empty()) ack_deadline_ns_ = now.mono_ns + options_.ack_delay_ns;
-  // A server that floods us past this does without: it will send the message again.
-  if (acks_.size() < kClientAcksMax) acks_.push_back(part.msg_id);
+bool Session::is_acceptable(const mtproto::OpenJob& job, Now now) {
+  if (job.header.session_id != session_id_) {
+    ++counts_.dropped_foreign;
+    return false;
+  }
+  if ((job.header.msg_id & 1) != kServerMsgIdParity) {
+    ++counts_.dropped_even;
+    return false;
+  }
+  if (!options_.check_time) return true;
+  if (!clock_.is_plausible(job.header.msg_id, now)) {
+    if (corrects_clock(job)) return true;
+    ++counts_.dropped_time;
+    return false;
+  }
+  if (clock_.hear(job.header.msg_id, now)) note_clock();
+  return true;
 }
 
-bool Session::note_received(int64_t msg_id) {
-  const auto at = std::lower_bound(received_ids_.begin(), received_ids_.end(), msg_id);
-  if (at != received_ids_.end() && *at == msg_id) return false;
-  if (received_ids_.size() >= kClientReceivedIdsMax) {
-    if (at == received_ids_.begin()) return false;  // older than all we remember
-    received_ids_.insert(at, msg_id);
-    received_ids_.pop_front();
-    return true;
+// Whether it tells that our clock is wrong, and names a message of ours that nobody else can know:
+// by our clock it must look wrong.
+bool Session::corrects_clock(const mtproto::OpenJob& job) const {
+  const ByteView body = ByteView(job.payload).subspan(kPayloadHeaderBytes);
+  const auto notice = read_bad_msg(body);
+  if (!notice || constructor_of(body) != ctor::kBadMsgNotification) return false;
+  if (notice->code != kMsgIdTooLow && notice->code != kMsgIdTooHigh) return false;
+  return std::any_of(sent_.begin(), sent_.end(),
+                     [&](const Pending& entry) { return is_named(entry, notice->msg_id); });
+}
+
+void Session::on_part(const InboundPart& part, uint64_t frame_mark, Now now,
+                      std::vector<SessionEvent>& events) {
+  if ((part.msg_id & 1) != kServerMsgIdParity) {
+    ++counts_.dropped_even;
+    return;
   }
-  received_ids_.insert(at, msg_id);
-  return true;
+  switch (received_.note(part.msg_id, frame_mark)) {
+    case ReceivedIds::Verdict::kReplayed:
+    case ReceivedIds::Verdict::kTooOld:
+      ++counts_.dropped_replays;
+      return;
+    case ReceivedIds::Verdict::kRepeated:
+      // Our acknowledgement was lost: without another one it would be sent for ever.
+      ++counts_.repeats_ignored;
+      if ((part.seq_no & 1) != 0) owe_ack(part.msg_id, now);
+      return;
+    case ReceivedIds::Verdict::kNew:
+      break;
+  }
+  ++counts_.messages_received;
+  if ((part.seq_no & 1) != 0) owe_ack(part.msg_id, now);
+  if (constructor_of(part.body) == ctor::kGzipPacked) {
+    on_packed(part, frame_mark, now, events);
+    return;
+  }
+  if (!handle(part, now, events).ok()) ++counts_.unreadable;
+}
+
+// A message that was packed as a whole; there may be a container inside.
+void Session::on_packed(const InboundPart& part, uint64_t frame_mark, Now now,
+                        std::vector<SessionEvent>& events) {
+  const auto plain = unpack(part.body);
+  if (!plain.ok()) {
+    ++counts_.unreadable;
+    return;
+  }
+  const size_t events_before = events.size();
+  if (constructor_of(*plain) == ctor::kMsgContainer) {
+    std::vector<InboundPart> inner;
+    if (!split_message({part.msg_id, part.seq_no, *plain}, inner).ok()) ++counts_.unreadable;
+    for (const InboundPart& one : inner) {
+      // What is packed in there again is an object of the API, or nothing that a server sends.
+      if (constructor_of(one.body) == ctor::kGzipPacked) {
+        ++counts_.unreadable;
+        continue;
+      }
+      on_part(one, frame_mark, now, events);
+    }
+  } else if (!handle({part.msg_id, part.seq_no, *plain}, now, events).ok()) {
+    ++counts_.unreadable;
+  }
+  for (size_t i = events_before; i < events.size(); ++i) {
+    SessionEvent& event = events[i];
+    if (event.body.empty() || !event.storage.empty()) continue;
+    event.storage.assign(event.body.begin(), event.body.end());
+    event.body = event.storage;
+  }
+}
+
+void Session::owe_ack(int64_t msg_id, Now now) {
+  if (acks_.empty()) ack_deadline_ns_ = now.mono_ns + options_.ack_delay_ns;
+  // A server that floods us past this does without: it will send the message again.
+  if (acks_.size() < kClientAcksMax) acks_.push_back(msg_id);
 }
 
 Result<void> Session::handle(const InboundPart& part, Now now, std::vector<SessionEvent>& events) {
   switch (constructor_of(part.body)) {
-    case mtproto::constructor::kRpcResult:
+    case ctor::kRpcResult:
       return on_rpc_result(part, events);
-    case mtproto::constructor::kPong:
+    case ctor::kPong:
       return on_pong(part, events);
-    case mtproto::constructor::kNewSessionCreated:
+    case ctor::kNewSessionCreated:
       return on_new_session(part, events);
-    case mtproto::constructor::kBadServerSalt:
+    case ctor::kBadServerSalt:
       return on_bad_server_salt(part, events);
-    case mtproto::constructor::kBadMsgNotification:
+    case ctor::kBadMsgNotification:
       return on_bad_msg(part, now, events);
-    case mtproto::constructor::kMsgsAck:
-      return {};  // requests are kept until their reply, whatever the server acknowledges
-    case constructor::kFutureSalts:
-    case constructor::kMsgsStateInfo:
-      return on_service_answer(part, events);
-    case constructor::kMsgDetailedInfo:
-    case constructor::kMsgNewDetailedInfo:
+    case ctor::kMsgsAck:
+    case ctor::kMsgsAllInfo:
+      return {};  // requests are kept until their reply, whatever the server says of them unasked
+    case ctor::kFutureSalts:
+    case ctor::kMsgsStateInfo:
+      return on_service_answer(part, now, events);
+    case ctor::kMsgDetailedInfo:
+    case ctor::kMsgNewDetailedInfo:
       return on_detailed_info(part, now);
+    case ctor::kMsgsStateReq:
+      return on_state_request(part, now);
+    case ctor::kMsgResendReq:
+      return on_resend_request(part, now);
     default:
       break;
   }
   SessionEvent event;
   event.kind = SessionEvent::Kind::kPush;
   event.body = part.body;
-  if (constructor_of(part.body) == mtproto::constructor::kGzipPacked) {
-    RW_TRY_ASSIGN(event.storage, unpack_gzip(part.body, kClientInflateBytesMax));
-    event.body = event.storage;
-  }
   events.push_back(std::move(event));
   return {};
 }
@@ -128,11 +209,30 @@ Result<void> Session::on_rpc_result(const InboundPart& part, std::vector<Session
   SessionEvent event;
   event.kind = SessionEvent::Kind::kReply;
   event.body = reader.rest();
-  if (constructor_of(event.body) == mtproto::constructor::kGzipPacked) {
-    RW_TRY_ASSIGN(event.storage, unpack_gzip(event.body, kClientInflateBytesMax));
+  auto entry = take_sent(request_msg_id);
+  const bool dropped =
+      std::find(dropped_.begin(), dropped_.end(), request_msg_id) != dropped_.end();
+  if (dropped || (entry && entry->purpose != Purpose::kCall)) {
+    if (entry && entry->purpose == Purpose::kSalts) salts_asked_ = false;
+    if (entry) recycle(*entry);
+    return {};
+  }
+  if (constructor_of(event.body) == ctor::kGzipPacked) {
+    auto plain = unpack(event.body);
+    if (!plain.ok()) {
+      if (entry) fail(*entry, plain.error(), 0, events);
+      return plain.error();
+    }
+    event.storage = std::move(*plain);
     event.body = event.storage;
   }
-  if (auto entry = take_sent(request_msg_id)) {
+  if (entry) {
+    if (entry->after_msg_id != 0 && says_wait_failed(event.body)) {
+      std::vector<Pending> again;
+      again.push_back(std::move(*entry));
+      send_again(std::move(again), 0, true, events);
+      return {};
+    }
     event.request = entry->request;
     event.started_ns = entry->started_ns;
     recycle(*entry);
@@ -155,7 +255,7 @@ Result<void> Session::on_pong(const InboundPart& part, std::vector<SessionEvent>
   return {};
 }
 
-Result<void> Session::on_service_answer(const InboundPart& part,
+Result<void> Session::on_service_answer(const InboundPart& part, Now now,
                                         std::vector<SessionEvent>& events) {
   ByteReader reader(part.body);
   RW_TRY(reader.skip(4));
@@ -164,107 +264,20 @@ Result<void> Session::on_service_answer(const InboundPart& part,
   event.kind = SessionEvent::Kind::kService;
   event.body = part.body;
   if (auto entry = take_sent(request_msg_id)) {
+    if (entry->purpose == Purpose::kSalts) {
+      recycle(*entry);
+      return on_future_salts(part, now);
+    }
+    if (entry->purpose == Purpose::kState) {
+      auto result = on_state_info(*entry, part, events);
+      recycle(*entry);
+      return result;
+    }
     event.request = entry->request;
     event.started_ns = entry->started_ns;
     recycle(*entry);
   }
   events.push_back(std::move(event));
-  return {};
-}
-
-Result<void> Session::on_new_session(const InboundPart& part, std::vector<SessionEvent>& events) {
-  ByteReader reader(part.body);
-  RW_TRY(reader.skip(4));
-  RW_TRY_ASSIGN(const int64_t first_msg_id, reader.i64());
-  RW_TRY(reader.i64());  // unique_id
-  RW_TRY_ASSIGN(const int64_t server_salt, reader.i64());
-  key_.salt = server_salt;
-  SessionEvent event;
-  event.kind = SessionEvent::Kind::kNewSession;
-  events.push_back(std::move(event));
-  // The server has forgotten what came before.
-  send_again(
-      [first_msg_id](const Pending& entry) {
-        return std::max(entry.msg_id, entry.container_msg_id) < first_msg_id;
-      },
-      0, events);
-  return {};
-}
-
-Result<void> Session::on_bad_server_salt(const InboundPart& part,
-                                         std::vector<SessionEvent>& events) {
-  ByteReader reader(part.body);
-  RW_TRY(reader.skip(4));
-  RW_TRY_ASSIGN(const int64_t bad_msg_id, reader.i64());
-  RW_TRY(reader.skip(8));  // seq_no, error_code
-  RW_TRY_ASSIGN(const int64_t new_salt, reader.i64());
-  key_.salt = new_salt;
-  ++counts_.salt_changes;
-  send_again(
-      [bad_msg_id](const Pending& entry) {
-        return entry.msg_id == bad_msg_id || entry.container_msg_id == bad_msg_id;
-      },
-      kBadServerSaltCode, events);
-  return {};
-}
-
-Result<void> Session::on_bad_msg(const InboundPart& part, Now now,
-                                 std::vector<SessionEvent>& events) {
-  ByteReader reader(part.body);
-  RW_TRY(reader.skip(4));
-  RW_TRY_ASSIGN(const int64_t bad_msg_id, reader.i64());
-  RW_TRY(reader.skip(4));  // seq_no
-  RW_TRY_ASSIGN(const int32_t code, reader.i32());
-  const auto is_named = [bad_msg_id](const Pending& entry) {
-    return entry.msg_id == bad_msg_id || entry.container_msg_id == bad_msg_id;
-  };
-  const auto is_any = [](const Pending&) { return true; };
-  switch (code) {
-    case kMsgIdTooLow:
-    case kMsgIdTooHigh: {
-      // The notification's own msg_id is the server's clock.
-      key_.time_offset_ns = (part.msg_id >> 32) * kNsPerSecond - now.unix_ns;
-      ++counts_.clock_changes;
-      if (code == kMsgIdTooLow) {
-        send_again(is_named, code, events);
-      } else {
-        // Our numbers may not fall within a session, so a lower clock needs a new one.
-        restart();
-        send_again(is_any, code, events);
-      }
-      return {};
-    }
-    case kMsgTooOld:
-      send_again(is_named, code, events);
-      return {};
-    case kSeqNoTooLow:
-    case kSeqNoTooHigh:
-      restart();
-      send_again(is_any, code, events);
-      return {};
-    default:
-      give_up(is_named, code, events);
-      return {};
-  }
-}
-
-// The server tells of an answer it has made; when we still wait for it, we ask for it.
-Result<void> Session::on_detailed_info(const InboundPart& part, Now now) {
-  ByteReader reader(part.body);
-  RW_TRY_ASSIGN(const uint32_t id, reader.u32());
-  if (id == constructor::kMsgDetailedInfo) RW_TRY(reader.i64());  // msg_id of the request
-  RW_TRY_ASSIGN(const int64_t answer_msg_id, reader.i64());
-  if (std::binary_search(received_ids_.begin(), received_ids_.end(), answer_msg_id)) {
-    if (acks_.empty()) ack_deadline_ns_ = now.mono_ns + options_.ack_delay_ns;
-    if (acks_.size() < kClientAcksMax) acks_.push_back(answer_msg_id);
-    return {};
-  }
-  RequestOptions options;
-  options.content_related = false;
-  options.expect_reply = false;
-  const auto queued = send(make_msg_resend_req({&answer_msg_id, 1}), options, now);
-  // With a full queue the server's own repetition has to do.
-  static_cast<void>(queued.ok());
   return {};
 }
 
@@ -276,44 +289,6 @@ std::optional<Session::Pending> Session::take_sent(int64_t msg_id) {
   Pending entry = std::move(*found);
   sent_.erase(found);
   return entry;
-}
-
-template <typename Match>
-void Session::send_again(Match match, int32_t code, std::vector<SessionEvent>& events) {
-  std::vector<Pending> again;
-  extract(sent_, match, [&](Pending entry) {
-    SessionEvent event;
-    event.request = entry.request;
-    event.started_ns = entry.started_ns;
-    event.bad_msg_code = code;
-    if (++entry.resends > kClientResendsMax) {
-      event.kind = SessionEvent::Kind::kFailed;
-      event.error = Error::kNotAllowed;
-      recycle(entry);
-    } else {
-      event.kind = SessionEvent::Kind::kResent;
-      ++counts_.resends;
-      entry.quick_ack_token = 0;
-      again.push_back(std::move(entry));
-    }
-    events.push_back(std::move(event));
-  });
-  waiting_.insert(waiting_.begin(), std::make_move_iterator(again.begin()),
-                  std::make_move_iterator(again.end()));
-}
-
-template <typename Match>
-void Session::give_up(Match match, int32_t code, std::vector<SessionEvent>& events) {
-  extract(sent_, match, [&](Pending entry) {
-    SessionEvent event;
-    event.kind = SessionEvent::Kind::kFailed;
-    event.request = entry.request;
-    event.started_ns = entry.started_ns;
-    event.error = Error::kNotAllowed;
-    event.bad_msg_code = code;
-    events.push_back(std::move(event));
-    recycle(entry);
-  });
 }
 
 bool Session::on_quick_ack(uint32_t token, std::vector<SessionEvent>& events) {
