@@ -23,7 +23,7 @@
 namespace ringway::client {
 
 struct DcAddress {
-  int32_t dc = 0;
+  int32_t dc = 0;    // 0: of any DC, as where all of them are behind one gateway
   std::string host;  // an IP address or a name
   uint16_t port = 443;
   bool obfuscated_only = false;

@@ -71,6 +71,8 @@ struct EventLoop::Impl {
     turn_end.clear();
   }
   [[nodiscard]] int wait_ms(int64_t timeout_ns) const noexcept {
+    // Something was asked for between two turns.
+    if (!turn_end.empty()) return 0;
     int64_t wait_ns = timeout_ns;
     if (!timers.empty()) {
       wait_ns = std::min(wait_ns, timers.begin()->first.first - read_clock_ns(CLOCK_MONOTONIC));

@@ -39,6 +39,21 @@ const tl::Combinator* Layer::method(std::string_view name) const {
   return found == methods_.end() ? nullptr : &schema_->combinators[found->second];
 }
 
+const tl::Combinator* Layer::constructor(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : &schema_->combinators[found->second];
+}
+
+std::vector<uint32_t> Layer::constructors_of(std::string_view type) const {
+  std::vector<uint32_t> ids;
+  const auto found = type_names_.find(type);
+  if (found == type_names_.end()) return ids;
+  for (const uint32_t index : schema_->types[found->second].constructors) {
+    ids.push_back(schema_->combinators[index].id);
+  }
+  return ids;
+}
+
 bool Layer::is_object(std::string_view constructor, std::string_view field) const {
   const auto found = by_name_.find(constructor);
   if (found == by_name_.end()) return false;

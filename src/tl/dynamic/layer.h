@@ -10,6 +10,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -43,8 +44,11 @@ class Layer {
   // What `method` answers.
   [[nodiscard]] Result<Value> read_answer(const tl::Combinator& method, ByteView tl) const;
 
-  // Null when the layer has no method of this name.
+  // Null when the layer has no method, or no constructor, of this name.
   [[nodiscard]] const tl::Combinator* method(std::string_view name) const;
+  [[nodiscard]] const tl::Combinator* constructor(std::string_view name) const;
+  // The ids of a type's constructors; empty when the layer has no such type.
+  [[nodiscard]] std::vector<uint32_t> constructors_of(std::string_view type) const;
   // Appends a call: the method's id and its parameters. Rules as below.
   [[nodiscard]] bool write_call(const Object& call, ByteAppender& out) const;
   // Appends what `method` answers, and an object of the type of this name. Fields that the layer
