@@ -1,0 +1,228 @@
+#include "proxy/call.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <functional>
+
+#include "base/clock.h"
+#include "proxy/byte_buffers.h"
+#include "proxy/limits.h"
+#include "proxy/wrappers.h"
+#include "tl/problem.h"
+
+namespace ringway::proxy {
+namespace {
+
+constexpr char kOrderKey[] = "x-ringway-order";
+
+int64_t mono_deadline_ns(const grpc::GenericCallbackServerContext& context) {
+  const Now now = read_clocks();
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) {
+    return now.mono_ns + kDefaultCallTimeoutNs;
+  }
+  const int64_t unix_ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(deadline.time_since_epoch()).count();
+  return now.mono_ns + (unix_ns - now.unix_ns);
+}
+
+}  // namespace
+
+Call::Call(grpc::GenericCallbackServerContext& context, Session& session, const CallRules& rules,
+           Caller caller, uint32_t method)
+    : context_(context),
+      session_(session),
+      rules_(rules),
+      caller_(std::move(caller)),
+      method_(method) {
+  StartRead(&request_);
+}
+
+void Call::release() noexcept {
+  if (knowing_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void Call::OnDone() { release(); }
+
+void Call::OnReadDone(bool ok) {
+  if (!ok) {
+    // It ended its side without a message, or is gone.
+    fail(grpc::StatusCode::INVALID_ARGUMENT, "no request came");
+    return;
+  }
+  std::string wrong;
+  const bool converted = convert(wrong);
+  request_.Clear();
+  if (!converted) {
+    fail(grpc::StatusCode::INVALID_ARGUMENT, std::move(wrong));
+    return;
+  }
+  if (!wrong.empty()) {
+    fail(grpc::StatusCode::PERMISSION_DENIED, std::move(wrong));
+    return;
+  }
+  read_options();
+  knowing_.fetch_add(1, std::memory_order_relaxed);
+  session_.loop().post([this] { arrive(); });
+}
+
+// False: `wrong` says what is the matter with the request. True, with `wrong` set: it is good but
+// not allowed.
+bool Call::convert(std::string& wrong) {
+  const FlatBytes proto(request_);
+  const int64_t begin_ns = read_clock_ns(CLOCK_MONOTONIC);
+  Transcoders::Lease transcoder(session_.transcoders());
+  const auto answered = transcoder->to_tl.request(method_, proto.view(), transcoder->out);
+  SessionTally& tally = session_.tally();
+  count(tally.to_tl_bytes, proto.view().size());
+  count(tally.to_tl_ns, static_cast<uint64_t>(read_clock_ns(CLOCK_MONOTONIC) - begin_ns));
+  if (!answered) {
+    wrong = tl::describe(session_.contract(), transcoder->to_tl.problem(), method_);
+    return false;
+  }
+  answered_ = *answered;
+  ByteView tl = transcoder->out.bytes();
+  const auto& combinators = session_.contract().schema().combinators;
+  const auto check = [&](uint32_t method) {
+    const std::string& name = combinators[method].name;
+    if (!caller_.access->allows_method(name)) wrong = name + ": not allowed for this caller";
+  };
+  if (session_.methods().row(method_).wrapper == Wrapper::kNone) {
+    check(method_);
+  } else {
+    Unwrapped unwrapped =
+        unwrap(session_.layout(), session_.methods(), session_.layer(), method_, tl);
+    if (!unwrapped.refused.empty()) {
+      wrong = std::move(unwrapped.refused);
+      return false;
+    }
+    tl = tl.subspan(unwrapped.skip);
+    for (const uint32_t method : unwrapped.methods) check(method);
+  }
+  tl_.assign(tl.begin(), tl.end());
+  return true;
+}
+
+void Call::read_options() {
+  deadline_ns_ = mono_deadline_ns(context_);
+  const auto& metadata = context_.client_metadata();
+  const auto order = metadata.find(kOrderKey);
+  if (order != metadata.end()) {
+    std::string key = caller_.key;
+    key += '\0';
+    key.append(order->second.data(), order->second.size());
+    // Two keys with one number are put in an order that nobody asked for, and nothing worse.
+    order_ = std::hash<std::string>()(key) | 1;
+  } else if (session_.methods().row(answered_).transfer) {
+    // One order goes through one lane.
+    lane_ = FairQueue::Lane::kTransfers;
+  }
+}
+
+void Call::arrive() {
+  if (cancelled_) {
+    state_ = State::kEnded;
+    fail(failure_of({.end = client::CallOutcome::End::kCancelled}, rules_.unavailable_errors));
+    release();
+    return;
+  }
+  if (!session_.enqueue(caller_.key, lane_, *this, tl_.size())) {
+    state_ = State::kEnded;
+    fail(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls of this client wait already");
+    release();
+    return;
+  }
+  state_ = State::kWaiting;
+}
+
+void Call::start(client::Calls& calls) {
+  state_ = State::kStarted;
+  id_ = calls.start(std::move(tl_), {.deadline_ns = deadline_ns_, .order = order_}, *this);
+}
+
+void Call::expire() {
+  state_ = State::kEnded;
+  fail(failure_of({.end = client::CallOutcome::End::kDeadline}, rules_.unavailable_errors));
+  release();
+}
+
+void Call::OnCancel() {
+  knowing_.fetch_add(1, std::memory_order_relaxed);
+  session_.loop().post([this] {
+    cancelled();
+    release();
+  });
+}
+
+void Call::cancelled() {
+  switch (state_) {
+    case State::kArriving:
+      cancelled_ = true;
+      break;
+    case State::kWaiting:
+      state_ = State::kEnded;
+      session_.withdraw(*this);
+      count(session_.tally().cancelled_waiting);
+      fail(failure_of({.end = client::CallOutcome::End::kCancelled}, rules_.unavailable_errors));
+      release();
+      break;
+    case State::kStarted:
+      session_.cancel(id_);
+      break;
+    case State::kEnded:
+      break;
+  }
+}
+
+void Call::on_call_done(client::CallId, client::CallOutcome outcome) {
+  state_ = State::kEnded;
+  session_.finished(*this);
+  if (outcome.end == client::CallOutcome::End::kResult) {
+    answer(outcome.result);
+  } else {
+    fail(failure_of(outcome, rules_.unavailable_errors));
+  }
+  release();
+}
+
+void Call::on_call_held(client::CallId, bool held) { session_.hold(*this, held); }
+
+void Call::answer(ByteView tl) {
+  SessionTally& tally = session_.tally();
+  const int64_t begin_ns = read_clock_ns(CLOCK_MONOTONIC);
+  Transcoders::Lease transcoder(session_.transcoders());
+  const uint64_t repaired = transcoder->to_proto.repaired_strings();
+  const auto converted = transcoder->to_proto.answer(method_, answered_, tl, transcoder->out);
+  if (!converted) {
+    fail(grpc::StatusCode::INTERNAL,
+         "the server's answer: " +
+             tl::describe(session_.contract(), transcoder->to_proto.problem(), method_));
+    return;
+  }
+  response_ = buffer_of(transcoder->out.bytes());
+  count(tally.repaired_strings, transcoder->to_proto.repaired_strings() - repaired);
+  count(tally.to_proto_bytes, tl.size());
+  count(tally.to_proto_ns, static_cast<uint64_t>(read_clock_ns(CLOCK_MONOTONIC) - begin_ns));
+  count_end(grpc::StatusCode::OK);
+  StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+}
+
+void Call::fail(grpc::StatusCode code, std::string text) {
+  fail({.status = grpc::Status(code, std::move(text)), .trailers = {}});
+}
+
+void Call::fail(Failure failure) {
+  for (const auto& [key, value] : failure.trailers) context_.AddTrailingMetadata(key, value);
+  count_end(failure.status.error_code());
+  Finish(std::move(failure.status));
+}
+
+void Call::count_end(grpc::StatusCode code) {
+  const auto index = static_cast<size_t>(code);
+  const size_t method = method_ - session_.methods().first_method();
+  count(session_.tally().by_method[method].ends[index]);
+  if (caller_.tally != nullptr) count(caller_.tally->ends[index]);
+}
+
+}  // namespace ringway::proxy

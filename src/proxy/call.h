@@ -1,0 +1,88 @@
+// proxy/call: one API call of a caller, from its request to its status.
+//
+// gRPC's threads bring the request, convert it and hand it to the loop; the loop's thread queues
+// and starts it, and answers. Each call ends towards gRPC exactly once, on whichever of the two
+// threads has it then. gRPC says last that it is done with a call, and the loop may know it a
+// little longer (a cancellation on its way): it counts who knows it and deletes itself.
+#pragma once
+
+#include <grpcpp/generic/async_generic_service.h>
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "proxy/access.h"
+#include "proxy/errors.h"
+#include "proxy/session.h"
+
+namespace ringway::proxy {
+
+// Who calls. `access` is borrowed from what `tokens` keeps.
+struct Caller {
+  std::string key;  // for limits: a token's name, or a connection's address
+  std::shared_ptr<const void> tokens;
+  const Access* access = nullptr;
+  StatusTally* tally = nullptr;
+};
+
+struct CallRules {
+  std::vector<std::string> unavailable_errors;
+};
+
+class Call final : public grpc::ServerGenericBidiReactor,
+                   public client::CallSink,
+                   public SessionCall {
+ public:
+  // Made on the heap; begins to read the request. Everything that is referred to outlives it.
+  Call(grpc::GenericCallbackServerContext& context, Session& session, const CallRules& rules,
+       Caller caller, uint32_t method);
+
+  // gRPC's threads.
+  void OnReadDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  // The loop's thread.
+  void start(client::Calls& calls) override;
+  void expire() override;
+  [[nodiscard]] int64_t deadline_ns() const noexcept override { return deadline_ns_; }
+  void on_call_done(client::CallId id, client::CallOutcome outcome) override;
+  void on_call_held(client::CallId id, bool held) override;
+
+ private:
+  // Of the loop's side.
+  enum class State : uint8_t { kArriving, kWaiting, kStarted, kEnded };
+
+  ~Call() override = default;
+  void release() noexcept;
+
+  bool convert(std::string& wrong);
+  void read_options();
+  void arrive();
+  void cancelled();
+  // Exactly one of these, once.
+  void fail(Failure failure);
+  void fail(grpc::StatusCode code, std::string text);
+  void answer(ByteView tl);
+  void count_end(grpc::StatusCode code);
+
+  grpc::GenericCallbackServerContext& context_;
+  Session& session_;
+  const CallRules& rules_;
+  const Caller caller_;
+  const uint32_t method_;  // that the caller named
+  uint32_t answered_ = 0;  // whose answer comes
+  FairQueue::Lane lane_ = FairQueue::Lane::kCalls;
+  int64_t deadline_ns_ = 0;
+  uint64_t order_ = 0;
+  Bytes tl_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer response_;
+  std::atomic<int> knowing_{1};
+  State state_ = State::kArriving;
+  bool cancelled_ = false;
+  client::CallId id_ = 0;
+};
+
+}  // namespace ringway::proxy

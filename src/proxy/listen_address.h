@@ -1,0 +1,15 @@
+// proxy/listen_address: what may stand behind --listen, and who can reach that. Pure.
+#pragma once
+
+#include <string_view>
+
+namespace ringway::proxy {
+
+// "127.x.y.z:PORT", "[::1]:PORT", "localhost:PORT" and "unix:PATH" are. What is not understood is
+// not.
+[[nodiscard]] bool is_loopback(std::string_view address) noexcept;
+
+// "HOST:PORT" with a port up to 65535, or "unix:PATH". gRPC takes other numbers for other ports.
+[[nodiscard]] bool is_listen_address(std::string_view address) noexcept;
+
+}  // namespace ringway::proxy

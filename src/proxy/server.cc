@@ -1,0 +1,147 @@
+#include "proxy/server.h"
+
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "base/assert.h"
+#include "proxy/listen_address.h"
+#include "proxy/service.h"
+
+namespace ringway::proxy {
+namespace {
+
+constexpr size_t kPemBytesMax = size_t{1} << 20;
+
+bool read_pem(const std::string& path, std::string& out, std::string& error) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    error = fmt::format("{}: {}", path, std::strerror(errno));
+    return false;
+  }
+  out.resize(kPemBytesMax);
+  file.read(out.data(), static_cast<std::streamsize>(out.size()));
+  out.resize(static_cast<size_t>(file.gcount()));
+  if (out.find("-----BEGIN ") == std::string::npos) {
+    error = fmt::format("{}: not a PEM file", path);
+    return false;
+  }
+  return true;
+}
+
+std::string bad_options(const ServerOptions& options) {
+  const bool certificate = !options.tls_certificate_file.empty();
+  if (certificate != !options.tls_key_file.empty()) {
+    return certificate ? "--tls-cert needs --tls-key too" : "--tls-key needs --tls-cert too";
+  }
+  if (!is_listen_address(options.listen)) {
+    return fmt::format("--listen {}: must be HOST:PORT, such as 127.0.0.1:11011", options.listen);
+  }
+  if (options.insecure || is_loopback(options.listen)) return {};
+  if (certificate && options.tokens != nullptr) return {};
+  return fmt::format(
+      "--listen {}: others than this machine could call with the signed-in user's rights. Give "
+      "--tls-cert, --tls-key and --token-file, or listen on 127.0.0.1, or say --insecure",
+      options.listen);
+}
+
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const ServerOptions& options,
+                                                        std::string& error) {
+  if (options.tls_certificate_file.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions tls;
+  tls.pem_key_cert_pairs.resize(1);
+  grpc::SslServerCredentialsOptions::PemKeyCertPair& pair = tls.pem_key_cert_pairs.front();
+  if (!read_pem(options.tls_key_file, pair.private_key, error) ||
+      !read_pem(options.tls_certificate_file, pair.cert_chain, error)) {
+    return nullptr;
+  }
+  return grpc::SslServerCredentials(tls);
+}
+
+void set_limits(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
+  builder.SetMaxSendMessageSize(static_cast<int>(kMessageBytesMax));
+  grpc::ResourceQuota quota("ringway-proxy");
+  quota.Resize(kServerMemoryBytesMax);
+  builder.SetResourceQuota(quota);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kClientPingIntervalMinMs);
+  // A second server on the port would take half of the callers.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+}  // namespace
+
+struct Server::Impl {
+  std::vector<std::unique_ptr<Session>> sessions;
+  std::optional<Service> service;
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+  bool stopped = false;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() { stop(); }
+
+std::unique_ptr<Server> Server::start(const ServerOptions& options, client::EventLoop& loop,
+                                      std::vector<SessionSetup> sessions, std::string& error) {
+  RW_ASSERT(!sessions.empty());
+  error = bad_options(options);
+  if (!error.empty()) return nullptr;
+  const auto credentials = credentials_of(options, error);
+  if (credentials == nullptr) return nullptr;
+
+  auto impl = std::make_unique<Impl>();
+  std::vector<Session*> borrowed;
+  for (SessionSetup& setup : sessions) {
+    impl->sessions.push_back(std::make_unique<Session>(std::move(setup), loop));
+    borrowed.push_back(impl->sessions.back().get());
+  }
+  impl->service.emplace(ServiceRules{.calls = {.unavailable_errors = options.unavailable_errors},
+                                     .access = options.access},
+                        std::move(borrowed));
+  impl->service->set_tokens(options.tokens);
+
+  grpc::ServerBuilder builder;
+  set_limits(builder);
+  builder.AddListeningPort(options.listen, credentials, &impl->port);
+  builder.RegisterCallbackGenericService(&*impl->service);
+  impl->server = builder.BuildAndStart();
+  if (impl->server == nullptr || (impl->port == 0 && !options.listen.starts_with("unix:"))) {
+    error = fmt::format(
+        "--listen {}: cannot listen there; the address must be HOST:PORT of this machine with a "
+        "port that is free{}",
+        options.listen,
+        options.tls_certificate_file.empty() ? "" : ", and the certificate must fit its key");
+    return nullptr;
+  }
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+int Server::port() const noexcept { return impl_->port; }
+
+const SessionTally& Server::tally(size_t session) const noexcept {
+  return impl_->sessions[session]->tally();
+}
+
+void Server::set_tokens(std::shared_ptr<const Tokens> tokens) {
+  RW_ASSERT(tokens != nullptr);
+  impl_->service->set_tokens(std::move(tokens));
+}
+
+void Server::stop(int64_t timeout_ns) {
+  if (std::exchange(impl_->stopped, true)) return;
+  impl_->server->Shutdown(gpr_time_from_nanos(timeout_ns, GPR_TIMESPAN));
+}
+
+}  // namespace ringway::proxy

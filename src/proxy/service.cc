@@ -1,0 +1,147 @@
+#include "proxy/service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/assert.h"
+
+namespace ringway::proxy {
+namespace {
+
+using Context = grpc::GenericCallbackServerContext;
+
+// Ends a call at once.
+class Refusal final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit Refusal(grpc::Status status) { Finish(std::move(status)); }
+  void OnDone() override { delete this; }
+
+ private:
+  ~Refusal() override = default;
+};
+
+std::optional<std::string_view> metadata_of(const Context& context, const char* key) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return std::nullopt;
+  return std::string_view(found->second.data(), found->second.size());
+}
+
+// What strangers send stands in an answer only as far as it is harmless there.
+std::string shown(std::string_view text) {
+  constexpr size_t kShownMax = 100;
+  std::string out(text.substr(0, kShownMax));
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return out;
+}
+
+}  // namespace
+
+Service::Service(ServiceRules rules, std::vector<Session*> sessions)
+    : rules_(std::move(rules)), sessions_(std::move(sessions)) {
+  RW_ASSERT(!sessions_.empty());
+}
+
+void Service::set_tokens(std::shared_ptr<const Tokens> tokens) {
+  const std::lock_guard lock(mutex_);
+  tokens_ = std::move(tokens);
+}
+
+grpc::ServerGenericBidiReactor* Service::refuse(grpc::Status status) {
+  count(refused_.ends[static_cast<size_t>(status.error_code())]);
+  return new Refusal(std::move(status));
+}
+
+grpc::Status Service::identify(const Context& context, Caller& caller) {
+  std::shared_ptr<const Tokens> tokens;
+  {
+    const std::lock_guard lock(mutex_);
+    tokens = tokens_;
+  }
+  if (tokens == nullptr) {
+    caller.key = context.peer();
+    caller.access = &rules_.access;
+    return grpc::Status::OK;
+  }
+  const auto header = metadata_of(context, "authorization");
+  if (!header) {
+    return {grpc::StatusCode::UNAUTHENTICATED,
+            "this proxy wants a token: send the metadata `authorization: Bearer TOKEN`"};
+  }
+  const Client* client = tokens->find(Tokens::bearer(*header));
+  if (client == nullptr) return {grpc::StatusCode::UNAUTHENTICATED, "no such token"};
+  caller.key = client->name;
+  caller.access = &client->access;
+  caller.tokens = std::move(tokens);
+  caller.tally = &clients_.of(client->name);
+  return grpc::Status::OK;
+}
+
+grpc::Status Service::find_session(const Context& context, const Caller& caller,
+                                   Session*& session) {
+  const auto name = metadata_of(context, "x-ringway-session");
+  session = nullptr;
+  for (Session* candidate : sessions_) {
+    if (name && candidate->name() != *name) continue;
+    // Who names none is given the first that is open to him.
+    if (!name && !caller.access->allows_session(candidate->name())) continue;
+    session = candidate;
+    break;
+  }
+  if (session == nullptr) {
+    if (!name) {
+      return {grpc::StatusCode::PERMISSION_DENIED, "no session is open to this caller"};
+    }
+    return {grpc::StatusCode::NOT_FOUND,
+            fmt::format("x-ringway-session: no session is called {}", shown(*name))};
+  }
+  if (!caller.access->allows_session(session->name())) {
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            fmt::format("the session {} is not open to this caller", session->name())};
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status Service::unknown_path(const Session& session, std::string_view path) const {
+  constexpr std::string_view kService = ".Mtproto/";
+  const size_t service = path.find(kService);
+  const std::string& package = session.contract().options().package;
+  if (service == std::string_view::npos || path.front() != '/') {
+    return {grpc::StatusCode::UNIMPLEMENTED,
+            fmt::format("no such service; the API is {}.Mtproto", package)};
+  }
+  if (path.substr(1, service - 1) == package) {
+    return {grpc::StatusCode::UNIMPLEMENTED,
+            fmt::format("layer {} has no method {}", session.layer(),
+                        shown(path.substr(service + kService.size())))};
+  }
+  std::string text =
+      fmt::format("session {} speaks layer {}, whose package is {}: call /{}.Mtproto",
+                  session.name(), session.layer(), package, package);
+  for (const Session* other : sessions_) {
+    if (other != &session && other->contract().method_of_path(path)) {
+      text += fmt::format("; the metadata x-ringway-session: {} names a session of that package",
+                          other->name());
+      break;
+    }
+  }
+  return {grpc::StatusCode::UNIMPLEMENTED, text};
+}
+
+grpc::ServerGenericBidiReactor* Service::CreateReactor(Context* context) {
+  Caller caller;
+  if (grpc::Status status = identify(*context, caller); !status.ok()) return refuse(status);
+  Session* session = nullptr;
+  if (grpc::Status status = find_session(*context, caller, session); !status.ok()) {
+    return refuse(status);
+  }
+  const std::string& path = context->method();
+  const auto method = session->contract().method_of_path(path);
+  if (!method) return refuse(unknown_path(*session, path));
+  return new Call(*context, *session, rules_.calls, std::move(caller), *method);
+}
+
+}  // namespace ringway::proxy

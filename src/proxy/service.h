@@ -1,0 +1,57 @@
+// proxy/service: finds out what a gRPC call wants, from whom it comes, and whether that is allowed.
+//
+// One generic service for all paths: the methods of every session's contract are found in tables,
+// there is no code per method. Called on gRPC's threads.
+#pragma once
+
+#include <grpcpp/generic/async_generic_service.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/access.h"
+#include "proxy/call.h"
+#include "proxy/session.h"
+#include "proxy/tally.h"
+#include "proxy/tokens.h"
+
+namespace ringway::proxy {
+
+struct ServiceRules {
+  CallRules calls;
+  // Of callers when there are no tokens.
+  Access access;
+};
+
+class Service final : public grpc::CallbackGenericService {
+ public:
+  // `sessions` is not empty; the first is that of callers who name none. They outlive the service.
+  Service(ServiceRules rules, std::vector<Session*> sessions);
+
+  // Null: callers need no token. Any thread; calls that run go on with what they began with.
+  void set_tokens(std::shared_ptr<const Tokens> tokens);
+  [[nodiscard]] ClientTally& clients() noexcept { return clients_; }
+  [[nodiscard]] StatusTally& refused() noexcept { return refused_; }
+
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override;
+
+ private:
+  grpc::Status identify(const grpc::GenericCallbackServerContext& context, Caller& caller);
+  grpc::Status find_session(const grpc::GenericCallbackServerContext& context, const Caller& caller,
+                            Session*& session);
+  [[nodiscard]] grpc::Status unknown_path(const Session& session, std::string_view path) const;
+  grpc::ServerGenericBidiReactor* refuse(grpc::Status status);
+
+  const ServiceRules rules_;
+  const std::vector<Session*> sessions_;
+  ClientTally clients_;
+  StatusTally refused_;  // before it was known what they want
+  std::mutex mutex_;
+  std::shared_ptr<const Tokens> tokens_;  // guarded by mutex_
+};
+
+}  // namespace ringway::proxy
