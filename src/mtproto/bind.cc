@@ -1,9 +1,7 @@
 #include "mtproto/bind.h"
 
-#include <algorithm>
-
 #include "crypto/sha.h"
-#include "mtproto/message.h"
+#include "mtproto/message_v1.h"
 #include "mtproto/tl.h"
 
 namespace ringway::mtproto {
@@ -17,14 +15,6 @@ constexpr size_t kPlainBytes = kRandomBytes + 8 + 4 + 4 + kInnerBytes;
 constexpr size_t kPaddedBytes =
     (kPlainBytes + crypto::kAesBlockBytes - 1) / crypto::kAesBlockBytes * crypto::kAesBlockBytes;
 constexpr size_t kSealedBytes = kHeaderBytes + kPaddedBytes;
-
-// SHA-1 over the plaintext without its padding, as 1.0 has it.
-std::array<uint8_t, kMsgKeyBytes> msg_key_v1(ByteView plain) noexcept {
-  const crypto::Sha1Digest digest = crypto::sha1({plain});
-  std::array<uint8_t, kMsgKeyBytes> msg_key;
-  std::copy(digest.begin() + 4, digest.end(), msg_key.begin());
-  return msg_key;
-}
 
 }  // namespace
 
@@ -46,25 +36,6 @@ Bytes write_bind_call(const BindCall& call) {
   out.i32(call.expires_at);
   write_tl_string(out, call.encrypted_message);
   return object;
-}
-
-void derive_key_iv_v1(const AuthKeyBytes& key, std::span<const uint8_t, 16> msg_key,
-                      crypto::IgeKeyIv& out) noexcept {
-  const ByteView k = key.view();
-  crypto::Sha1Digest a = crypto::sha1({msg_key, k.first(32)});
-  crypto::Sha1Digest b = crypto::sha1({k.subspan(32, 16), msg_key, k.subspan(48, 16)});
-  crypto::Sha1Digest c = crypto::sha1({k.subspan(64, 32), msg_key});
-  crypto::Sha1Digest d = crypto::sha1({msg_key, k.subspan(96, 32)});
-  ByteWriter aes_key(out.key.span());
-  aes_key.bytes(ByteView(a).first(8));
-  aes_key.bytes(ByteView(b).subspan(8, 12));
-  aes_key.bytes(ByteView(c).subspan(4, 12));
-  ByteWriter aes_iv(out.iv.span());
-  aes_iv.bytes(ByteView(a).subspan(8, 12));
-  aes_iv.bytes(ByteView(b).first(8));
-  aes_iv.bytes(ByteView(c).subspan(16, 4));
-  aes_iv.bytes(ByteView(d).first(8));
-  for (crypto::Sha1Digest* digest : {&a, &b, &c, &d}) cleanse(digest->data(), digest->size());
 }
 
 Bytes seal_bind_inner(const AuthKeyBytes& perm_key, const BindInner& inner, int64_t msg_id,

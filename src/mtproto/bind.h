@@ -10,7 +10,6 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
-#include "crypto/aes_ige.h"
 #include "mtproto/handshake_kdf.h"
 
 namespace ringway::mtproto {
@@ -37,10 +36,6 @@ struct BindInner {
 
   friend bool operator==(const BindInner&, const BindInner&) = default;
 };
-
-// The AES key and iv of a MTProto 1.0 message from a client.
-void derive_key_iv_v1(const AuthKeyBytes& key, std::span<const uint8_t, 16> msg_key,
-                      crypto::IgeKeyIv& out) noexcept;
 
 // encrypted_message: `inner` under the permanent key, for the call that has `msg_id`.
 [[nodiscard]] Bytes seal_bind_inner(const AuthKeyBytes& perm_key, const BindInner& inner,

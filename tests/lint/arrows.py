@@ -22,19 +22,20 @@ ARROWS = {
     "gateway": {"base", "crypto", "door", "tls", "mtproto", "net", "cluster", "config"},
     "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
     "client/account": {"base", "client", "crypto", "mtproto", "net", "tl", "tl/dynamic"},
+    "caller": {"base", "client/account", "crypto", "tl", "tl/dynamic"},
     "proxy": {"base", "client", "client/account", "crypto", "mtproto", "tl", "tl/dynamic"},
     "shard": {"base", "crypto", "mtproto", "proto", "shard/messenger"},
     "shard/messenger": {"base", "crypto", "mtproto", "tl", "tl/dynamic"},
     "metrics": {"base", "config", "gateway"},
     "programs": {
-        "base", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "client/account", "mtproto",
+        "base", "caller", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "client/account", "mtproto",
         "proxy", "shard", "tl", "tl/dynamic"},
 }
 
 # Headers of libraries -> the only rooms that may include them.
 LIBRARIES = {
-    r"grpc(pp)?/": {"cluster", "proxy", "shard"},
-    r"google/protobuf/": {"cluster", "proxy", "shard", "tl"},
+    r"grpc(pp)?/": {"caller", "cluster", "proxy", "shard"},
+    r"google/protobuf/": {"caller", "cluster", "proxy", "shard", "tl"},
     r"liburing\.h|linux/io_uring\.h": {"net"},
     r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},

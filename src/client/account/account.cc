@@ -128,6 +128,8 @@ CallId Account::start(Bytes tl, const CallOptions& options, CallSink& sink) {
 
 void Account::cancel(CallId call) { impl_->cancel(call); }
 
+void Account::set_user(int64_t user_id) { impl_->set_user(user_id); }
+
 Condition Account::condition() const noexcept { return impl_->condition; }
 const AccountState& Account::state() const noexcept { return impl_->state; }
 const AccountCounts& Account::counts() const noexcept { return impl_->counts; }

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cstdlib>
 
 #include "base/hex.h"
 #include "base/small_file.h"
 #include "client/account/known_servers.h"
+#include "client/account/net_address.h"
 
 namespace ringway::programs {
 namespace {
@@ -45,7 +45,7 @@ bool read_transport(const ConnectOptions& options, mtproto::ClientTransportOptio
   transport = *named;
   if (options.secret.empty()) return true;
   auto secret = from_hex(options.secret);
-  const size_t bytes = mtproto::kTransportSecretBytes;
+  const size_t bytes = kTransportSecretBytes;
   bool good = secret.ok() && transport.obfuscated;
   if (good && secret->size() == bytes + kSecretPrefixBytes && secret->front() == kPaddedSecret) {
     // Such a secret asks for padding.
@@ -57,8 +57,8 @@ bool read_transport(const ConnectOptions& options, mtproto::ClientTransportOptio
     problem = "--secret: 16 bytes in hexadecimal, or dd and 16 bytes, with an obfuscated transport";
     return false;
   }
-  transport.secret = Secret<mtproto::kTransportSecretBytes>(
-      std::span<const uint8_t, mtproto::kTransportSecretBytes>(*secret));
+  transport.secret =
+      Secret<kTransportSecretBytes>(std::span<const uint8_t, kTransportSecretBytes>(*secret));
   cleanse(secret->data(), secret->size());
   return true;
 }
@@ -145,20 +145,6 @@ std::optional<SecretString> read_passphrase(const ConnectOptions& options, std::
   return variable == nullptr ? SecretString() : SecretString(as_bytes(variable));
 }
 
-bool split_address(const std::string& text, std::string& host, uint16_t& port) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) return false;
-  host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string::npos) {
-    return false;
-  }
-  const char* const end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
-  return !host.empty() && parsed.ec == std::errc() && parsed.ptr == end && port != 0;
-}
-
 std::optional<client::AccountOptions> account_options(const ConnectOptions& options,
                                                       const SchemaChoice& schema,
                                                       const client::Credentials& credentials,
@@ -176,13 +162,13 @@ std::optional<client::AccountOptions> account_options(const ConnectOptions& opti
   }
   if (account.server_keys.empty()) account.server_keys = client::known_server_keys();
   if (!options.address.empty()) {
-    client::DcAddress address;  // of any DC: one gateway stands for all of them
-    if (!split_address(options.address, address.host, address.port)) {
+    // One gateway stands for all of them.
+    const auto address = client::read_address(options.address);
+    if (!address.has_value()) {
       problem = fmt::format("--addr {}: expected HOST:PORT", options.address);
       return std::nullopt;
     }
-    account.addresses.push_back(std::move(address));
-    // One gateway stands for all of them.
+    account.addresses.push_back(*address);
     account.follow_config = false;
   } else {
     account.addresses = client::known_addresses(options.test_servers);

@@ -50,7 +50,4 @@ void declare_sign_in(CLI::App& app, ConnectOptions& options);
     const ConnectOptions& options, const SchemaChoice& schema,
     const client::Credentials& credentials, std::string& problem);
 
-// HOST:PORT, [IPV6]:PORT.
-[[nodiscard]] bool split_address(const std::string& text, std::string& host, uint16_t& port);
-
 }  // namespace ringway::programs

@@ -1,0 +1,49 @@
+// client/account/updates_runner: an updates engine at work: its calls are made, its timers run, and
+// its state goes out to be stored. One thread, the loop's.
+#pragma once
+
+#include <functional>
+#include <unordered_map>
+
+#include "client/account/calls.h"
+#include "client/account/loop.h"
+#include "client/account/updates.h"
+
+namespace ringway::client {
+
+class UpdatesRunner final : private CallSink {
+ public:
+  using Store = std::function<void(std::string state)>;
+
+  // All of them must outlive it. `store` gets the state at most once in kUpdatesStoreNs, and once
+  // more by save().
+  UpdatesRunner(EventLoop& loop, Calls& calls, UpdatesOptions options, UpdatesState state,
+                UpdateSink& sink, Store store);
+  // Its calls are over, or their caller is: nothing comes any more.
+  ~UpdatesRunner();
+  UpdatesRunner(const UpdatesRunner&) = delete;
+  UpdatesRunner& operator=(const UpdatesRunner&) = delete;
+
+  void on_updates(ByteView tl);
+  // Also once to begin with, when there is a connection and somebody is signed in.
+  void on_gap();
+  void save();
+  [[nodiscard]] const UpdatesCounts& counts() const noexcept { return engine_.counts(); }
+
+ private:
+  void on_call_done(CallId call, CallOutcome outcome) override;
+  void take(UpdatesOutput output);
+  void arm();
+
+  EventLoop& loop_;
+  Calls& calls_;
+  UpdateSink& sink_;
+  Store store_;
+  UpdatesEngine engine_;
+  std::unordered_map<CallId, uint64_t> under_way_;  // our calls -> the engine's
+  EventLoop::TimerId timer_ = 0;                    // 0: none
+  int64_t timer_ns_ = 0;
+  EventLoop::TimerId store_timer_ = 0;
+};
+
+}  // namespace ringway::client
