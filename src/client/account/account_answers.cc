@@ -25,13 +25,32 @@ void Account::Impl::on_event(Line& line, SessionEvent& event) {
       line.initialized = false;
       break;
     case SessionEvent::Kind::kResent:
-      ++counts.resends;
-      if (event.bad_msg_code != 0) ++counts.bad_messages;
+      on_resent(line, event);
       break;
-    default:
+    case SessionEvent::Kind::kSalt:
+      salts_may_have_changed();
+      break;
+    case SessionEvent::Kind::kPong:
+    case SessionEvent::Kind::kQuickAck:
+    case SessionEvent::Kind::kService:
+    case SessionEvent::Kind::kClock:
       break;
   }
-  salts_may_have_changed();
+}
+
+void Account::Impl::on_resent(Line& line, const SessionEvent& event) {
+  ++counts.resends;
+  if (event.bad_msg_code != 0) ++counts.bad_messages;
+  const auto known = line.calls.find(event.request);
+  if (known == line.calls.end()) return;
+  // When its predecessor has left the session meanwhile, to sit out a wait say, the session cannot
+  // keep their order: the call goes on waiting here. The server did nothing for it.
+  const CallId id = known->second;
+  Call& call = calls.at(id);
+  if (may_follow(id, call, line)) return;
+  line.link.drop(call.request);
+  line.calls.erase(known);
+  call.line = nullptr;
 }
 
 void Account::Impl::on_reply(Line& line, SessionEvent& event) {

@@ -90,18 +90,24 @@ void Account::Impl::dispatch(CallId id, Call& call) {
   if (up) flush_queue(place);
 }
 
-// Whether the calls that its order has before it are far enough; it is sent on `call`'s own then.
-bool Account::Impl::may_follow(CallId id, Call& call) {
+// What comes before it in its order is done, or is in the same session before it: then the server
+// can be told of the order.
+bool Account::Impl::may_follow(CallId id, Call& call, const Line& line) {
   const auto before = calls.find(call.predecessor);
   if (call.predecessor == 0 || before == calls.end()) return true;
+  if (before->second.state == Call::State::kSent && before->second.line == &line) return true;
   call.state = Call::State::kBehind;
   before->second.followers.push_back(id);
   return false;
 }
 
 void Account::Impl::send(CallId id, Call& call, Line& line) {
-  if (!may_follow(id, call)) return;
+  if (!may_follow(id, call, line)) return;
   RequestOptions request;
+  const auto before = calls.find(call.predecessor);
+  if (call.predecessor != 0 && before != calls.end()) {
+    request.after_request = before->second.request;
+  }
   call.wrapped = !line.initialized;
   const auto sent = call.wrapped ? line.link.send(objects.wrap(call.tl), request)
                                  : line.link.send(call.tl, request);
@@ -114,13 +120,14 @@ void Account::Impl::send(CallId id, Call& call, Line& line) {
   call.request = *sent;
   call.mark = line.link.mark();
   line.calls.emplace(*sent, id);
+  unblock(call);
 }
 
 bool Account::Impl::withdraw(CallId id, Call& call) {
   bool sent = call.may_have_run;
   switch (call.state) {
     case Call::State::kSent:
-      sent = sent || call.line->link.was_sent(call.mark);
+      if (call.line->link.drop(call.request) == Session::Dropped::kSent) sent = true;
       call.line->calls.erase(call.request);
       break;
     case Call::State::kQueued:
@@ -169,6 +176,7 @@ void Account::Impl::finish(CallId id, CallOutcome outcome) {
 
 // One after the other, however long the chain is.
 void Account::Impl::unblock(Call& call) {
+  if (call.followers.empty()) return;
   unblocked.insert(unblocked.end(), call.followers.begin(), call.followers.end());
   call.followers.clear();
   if (unblocking) return;

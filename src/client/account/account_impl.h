@@ -115,7 +115,7 @@ struct Account::Impl {
   void dispatch(CallId id, Call& call);
   void send(CallId id, Call& call, Line& line);
   // False: it has to wait for its predecessor.
-  bool may_follow(CallId id, Call& call);
+  bool may_follow(CallId id, Call& call, const Line& line);
   void hold(CallId id, Call& call);
   void cancel(CallId id);
   void finish(CallId id, CallOutcome outcome);
@@ -133,6 +133,7 @@ struct Account::Impl {
   // --- account_answers.cc: what servers say
   void on_event(Line& line, SessionEvent& event);
   void on_reply(Line& line, SessionEvent& event);
+  void on_resent(Line& line, const SessionEvent& event);
   void on_result(Line& line, CallId id, Call& call, ByteView result);
   void on_rpc_error(Line& line, CallId id, Call& call, const RpcError& error);
   void on_wait(CallId id, Call& call, const RpcError& error, const ErrorReading& reading);

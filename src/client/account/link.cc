@@ -223,6 +223,13 @@ Result<RequestId> Link::send(ByteView object, const RequestOptions& request) {
   return sent;
 }
 
+Session::Dropped Link::drop(RequestId request) {
+  RW_ASSERT(session_.has_value());
+  const Session::Dropped dropped = session_->drop(request, loop_.now());
+  want_flush();
+  return dropped;
+}
+
 void Link::want_flush() {
   if (flush_wanted_) return;
   flush_wanted_ = true;

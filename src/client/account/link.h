@@ -98,6 +98,8 @@ class Link final : private StreamListener {
 
   // Only when is_up(). Leaves at the end of the turn, together with all else of this turn.
   Result<RequestId> send(ByteView object, const RequestOptions& request);
+  // Nobody waits for it any more.
+  Session::Dropped drop(RequestId request);
   // Binds the temporary key again; its answer is the link's own matter.
   void bind_again();
   // A point in time by what has been sent: what was given to send() at a mark has left (as far as
@@ -120,9 +122,6 @@ class Link final : private StreamListener {
   [[nodiscard]] const LinkAddress& address() const noexcept { return address_; }
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
   [[nodiscard]] const LinkCounts& counts() const noexcept { return counts_; }
-
-  // After what was told to the session directly, so that it goes out with this turn.
-  void want_flush();
 
  private:
   enum class State : uint8_t {
@@ -151,6 +150,7 @@ class Link final : private StreamListener {
   // Gives this attempt or connection up and pauses before the next one.
   void fail(std::string why);
   [[nodiscard]] int64_t next_pause_ns();
+  void want_flush();
   void flush();
   void arm();
   void on_timer();

@@ -13,17 +13,13 @@ namespace {
 
 // The account has deadlines of its own for calls, and takes them out of the session then.
 constexpr int64_t kNoTimeoutNs = 100LL * 365 * 86'400 * kNsPerSecond / 2;
-constexpr int64_t kAckDelayNs = 15 * kNsPerSecond;
-constexpr size_t kAckCountMax = 16;
 constexpr size_t kUnencryptedHeaderBytes = 20;
 // Before this a temporary key is used up: the clocks of both sides are not quite the same.
 constexpr int64_t kExpiryMarginNs = 60 * kNsPerSecond;
 
 SessionOptions session_options() {
-  SessionOptions options;
+  SessionOptions options = SessionOptions::lasting();
   options.request_timeout_ns = kNoTimeoutNs;
-  options.ack_delay_ns = kAckDelayNs;
-  options.ack_count_max = kAckCountMax;
   return options;
 }
 
