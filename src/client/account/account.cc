@@ -133,7 +133,7 @@ void Account::set_user(int64_t user_id) { impl_->set_user(user_id); }
 Condition Account::condition() const noexcept { return impl_->condition; }
 const AccountState& Account::state() const noexcept { return impl_->state; }
 const AccountCounts& Account::counts() const noexcept { return impl_->counts; }
-size_t Account::pending() const noexcept { return impl_->calls.size(); }
+size_t Account::pending() const noexcept { return impl_->calls.size() - impl_->internal_calls; }
 const std::string& Account::problem() const noexcept { return impl_->problem; }
 
 }  // namespace ringway::client

@@ -63,6 +63,7 @@ struct AccountOptions {
   std::vector<DcAddress> addresses;  // to begin with; help.getConfig adds those that it names
   bool follow_config = true;         // false: only ever `addresses` (a server behind one gateway)
   bool temporary_keys = false;       // PFS
+  int32_t temporary_key_seconds = 86'400;  // the life of one; renewed when 80 % of it are over
   int64_t call_timeout_ns = 60 * kNsPerSecond;
   int64_t wait_max_ns = 30 * kNsPerSecond;  // the longest wait that is waited for here
 };

@@ -58,6 +58,7 @@ void Account::Impl::on_reply(Line& line, SessionEvent& event) {
   if (event.request == 0 || known == line.calls.end()) return;  // of a call that is done
   const CallId id = known->second;
   line.calls.erase(known);
+  if (line.retired_ns != 0 && line.calls.empty()) watch_deadline(now_ns());
   Call& call = calls.at(id);
   call.state = Call::State::kQueued;
   call.line = nullptr;

@@ -23,7 +23,11 @@ CallId Account::Impl::add(Call call) {
   if (call.tl.empty() || call.tl.size() % 4 != 0) {
     return refuse({.end = End::kUnavailable, .text = "a call is whole words of TL"});
   }
-  if (!call.internal) ++counts.calls;
+  if (call.internal) {
+    ++internal_calls;
+  } else {
+    ++counts.calls;
+  }
   call_bytes += call.tl.size();
   call.method = ApiObjects::method_of(call.tl);
   deadlines.emplace(call.deadline_ns, id);
@@ -162,6 +166,7 @@ void Account::Impl::finish(CallId id, CallOutcome outcome) {
   waits.gone(id);
   deadlines.erase({call.deadline_ns, id});
   call_bytes -= call.tl.size();
+  if (call.internal) --internal_calls;
   if (call.order != 0) {
     const auto last = last_of_order.find(call.order);
     if (last != last_of_order.end() && last->second == id) last_of_order.erase(last);

@@ -31,6 +31,7 @@ std::unique_ptr<Account::Impl::Line> Account::Impl::make_line(Dc& place) {
   link.transport = options.transport;
   link.server_keys = options.server_keys;
   link.temporary_keys = options.temporary_keys;
+  link.temporary_key_seconds = options.temporary_key_seconds;
   if (const auto known = state.keys.find(place.number); known != state.keys.end()) {
     SessionKey key;
     key.key = known->second.key;
@@ -136,6 +137,8 @@ void Account::Impl::on_imported(int32_t number, CallOutcome outcome) {
   if (moving_to == number) {
     moving_to = 0;
     state.main_dc = number;
+    state.host = place.line->link.address().host;
+    state.port = place.line->link.address().port;
     ask_config();
   }
   state_changed();
@@ -171,6 +174,7 @@ void Account::Impl::move_home(int32_t number) {
   log_at(LogLevel::kInfo, "client", "DC {} is home now", number);
   Dc& before = dc(state.main_dc);
   state.main_dc = number;
+  state.host.clear();  // that of the other one
   Dc& home = dc(number);
   // Calls that are for home, wherever that is.
   std::deque<CallId> staying;
@@ -260,6 +264,7 @@ void Account::Impl::on_ready(Line& line, bool fresh) {
     place.line->retired_ns = now_ns();
     place.retired.push_back(std::move(place.line));
     place.line = std::move(place.next);
+    watch_deadline(now_ns());
   }
   if (place.line.get() != &line) return;
   // The first call of a session; its answer tells that it is known who calls.

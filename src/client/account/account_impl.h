@@ -181,6 +181,7 @@ struct Account::Impl {
 
   std::unordered_map<CallId, Call> calls;
   CallId next_call = 1;
+  size_t internal_calls = 0;  // of calls
   size_t call_bytes = 0;
   std::set<std::pair<int64_t, CallId>> deadlines;
   std::unordered_map<uint64_t, CallId> last_of_order;

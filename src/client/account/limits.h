@@ -36,7 +36,6 @@ inline constexpr size_t kLinkReadsPerTurn = 16;
 inline constexpr size_t kLinkSendBytesMax = 8 * 1024 * 1024;  // more stays in the session
 inline constexpr int kKeyRefusalsMax = 2;                     // -404 in a row for a permanent key
 inline constexpr int kBindRefusalsMax = 3;                    // then the permanent key is looked at
-inline constexpr int32_t kTemporaryKeySeconds = 86'400;
 inline constexpr int32_t kTemporaryKeyRenewPercent = 80;
 // A temporary key that was replaced keeps its link so long for the calls that it still has.
 inline constexpr int64_t kRetiredLinkNs = 60 * kNsPerSecond;

@@ -66,6 +66,7 @@ struct LinkOptions {
   mtproto::ClientTransportOptions transport;
   std::vector<ServerKey> server_keys;
   bool temporary_keys = false;
+  int32_t temporary_key_seconds = 0;
   std::optional<SessionKey> key;  // permanent; made when it is missing
 };
 
@@ -195,8 +196,9 @@ class Link final : private StreamListener {
 
   std::optional<Session> session_;
   bool session_is_temporary_ = false;
-  bool session_is_fresh_ = false;  // it has not been up yet
-  int64_t session_expires_ns_ = INT64_MAX;
+  bool session_is_fresh_ = false;           // it has not been up yet
+  int64_t session_expires_ns_ = INT64_MAX;  // a little before the server's end of it
+  int64_t expires_at_ns_ = 0;               // that end
   int64_t renew_ns_ = INT64_MAX;
   RequestId bind_request_ = 0;
   RequestId ping_request_ = 0;

@@ -1,6 +1,8 @@
 // Keys and sessions of a link: making them, binding them, losing them.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "client/account/limits.h"
 #include "client/account/link.h"
 #include "client/account/link_exchange.h"
@@ -51,7 +53,7 @@ void Link::begin_exchange(bool temporary) {
   HandshakeOptions options;
   options.keys = options_.server_keys;
   options.dc = options_.dc;
-  options.expires_in = temporary ? kTemporaryKeySeconds : 0;
+  options.expires_in = temporary ? options_.temporary_key_seconds : 0;
   exchange_ = std::make_shared<Exchange>(std::move(options), temporary);
   send_unencrypted(exchange_->handshake.start());
 }
@@ -112,9 +114,10 @@ void Link::on_key_made(const HandshakeResult& result) {
     arm();
     return;
   }
-  const int64_t lifetime_ns = int64_t{kTemporaryKeySeconds} * kNsPerSecond;
+  const int64_t lifetime_ns = int64_t{options_.temporary_key_seconds} * kNsPerSecond;
   begin_session(key, true);
-  session_expires_ns_ = loop_.now().mono_ns + lifetime_ns - kExpiryMarginNs;
+  expires_at_ns_ = loop_.now().mono_ns + lifetime_ns;
+  session_expires_ns_ = expires_at_ns_ - std::min(kExpiryMarginNs, lifetime_ns / 10);
   renew_ns_ = loop_.now().mono_ns + lifetime_ns / 100 * kTemporaryKeyRenewPercent;
   begin_bind();
   arm();
@@ -131,7 +134,7 @@ void Link::begin_session(const SessionKey& key, bool temporary) {
 void Link::begin_bind() {
   set_state(State::kBinding);
   // The key's end as the server has it: its clock, and the time since the key was made.
-  const int64_t left_ns = session_expires_ns_ + kExpiryMarginNs - loop_.now().mono_ns;
+  const int64_t left_ns = expires_at_ns_ - loop_.now().mono_ns;
   const int64_t server_ns = loop_.now().unix_ns + session_->key().time_offset_ns;
   const auto expires_at = static_cast<int32_t>((server_ns + left_ns) / kNsPerSecond);
   const auto sent = session_->send_bind(*options_.key, expires_at, loop_.now());
