@@ -1,0 +1,236 @@
+// What a call costs the proxy's own processor: many callers at once, and an account that answers
+// at once, so that only gRPC, conversion and queueing are left.
+//
+// The server runs in a process of its own, whose processor time, of all threads, is divided by the
+// calls. One line of JSON comes out.
+//
+//   proxy_calls [--callers 1000] [--connections 8] [--calls 100000]
+#include <fmt/format.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "client/account/loop.h"
+#include "proxy/byte_buffers.h"
+#include "proxy/server.h"
+#include "tl/embedded.h"
+#include "tl/schema_parser.h"
+
+namespace {
+
+using ringway::client::CallOutcome;
+
+constexpr char kPath[] = "/mtproto.l228.Mtproto/HelpGetNearestDc";
+constexpr uint8_t kNearestDc[] = {0x75, 0x17, 0x1a, 0x8e, 0x02, 0x58, 0x58, 0x00,
+                                  0x02, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00};
+
+// Answers each call in the loop's next turn.
+class Answering final : public ringway::client::Calls {
+ public:
+  explicit Answering(ringway::client::EventLoop& loop) : loop_(loop) {}
+  ringway::client::CallId start(ringway::Bytes, const ringway::client::CallOptions&,
+                                ringway::client::CallSink& sink) override {
+    waiting_.push_back(&sink);
+    if (waiting_.size() == 1) {
+      loop_.post([this] { answer(); });
+    }
+    return ++last_id_;
+  }
+  void cancel(ringway::client::CallId) override {}
+
+ private:
+  void answer() {
+    std::vector<ringway::client::CallSink*> sinks;
+    std::swap(sinks, waiting_);
+    for (ringway::client::CallSink* sink : sinks) {
+      CallOutcome outcome;
+      outcome.end = CallOutcome::End::kResult;
+      outcome.result.assign(std::begin(kNearestDc), std::end(kNearestDc));
+      sink->on_call_done(0, std::move(outcome));
+    }
+  }
+
+  ringway::client::EventLoop& loop_;
+  std::vector<ringway::client::CallSink*> waiting_;
+  ringway::client::CallId last_id_ = 0;
+};
+
+int64_t process_cpu_ns() { return ringway::read_clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
+
+// Says its port, then its processor time each time that it is asked, until nobody asks any more.
+int serve(int control) {
+  auto loop = *ringway::client::EventLoop::make();
+  Answering calls(*loop);
+  auto schema = ringway::tl::parse_schema(*ringway::tl::embedded_schema(228));
+  ringway::proxy::SessionSetup setup;
+  setup.name = "bench";
+  setup.layer = 228;
+  setup.contract =
+      ringway::tl::Contract::make(std::move(schema.schema),
+                                  ringway::tl::options_of_layer(228, ringway::tl::Mode::kExtended))
+          .contract;
+  setup.calls = &calls;
+  ringway::proxy::ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  std::string error;
+  auto server = ringway::proxy::Server::start(options, *loop, {setup}, error);
+  if (server == nullptr) {
+    std::fprintf(stderr, "%s\n", error.c_str());
+    return 1;
+  }
+  std::thread turning([&] { loop->run(); });
+  int64_t word = server->port();
+  while (write(control, &word, sizeof word) == sizeof word &&
+         read(control, &word, sizeof word) == sizeof word) {
+    word = process_cpu_ns();
+  }
+  server->stop();
+  loop->stop();
+  turning.join();
+  return 0;
+}
+
+class Caller {
+ public:
+  Caller(std::shared_ptr<grpc::Channel> channel, grpc::CompletionQueue& queue)
+      : stub_(std::move(channel)), queue_(queue) {}
+  void call() {
+    context_ = std::make_unique<grpc::ClientContext>();
+    reader_ = stub_.PrepareUnaryCall(context_.get(), kPath, request_, &queue_);
+    reader_->StartCall();
+    reader_->Finish(&response_, &status_, this);
+    begin_ns_ = ringway::read_clock_ns(CLOCK_MONOTONIC);
+  }
+  [[nodiscard]] bool good() const { return status_.ok(); }
+  [[nodiscard]] int64_t begin_ns() const { return begin_ns_; }
+  uint64_t calls = 0;
+
+ private:
+  grpc::GenericStub stub_;
+  grpc::CompletionQueue& queue_;
+  const grpc::ByteBuffer request_ = ringway::proxy::buffer_of(std::string_view());
+  std::unique_ptr<grpc::ClientContext> context_;
+  std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader_;
+  grpc::ByteBuffer response_;
+  grpc::Status status_;
+  int64_t begin_ns_ = 0;
+};
+
+int64_t ask(int control) {
+  int64_t word = 0;
+  if (write(control, &word, sizeof word) != sizeof word ||
+      read(control, &word, sizeof word) != sizeof word) {
+    return 0;
+  }
+  return word;
+}
+
+int load(int control, size_t callers, size_t connections, size_t calls) {
+  int64_t port = 0;
+  if (read(control, &port, sizeof port) != sizeof port) return 1;
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (size_t i = 0; i < connections; ++i) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    channels.push_back(grpc::CreateCustomChannel(fmt::format("127.0.0.1:{}", port),
+                                                 grpc::InsecureChannelCredentials(), arguments));
+  }
+  grpc::CompletionQueue queue;
+  std::vector<std::unique_ptr<Caller>> all;
+  for (size_t i = 0; i < callers; ++i) {
+    all.push_back(std::make_unique<Caller>(channels[i % connections], queue));
+  }
+  // A tenth more to warm up, which does not count.
+  const size_t warm = calls / 10;
+  int64_t begin_cpu_ns = 0;
+  int64_t begin_ns = 0;
+  std::vector<int64_t> times_ns;
+  for (auto& caller : all) caller->call();
+  size_t failed = 0;
+  size_t running = callers;
+  for (size_t done = 0; running > 0; ++done) {
+    if (done == warm) {
+      begin_cpu_ns = ask(control);
+      begin_ns = ringway::read_clock_ns(CLOCK_MONOTONIC);
+      for (auto& caller : all) caller->calls = 0;
+    }
+    void* tag = nullptr;
+    bool ok = false;
+    if (!queue.Next(&tag, &ok)) break;
+    auto& caller = *static_cast<Caller*>(tag);
+    if (!caller.good()) ++failed;
+    ++caller.calls;
+    if (done >= warm) {
+      times_ns.push_back(ringway::read_clock_ns(CLOCK_MONOTONIC) - caller.begin_ns());
+    }
+    if (done + running < warm + calls) {
+      caller.call();
+    } else {
+      --running;
+    }
+  }
+  const int64_t cpu_ns = ask(control) - begin_cpu_ns;
+  const int64_t took_ns = ringway::read_clock_ns(CLOCK_MONOTONIC) - begin_ns;
+  const auto count = static_cast<double>(times_ns.size());
+  std::sort(times_ns.begin(), times_ns.end());
+  const auto by_calls = [](const auto& a, const auto& b) { return a->calls < b->calls; };
+  const auto [least, most] = std::minmax_element(all.begin(), all.end(), by_calls);
+  fmt::print(
+      "{{\"callers\": {}, \"connections\": {}, \"calls\": {}, \"failed\": {}, "
+      "\"cpu_us_per_call\": {:.2f}, \"calls_per_second\": {:.0f}, \"p50_us\": {}, \"p99_us\": {}, "
+      "\"least_calls\": {}, \"most_calls\": {}}}\n",
+      callers, connections, times_ns.size(), failed, static_cast<double>(cpu_ns) / count / 1e3,
+      count * 1e9 / static_cast<double>(took_ns), times_ns[times_ns.size() / 2] / 1000,
+      times_ns[times_ns.size() * 99 / 100] / 1000, (*least)->calls, (*most)->calls);
+  return failed == 0 ? 0 : 1;
+}
+
+bool take_number(std::string_view text, size_t& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() && out > 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  size_t callers = 1000;
+  size_t connections = 8;
+  size_t calls = 100'000;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string_view name = argv[i];
+    size_t* value = name == "--callers"       ? &callers
+                    : name == "--connections" ? &connections
+                    : name == "--calls"       ? &calls
+                                              : nullptr;
+    if (value == nullptr || i + 1 == argc || !take_number(argv[i + 1], *value)) {
+      std::fprintf(stderr, "usage: proxy_calls [--callers N] [--connections N] [--calls N]\n");
+      return 2;
+    }
+  }
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return 1;
+  const pid_t server = fork();
+  if (server == 0) {
+    close(ends[0]);
+    return serve(ends[1]);
+  }
+  close(ends[1]);
+  const int result = load(ends[0], callers, std::min(connections, callers), calls);
+  close(ends[0]);
+  int status = 0;
+  waitpid(server, &status, 0);
+  return result != 0 || status != 0 ? 1 : 0;
+}
