@@ -47,6 +47,15 @@ inline constexpr int64_t kStopTimeoutNs = 5 * kNsPerSecond;
 // What servers say in errors, as far as it is passed on.
 inline constexpr size_t kErrorTextBytesMax = 256;
 
+// The journal of a session's updates, and who listens.
+inline constexpr size_t kJournalEventsMax = 10'000;
+inline constexpr size_t kJournalBytesMax = size_t{64} << 20;
+inline constexpr size_t kListenersMax = 10'000;
+inline constexpr size_t kListenTypesMax = 256;
+inline constexpr int64_t kHeartbeatNs = 30 * kNsPerSecond;
+// How often listeners are looked through for those that need a heartbeat.
+inline constexpr int64_t kHeartbeatLookNs = kNsPerSecond;
+
 // Token files.
 inline constexpr size_t kTokenFileBytesMax = size_t{1} << 20;
 inline constexpr size_t kTokensMax = 4096;

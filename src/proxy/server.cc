@@ -12,8 +12,11 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "proxy/journal.h"
 #include "proxy/listen_address.h"
+#include "proxy/reflection.h"
 #include "proxy/service.h"
+#include "proxy/update_hub.h"
 
 namespace ringway::proxy {
 namespace {
@@ -83,7 +86,12 @@ void set_limits(grpc::ServerBuilder& builder) {
 }  // namespace
 
 struct Server::Impl {
+  explicit Impl(int64_t heartbeat_ns) : hub(heartbeat_ns) {}
+
+  // In the order in which they are made: the later ones borrow from the earlier.
   std::vector<std::unique_ptr<Session>> sessions;
+  std::unique_ptr<Reflection> reflection;
+  UpdateHub hub;
   std::optional<Service> service;
   std::unique_ptr<grpc::Server> server;
   int port = 0;
@@ -101,15 +109,18 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, client::Even
   const auto credentials = credentials_of(options, error);
   if (credentials == nullptr) return nullptr;
 
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(options.heartbeat_ns);
   std::vector<Session*> borrowed;
+  std::vector<const tl::Contract*> contracts;
   for (SessionSetup& setup : sessions) {
     impl->sessions.push_back(std::make_unique<Session>(std::move(setup), loop));
     borrowed.push_back(impl->sessions.back().get());
+    contracts.push_back(&borrowed.back()->contract());
   }
+  impl->reflection = std::make_unique<Reflection>(contracts);
   impl->service.emplace(ServiceRules{.calls = {.unavailable_errors = options.unavailable_errors},
                                      .access = options.access},
-                        std::move(borrowed));
+                        std::move(borrowed), *impl->reflection, impl->hub);
   impl->service->set_tokens(options.tokens);
 
   grpc::ServerBuilder builder;
@@ -125,6 +136,10 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, client::Even
         options.tls_certificate_file.empty() ? "" : ", and the certificate must fit its key");
     return nullptr;
   }
+  for (const auto& session : impl->sessions) {
+    if (session->journal() == nullptr) continue;
+    session->journal()->set_waker([hub = &impl->hub] { hub->wake(); });
+  }
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
@@ -134,6 +149,8 @@ const SessionTally& Server::tally(size_t session) const noexcept {
   return impl_->sessions[session]->tally();
 }
 
+size_t Server::listeners() const { return impl_->hub.listeners(); }
+
 void Server::set_tokens(std::shared_ptr<const Tokens> tokens) {
   RW_ASSERT(tokens != nullptr);
   impl_->service->set_tokens(std::move(tokens));
@@ -141,6 +158,10 @@ void Server::set_tokens(std::shared_ptr<const Tokens> tokens) {
 
 void Server::stop(int64_t timeout_ns) {
   if (std::exchange(impl_->stopped, true)) return;
+  for (const auto& session : impl_->sessions) {
+    if (session->journal() != nullptr) session->journal()->set_waker(nullptr);
+  }
+  impl_->hub.stop();
   impl_->server->Shutdown(gpr_time_from_nanos(timeout_ns, GPR_TIMESPAN));
 }
 

@@ -30,6 +30,7 @@ struct ServerOptions {
   // Of callers when there are no tokens.
   Access access;
   std::vector<std::string> unavailable_errors = default_unavailable_errors();
+  int64_t heartbeat_ns = kHeartbeatNs;  // of listeners
 };
 
 class Server {
@@ -47,6 +48,7 @@ class Server {
   [[nodiscard]] int port() const noexcept;
   // By the order in which they were given. Any thread.
   [[nodiscard]] const SessionTally& tally(size_t session) const noexcept;
+  [[nodiscard]] size_t listeners() const;
   // Any thread. Null is refused by what start() has checked: tokens can be changed, not dropped.
   void set_tokens(std::shared_ptr<const Tokens> tokens);
 

@@ -10,6 +10,9 @@
 namespace ringway::proxy {
 namespace {
 
+constexpr char kListenPath[] = "/ringway.proxy.v1.Updates/Listen";
+constexpr char kCompatListenMethod[] = ".UpdateStreamer/ListenOnUpdates";
+
 using Context = grpc::GenericCallbackServerContext;
 
 // Ends a call at once.
@@ -40,8 +43,9 @@ std::string shown(std::string_view text) {
 
 }  // namespace
 
-Service::Service(ServiceRules rules, std::vector<Session*> sessions)
-    : rules_(std::move(rules)), sessions_(std::move(sessions)) {
+Service::Service(ServiceRules rules, std::vector<Session*> sessions, const Reflection& reflection,
+                 UpdateHub& hub)
+    : rules_(std::move(rules)), sessions_(std::move(sessions)), reflection_(reflection), hub_(hub) {
   RW_ASSERT(!sessions_.empty());
 }
 
@@ -80,9 +84,8 @@ grpc::Status Service::identify(const Context& context, Caller& caller) {
   return grpc::Status::OK;
 }
 
-grpc::Status Service::find_session(const Context& context, const Caller& caller,
+grpc::Status Service::find_session(std::optional<std::string_view> name, const Caller& caller,
                                    Session*& session) {
-  const auto name = metadata_of(context, "x-ringway-session");
   session = nullptr;
   for (Session* candidate : sessions_) {
     if (name && candidate->name() != *name) continue;
@@ -107,6 +110,11 @@ grpc::Status Service::find_session(const Context& context, const Caller& caller,
 
 grpc::Status Service::unknown_path(const Session& session, std::string_view path) const {
   constexpr std::string_view kService = ".Mtproto/";
+  if (path.ends_with(kCompatListenMethod)) {
+    return {grpc::StatusCode::UNIMPLEMENTED,
+            fmt::format("session {} speaks layer {}: call /{}{}", session.name(), session.layer(),
+                        session.contract().options().updates_package, kCompatListenMethod)};
+  }
   const size_t service = path.find(kService);
   const std::string& package = session.contract().options().package;
   if (service == std::string_view::npos || path.front() != '/') {
@@ -134,14 +142,24 @@ grpc::Status Service::unknown_path(const Session& session, std::string_view path
 grpc::ServerGenericBidiReactor* Service::CreateReactor(Context* context) {
   Caller caller;
   if (grpc::Status status = identify(*context, caller); !status.ok()) return refuse(status);
+  const std::string& path = context->method();
+  if (Reflection::serves(path)) return reflection_.make_reactor();
   Session* session = nullptr;
-  if (grpc::Status status = find_session(*context, caller, session); !status.ok()) {
+  const auto name = metadata_of(*context, "x-ringway-session");
+  if (grpc::Status status = find_session(name, caller, session); !status.ok()) {
     return refuse(status);
   }
-  const std::string& path = context->method();
-  const auto method = session->contract().method_of_path(path);
-  if (!method) return refuse(unknown_path(*session, path));
-  return new Call(*context, *session, rules_.calls, std::move(caller), *method);
+  const tl::Contract& contract = session->contract();
+  if (const auto method = contract.method_of_path(path)) {
+    return new Call(*context, *session, rules_.calls, std::move(caller), *method);
+  }
+  if (path == kListenPath) {
+    return Listener::make(Stream::kEvents, *session, std::move(caller), *this, hub_);
+  }
+  if (path == '/' + contract.options().updates_package + kCompatListenMethod) {
+    return Listener::make(Stream::kCompat, *session, std::move(caller), *this, hub_);
+  }
+  return refuse(unknown_path(*session, path));
 }
 
 }  // namespace ringway::proxy

@@ -8,15 +8,19 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proxy/access.h"
 #include "proxy/call.h"
+#include "proxy/listener.h"
+#include "proxy/reflection.h"
 #include "proxy/session.h"
 #include "proxy/tally.h"
 #include "proxy/tokens.h"
+#include "proxy/update_hub.h"
 
 namespace ringway::proxy {
 
@@ -26,10 +30,11 @@ struct ServiceRules {
   Access access;
 };
 
-class Service final : public grpc::CallbackGenericService {
+class Service final : public grpc::CallbackGenericService, private SessionFinder {
  public:
-  // `sessions` is not empty; the first is that of callers who name none. They outlive the service.
-  Service(ServiceRules rules, std::vector<Session*> sessions);
+  // `sessions` is not empty; the first is that of callers who name none. All outlive the service.
+  Service(ServiceRules rules, std::vector<Session*> sessions, const Reflection& reflection,
+          UpdateHub& hub);
 
   // Null: callers need no token. Any thread; calls that run go on with what they began with.
   void set_tokens(std::shared_ptr<const Tokens> tokens);
@@ -41,13 +46,15 @@ class Service final : public grpc::CallbackGenericService {
 
  private:
   grpc::Status identify(const grpc::GenericCallbackServerContext& context, Caller& caller);
-  grpc::Status find_session(const grpc::GenericCallbackServerContext& context, const Caller& caller,
-                            Session*& session);
+  grpc::Status find_session(std::optional<std::string_view> name, const Caller& caller,
+                            Session*& session) override;
   [[nodiscard]] grpc::Status unknown_path(const Session& session, std::string_view path) const;
   grpc::ServerGenericBidiReactor* refuse(grpc::Status status);
 
   const ServiceRules rules_;
   const std::vector<Session*> sessions_;
+  const Reflection& reflection_;
+  UpdateHub& hub_;
   ClientTally clients_;
   StatusTally refused_;  // before it was known what they want
   std::mutex mutex_;

@@ -23,7 +23,7 @@ ARROWS = {
     "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
     "client/account": {"base", "client", "crypto", "mtproto", "net", "tl", "tl/dynamic"},
     "caller": {"base", "client/account", "crypto", "tl", "tl/dynamic"},
-    "proxy": {"base", "client", "client/account", "crypto", "mtproto", "tl", "tl/dynamic"},
+    "proxy": {"base", "client", "client/account", "crypto", "mtproto", "proto", "tl", "tl/dynamic"},
     "shard": {"base", "crypto", "mtproto", "proto", "shard/messenger"},
     "shard/messenger": {"base", "crypto", "mtproto", "tl", "tl/dynamic"},
     "metrics": {"base", "config", "gateway"},
@@ -49,7 +49,7 @@ LIBRARIES = {
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
     r"systemd/": {"programs"},
-    r"prometheus/|civetweb\.h": {"metrics"},
+    r"prometheus/|civetweb\.h": {"metrics", "proxy"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
     r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "client/account", "shard", "programs"},
     # Text and bytes of addresses: pure functions.

@@ -160,6 +160,65 @@ Reply call(const std::shared_ptr<grpc::Channel>& channel, const std::string& pat
   return RawCall(channel, path, request, settings).wait();
 }
 
+RawStream::RawStream(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+                     const CallSettings& settings)
+    : stub_(channel) {
+  for (const auto& [key, value] : settings.metadata) context_.AddMetadata(key, value);
+  stream_ = stub_.PrepareCall(&context_, path, &queue_);
+  stream_->StartCall(this);
+  wait();
+}
+
+RawStream::~RawStream() {
+  if (!finished_) {
+    cancel();
+    static_cast<void>(finish());
+  }
+  queue_.Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+  }
+}
+
+bool RawStream::wait() {
+  void* tag = nullptr;
+  bool ok = false;
+  RW_ASSERT(queue_.Next(&tag, &ok));
+  return ok;
+}
+
+bool RawStream::write(std::string_view message, bool last) {
+  grpc::WriteOptions options;
+  if (last) options.set_last_message();
+  stream_->Write(buffer_of(message), options, this);
+  return wait();
+}
+
+std::optional<std::string> RawStream::read() {
+  grpc::ByteBuffer buffer;
+  stream_->Read(&buffer, this);
+  if (!wait()) return std::nullopt;
+  return std::string(as_text(FlatBytes(buffer).view()));
+}
+
+bool RawStream::wait_open() {
+  stream_->ReadInitialMetadata(this);
+  return wait();
+}
+
+grpc::Status RawStream::finish() {
+  grpc::Status status;
+  stream_->Finish(&status, this);
+  wait();
+  finished_ = true;
+  return status;
+}
+
+void TestServer::append(client::UpdateEvent event, size_t session) {
+  loop_.run([&] { journals_[session]->on_update_event(std::move(event)); });
+}
+
 LoopThread::LoopThread() : loop_(*client::EventLoop::make()), thread_([this] { loop_->run(); }) {}
 LoopThread::~LoopThread() { stop(); }
 void LoopThread::stop() {
@@ -190,6 +249,8 @@ TestServer::TestServer(std::vector<NamedSession> sessions, ServerOptions options
     setup.layer = named.layer;
     setup.contract = contract_of(named.layer);
     setup.calls = calls_.back().get();
+    journals_.push_back(std::make_unique<Journal>(setup.contract, named.journal));
+    setup.journal = journals_.back().get();
     setups.push_back(std::move(setup));
   }
   options.listen = "127.0.0.1:0";

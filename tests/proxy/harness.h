@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "client/account/calls.h"
 #include "client/account/loop.h"
+#include "proxy/journal.h"
 #include "proxy/server.h"
 #include "tl/contract.h"
 
@@ -102,6 +103,34 @@ class RawCall {
 [[nodiscard]] Reply call(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
                          std::string_view request, const CallSettings& settings = {});
 
+// A stream of any kind, with one thing asked of it at a time.
+class RawStream {
+ public:
+  RawStream(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,
+            const CallSettings& settings = {});
+  // Breaks it off when it has not ended.
+  ~RawStream();
+  RawStream(const RawStream&) = delete;
+  RawStream& operator=(const RawStream&) = delete;
+
+  bool write(std::string_view message, bool last = false);
+  // Nothing: the stream has ended, and finish() says how.
+  std::optional<std::string> read();
+  // Waits until the server has answered with its metadata.
+  bool wait_open();
+  grpc::Status finish();
+  void cancel() { context_.TryCancel(); }
+
+ private:
+  bool wait();
+
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  grpc::GenericStub stub_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+  bool finished_ = false;
+};
+
 // A loop on its own thread.
 class LoopThread {
  public:
@@ -121,6 +150,7 @@ class LoopThread {
 struct NamedSession {
   std::string name = "main";
   int layer = 228;
+  Journal::Limits journal{};
 };
 
 // A server with sessions of made-up accounts.
@@ -132,6 +162,8 @@ class TestServer {
 
   [[nodiscard]] ScriptedCalls& calls(size_t session = 0) { return *calls_[session]; }
   [[nodiscard]] Server& server() { return *server_; }
+  // Appends on the loop's thread, and waits until that is done.
+  void append(client::UpdateEvent event, size_t session = 0);
   [[nodiscard]] LoopThread& loop() { return loop_; }
   // A connection of its own.
   [[nodiscard]] std::shared_ptr<grpc::Channel> channel() const;
@@ -140,6 +172,7 @@ class TestServer {
  private:
   LoopThread loop_;
   std::vector<std::unique_ptr<ScriptedCalls>> calls_;
+  std::vector<std::unique_ptr<Journal>> journals_;
   std::unique_ptr<Server> server_;
 };
 
