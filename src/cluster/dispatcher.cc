@@ -337,7 +337,9 @@ void Dispatcher::Impl::deliver_http(Now at) {
     const auto call = http_calls.find(http.cookie);
     if (call == http_calls.end()) continue;  // cancelled since
     const uint32_t other = next_for(http);
-    if (other != kAnyShard) {
+    const bool has_room = other != kAnyShard && links[other]->has_room_for_http();
+    if (other != kAnyShard && !has_room) counters.add(Counter::kHttpCallsLimited);
+    if (has_room) {
       call->second.link = other;
       call->second.id = links[other]->call_http(std::move(http.ask_again), http.perm_auth_key_id,
                                                 /*again=*/true, http.cookie, at);
@@ -420,7 +422,7 @@ bool Dispatcher::send_http(const ClientMessage& message, uint64_t cookie, Now no
   const size_t bytes = message.payload.size();
   const bool full =
       d.http_calls.size() >= kHttpCallsInFlightMax || d.http_call_bytes + bytes > kHttpCallBytesMax;
-  if (shard == kAnyShard || full) {
+  if (shard == kAnyShard || full || !d.links[shard]->has_room_for_http()) {
     d.counters.add(Counter::kHttpCallsLimited);
     return false;
   }

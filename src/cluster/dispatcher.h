@@ -170,7 +170,7 @@ class Dispatcher {
   // nothing of it is acknowledged before on_http_answer(cookie), which comes within
   // kHttpCallTimeoutNs or twice that when a shard was unavailable and the key's owner is asked once
   // more, or has named another node of the set. False when kHttpCallsInFlightMax or
-  // kHttpCallBytesMax are under way, or nobody owns the key.
+  // kHttpCallBytesMax are under way, the shard allows no more of them, or nobody owns the key.
   [[nodiscard]] bool send_http(const ClientMessage& message, uint64_t cookie, Now now);
   // Nobody waits for its answer any more: on_http_answer() does not come. Cookies are not used
   // again.

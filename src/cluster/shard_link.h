@@ -78,9 +78,10 @@ class ShardLink {
                     Now now);
   // One message or close of `window`, by itself; LinkOutput::CallReply follows.
   void call_message(const SendWindow& window, uint32_t entry, uint64_t cookie, Now now);
-  // LinkOutput::Http follows, unless it is cancelled by the id that is returned. With `again` an
-  // unavailable shard is the end of it. So it is when calls that are held open take half of what
-  // the shard leaves for calls.
+  // False when calls that are held open take half of what the shard leaves for calls.
+  [[nodiscard]] bool has_room_for_http() const noexcept;
+  // Where there is room for it. LinkOutput::Http follows, unless it is cancelled by the id that is
+  // returned. With `again` an unavailable shard is the end of it.
   uint64_t call_http(WireMessage request, int64_t perm_auth_key_id, bool again, uint64_t cookie,
                      Now now);
   // Nothing happens where the call is over; its output may be there already.

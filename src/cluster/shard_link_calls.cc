@@ -1,5 +1,6 @@
 // The calls of a link that are made beside its wire: keys, HTTP, single messages, and the question
 // whether anybody is there.
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -63,19 +64,16 @@ void ShardLink::call_message(const SendWindow& window, uint32_t entry, uint64_t 
   channel_->call(id, call.method, std::move(call.request), timeout_ns, false);
 }
 
+// One is always let through: a shard that allows few streams serves few clients, and not none.
+bool ShardLink::has_room_for_http() const noexcept {
+  return http_calls_ < std::max<size_t>(channel_->streams_max() / kHttpStreamsDivisor, 1);
+}
+
 uint64_t ShardLink::call_http(WireMessage request, int64_t perm_auth_key_id, bool again,
                               uint64_t cookie, Now now) {
   Call call{.kind = CallKind::kHttp, .again = again, .key = perm_auth_key_id, .cookie = cookie};
   if (!again) call.request = request;
-  const bool has_room = http_calls_ < channel_->streams_max() / kHttpStreamsDivisor;
   const uint64_t id = new_call(std::move(call), kHttpCallTimeoutNs, now);
-  if (!has_room) {
-    context_.counters.add(Counter::kHttpCallsLimited);
-    forget(calls_.at(id), id);
-    calls_.erase(id);
-    context_.output.http.push_back({.cookie = cookie});
-    return id;
-  }
   channel_->call(id, CallMethod::kSendHttpData, std::move(request), kHttpCallTimeoutNs, false);
   return id;
 }

@@ -335,6 +335,59 @@ TEST_P(RedirectTest, HttpCallsAreBounded) {
   ASSERT_TRUE(dispatcher_->send_http(m.message, 1, now_));
 }
 
+// Calls that are held open leave a shard's other calls their share, and there is always one: what
+// is refused has not begun, and has not failed either.
+TEST_P(RedirectTest, HttpCallsLeaveAShardsStreamsToOthers) {
+  for (const auto& [allowed, calls] :
+       std::map<size_t, uint64_t>{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {7, 1}, {8, 2}, {100, 25}}) {
+    start(1);
+    const NumberedMessage m(key_of(1), 0);
+    shard(1).set_http_answer(-1, "");
+    shard(1).allow_streams(allowed);
+    const uint64_t begun = counters_.read(Counter::kHttpCalls);
+    const uint64_t failed = counters_.read(Counter::kHttpCallsFailed);
+    const uint64_t limited = counters_.read(Counter::kHttpCallsLimited);
+    uint64_t cookie = 0;
+    while (cookie < 200 && dispatcher_->send_http(m.message, cookie, now_)) ++cookie;
+    EXPECT_EQ(cookie, calls) << allowed;
+    settle();
+    EXPECT_EQ(counters_.read(Counter::kHttpCalls), begun + calls);
+    EXPECT_EQ(counters_.read(Counter::kHttpCallsFailed), failed);
+    EXPECT_EQ(counters_.read(Counter::kHttpCallsLimited), limited + 1);
+    EXPECT_TRUE(events_.http.empty());
+    // Other shards have room, and an end makes some here.
+    const NumberedMessage other(key_of(0), 0);
+    EXPECT_TRUE(dispatcher_->send_http(other.message, 1000, now_));
+    dispatcher_->cancel_http(0);
+    EXPECT_TRUE(dispatcher_->send_http(m.message, 1001, now_));
+    settle();
+    for (uint64_t i = 1; i < calls; ++i) dispatcher_->cancel_http(i);
+    dispatcher_->cancel_http(1001);
+    settle();
+    events_.http.clear();
+  }
+}
+
+// Who is asked in the place of a shard that is gone may have no room either.
+TEST_P(RedirectTest, AnHttpCallThatIsMadeOnceMoreNeedsRoomAsWell) {
+  start(1);
+  const NumberedMessage m(key_of(1), 0);
+  for (const size_t i : {0U, 2U}) {
+    shard(i).set_http_answer(-1, "");
+    shard(i).allow_streams(1);
+    const NumberedMessage poll(key_of(i), 0);
+    ASSERT_TRUE(dispatcher_->send_http(poll.message, i, now_));
+  }
+  shard(1).redirect_key(key_of(1), kNodes[2]);
+  ASSERT_TRUE(dispatcher_->send_http(m.message, 77, now_));
+  settle();
+  ASSERT_TRUE(events_.http.contains(77));
+  EXPECT_NE(events_.http.at(77).first, HttpAnswer::kAnswered);
+  EXPECT_EQ(counters_.read(Counter::kHttpCallsLimited), 1U);
+  EXPECT_EQ(counters_.read(Counter::kHttpCalls), 3U);
+  EXPECT_EQ(counters_.read(Counter::kHttpCallsFailed), 1U);
+}
+
 TEST_P(RedirectTest, HttpCallsAreBoundedInBytes) {
   start(1);
   const NumberedMessage m(key_of(1), 0, kHttpBodyBytesMax);

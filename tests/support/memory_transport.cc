@@ -123,6 +123,11 @@ void MemoryShard::set_http_answer(int32_t status, std::string payload) {
   http_payload_ = std::move(payload);
 }
 
+void MemoryShard::allow_streams(size_t streams_max) {
+  const std::lock_guard lock(transport_.mutex_);
+  streams_max_ = streams_max;
+}
+
 void MemoryShard::set_payload_max(size_t bytes) {
   const std::lock_guard lock(transport_.mutex_);
   payload_max_ = bytes;
@@ -267,6 +272,11 @@ class MemoryChannel final : public ShardChannel {
   uint64_t disconnects() noexcept override {
     const std::lock_guard lock(transport_.mutex_);
     return transport_.find(number_)->shard->times_down_;
+  }
+
+  size_t streams_max() const noexcept override {
+    const std::lock_guard lock(transport_.mutex_);
+    return transport_.find(number_)->shard->streams_max_;
   }
 
   bool has_events() const noexcept override { return queue_->has_events(); }

@@ -84,6 +84,8 @@ class MemoryShard {
   void redirect_key(int64_t perm_auth_key_id, std::string address);
   // What the next HTTP calls are answered with; with -1 they are held open.
   void set_http_answer(int32_t status, std::string payload);
+  // How many streams and calls may be at once on a connection, as it says.
+  void allow_streams(size_t streams_max);
   // Messages of more bytes on the wire end the stream, or fail the call, with RESOURCE_EXHAUSTED.
   void set_payload_max(size_t bytes);
   // A message of this key ends the stream it comes on, or fails its call, with `status`; with
@@ -131,6 +133,7 @@ class MemoryShard {
   std::string http_payload_;
   size_t store_refusals_ = 0;
   size_t payload_max_ = SIZE_MAX;
+  size_t streams_max_ = SIZE_MAX;
   std::optional<int64_t> choking_key_;
   int32_t choking_status_ = 0;
   int64_t held_key_ = 0;
