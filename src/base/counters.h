@@ -43,6 +43,8 @@ namespace ringway {
   X(kMaskRelaysRefused, "mask_relays_refused")                   \
   X(kMaskRelaysFailed, "mask_relays_failed")                     \
   X(kMaskRelaysTimedOut, "mask_relays_timed_out")                \
+  X(kMaskSocketsOpened, "mask_sockets_opened")                   \
+  X(kMaskConnectErrors, "mask_connect_errors")                   \
   X(kMaskSocketsClosed, "mask_sockets_closed")                   \
   X(kMaskBytesReceived, "mask_bytes_received")                   \
   X(kMaskBytesSent, "mask_bytes_sent")                           \

@@ -16,11 +16,6 @@
 namespace ringway::gateway {
 namespace {
 
-// Errors of the one connection that was about to be accepted, or of nobody's.
-bool is_transient(int error) noexcept {
-  return error == ECONNABORTED || error == EINTR || error == EAGAIN || error == EPROTO;
-}
-
 int to_poll_ms(int64_t ns) noexcept { return static_cast<int>((ns + kNsPerMs - 1) / kNsPerMs); }
 
 }  // namespace
@@ -61,28 +56,29 @@ void Acceptor::run() {
 
 void Acceptor::wait() {
   std::vector<pollfd> waited{{wake_.get(), POLLIN, 0}};
-  if (!pausing_) {
+  const bool pausing = pause_ns_ != 0;
+  if (!pausing) {
     for (const SharedSocket& socket : sockets_) waited.push_back({socket.fd.get(), POLLIN, 0});
   }
-  (void)::poll(waited.data(), waited.size(), pausing_ ? to_poll_ms(backoff_ns_) : -1);
+  (void)::poll(waited.data(), waited.size(), pause_ns_ != 0 ? to_poll_ms(pause_ns_) : -1);
   for (size_t i = 0; i < sockets_.size(); ++i) {
-    readable_[i] = pausing_ || waited[i + 1].revents != 0;
+    readable_[i] = pausing || waited[i + 1].revents != 0;
   }
-  pausing_ = false;
+  pause_ns_ = 0;
 }
 
 void Acceptor::accept_from(const SharedSocket& socket) {
-  for (size_t count = 0; count < kAcceptsPerRound && !pausing_; ++count) {
+  for (size_t count = 0; count < kAcceptsPerRound && pause_ns_ == 0; ++count) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
     net::OwnedFd fd(::accept4(socket.fd.get(), generic, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.valid()) {
       if (errno == EAGAIN) return;
-      note_error(errno);
+      pause_ns_ = backoff_.failed(errno, counters_);
       continue;
     }
-    backoff_ns_ = 0;
+    backoff_.succeeded();
     // A peer of a unix socket comes out without an address.
     const net::PeerAddress peer = net::PeerAddress::from_sockaddr(generic);
     if (!deal({std::move(fd), peer, socket.listener})) return;
@@ -101,15 +97,6 @@ bool Acceptor::deal(AcceptedSocket accepted) {
     if ((tried + 1) % workers_ != 0) continue;
     if (stopping(kDealRetryNs)) return false;
   }
-}
-
-void Acceptor::note_error(int error) {
-  counters_.add(Counter::kAcceptErrors);
-  if (is_transient(error)) return;
-  // Out of descriptors or memory: asking again at once would spin.
-  counters_.add(Counter::kAcceptBackoffs);
-  backoff_ns_ = std::clamp(backoff_ns_ * 2, kAcceptBackoffMinNs, kAcceptBackoffMaxNs);
-  pausing_ = true;
 }
 
 }  // namespace ringway::gateway

@@ -18,6 +18,7 @@
 
 #include "base/counters.h"
 #include "gateway/worker_message.h"
+#include "net/accept_backoff.h"
 #include "net/owned_fd.h"
 
 namespace ringway::gateway {
@@ -53,7 +54,6 @@ class Acceptor {
   void accept_from(const SharedSocket& socket);
   // False: accepting is over.
   [[nodiscard]] bool deal(AcceptedSocket accepted);
-  void note_error(int error);
   // Waits for it so long.
   [[nodiscard]] bool stopping(int64_t wait_ns) const noexcept;
 
@@ -63,8 +63,8 @@ class Acceptor {
   CounterBlock counters_;
   net::OwnedFd wake_;           // readable once stop() was called
   uint32_t next_worker_ = 0;    // whose turn it is
-  int64_t backoff_ns_ = 0;      // the last pause, 0 after a success
-  bool pausing_ = false;        // out of descriptors or memory
+  net::AcceptBackoff backoff_;  // of all sockets: what they lack is the process's
+  int64_t pause_ns_ = 0;        // before the next accept; 0: none
   std::vector<bool> readable_;  // by socket, of the last wait()
   std::thread thread_;
 };

@@ -191,6 +191,7 @@ struct Client final : Inlet {
   bool of_listener : 1 = false;  // part of its listener's count
   bool tls_begun : 1 = false;    // its handshake counts for its address
   bool masked : 1 = false;       // on its way to the mask: what comes is kept for it
+  bool mask_place : 1 = false;   // has a place among the relays
 };
 static_assert(sizeof(Client) <= 320, "one for each connection; allocators have a size of 320");
 static_assert(kConnectionBytesCeiling <= UINT32_MAX / 4, "input_bytes is a short number");

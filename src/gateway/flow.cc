@@ -231,7 +231,7 @@ void Flow::take_doors(Client& client, Doors::Outcome outcome) {
   }
   // An answer that is laid out already still goes by them.
   if (outcome.plain && client.doors->staged_bytes() == 0) client.doors.reset();
-  // More requests that the doors answer themselves.
+  // More requests that the doors answer themselves, or more of an upload.
   if (client.doors != nullptr && client.doors->may_go_on()) ready_.push_back(client.ref);
   take_stream(client, outcome.stream, outcome.failed);
 }
@@ -274,6 +274,13 @@ void Flow::resume_doors(Client& client, CryptoTask&& task) {
       (client.doors == nullptr || !client.doors->awaits_step())) {
     set_pause(client);
   }
+}
+
+// What came while a request was worked on, or more of an upload than one turn takes.
+void Flow::go_on_doors(Client& client) {
+  door_reply_.clear();
+  take_doors(client, client.doors->go_on(now_, turn_bytes_, counters_, door_reply_));
+  if (!client.failed) set_pause(client);
 }
 
 // Cuts frames until the input is used up or something stands in the way.
@@ -369,10 +376,11 @@ void Flow::count_input(Client& client) {
 // Reading stops while a connection waits, but for a short wait that little is read in: stopping
 // costs two system calls, and most look-ups are over before anything else arrives.
 void Flow::set_pause(Client& client) {
-  const bool for_answer = client.doors != nullptr && client.doors->awaits_answer() &&
-                          client.doors->buffered_bytes() > kParkedBytesUnpaused;
+  const bool for_doors = client.doors != nullptr &&
+                         (client.doors->awaits_answer() || client.doors->may_go_on()) &&
+                         client.doors->buffered_bytes() > kParkedBytesUnpaused;
   const bool waits_long =
-      for_answer ||
+      for_doors ||
       (client.held != nullptr &&
        (client.held->opened_left() > 0 || client.held->waits_for_move ||
         client.held->waits_for_shard || client.transport.buffered_bytes() > kParkedBytesUnpaused));
@@ -455,7 +463,7 @@ void Flow::resume(Inlet& inlet) {
   if (inlet.remote) return;
   auto& client = static_cast<Client&>(inlet);
   if (client.doors != nullptr && client.doors->may_go_on()) {
-    go_on_http(client);
+    go_on_doors(client);
     return;
   }
   pump(client);
@@ -637,14 +645,20 @@ void Flow::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
 void Flow::take_apart(Client& client) {
   tell_homes_gone(client);
   release_inlet(client);
+  if (client.mask_place) masks_->give_place(client.peer);
+  count_out(client);
+  input_bytes_ -= client.input_bytes;
+  --clients_count_;
+}
+
+// It is no longer one of its address's connections, nor of its listener's.
+void Flow::count_out(const Client& client) {
   if (!client.uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
     shared_.budget->close_connection(client.peer);
   }
   if (client.of_listener) {
     shared_.doors[client.listener]->open.fetch_sub(1, std::memory_order_relaxed);
   }
-  input_bytes_ -= client.input_bytes;
-  --clients_count_;
 }
 
 void Flow::release_inlet(Inlet& inlet) {

@@ -184,6 +184,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   [[nodiscard]] bool may_begin_tls(Client& client);
   [[nodiscard]] bool start_step(Client& client, std::unique_ptr<tls::TlsStream> handshake);
   void retry_steps();
+  void go_on_doors(Client& client);
   void say_goodbye(Client& client);
   [[nodiscard]] bool may_mask(const Client& client) const noexcept;
   void start_mask(Client& client);
@@ -202,6 +203,7 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void count_decode_error(const Client& client, DecodeReason reason) noexcept;
   void close_failed();
   void take_apart(Client& client);
+  void count_out(const Client& client);
   void release_inlet(Inlet& inlet);
   void release_keys(Inlet& inlet);
   [[nodiscard]] int64_t idle_ns_of(const Client& client) const noexcept;
@@ -316,9 +318,8 @@ class Flow final : public net::ConnectionHandler, public cluster::DispatcherEven
   void add_to_reply(Client& client, ByteView message);
   [[nodiscard]] Bytes make_answer(ByteView object);
   void give_gathered(Client& client);
-  void give_reply(Client& client, Bytes plaintext);
+  void give_reply(Client& client, ByteView plaintext);
   void finish_request(Client& client);
-  void go_on_http(Client& client);
   [[nodiscard]] bool drain_http(Client& client);
 
   // flow_remote.cc

@@ -15,7 +15,6 @@
 
 #include "base/assert.h"
 #include "base/limits.h"
-#include "base/spare_bytes.h"
 #include "gateway/flow.h"
 #include "mtproto/tl.h"
 
@@ -215,7 +214,7 @@ void Flow::take_http_payload(Client& client, ByteView payload, int64_t bind_msg_
   // Mostly it is the whole answer.
   const bool alone = bind_msg_id == 0 && reply.messages == 0 && client.held->opened_left() == 0;
   if (alone && !payload.empty()) {
-    give_reply(client, Bytes(payload.begin(), payload.end()));
+    give_reply(client, payload);
     return;
   }
   if (!payload.empty()) {
@@ -291,20 +290,20 @@ void Flow::give_gathered(Client& client) {
     fail(client, 0);
     return;
   }
-  give_reply(client, std::move(plaintext));
+  give_reply(client, plaintext);
 }
 
-// `plaintext`: from the salt to the end of the body.
-void Flow::give_reply(Client& client, Bytes plaintext) {
+// `plaintext`: from the salt to the end of the body. What is sealed in slices outlives the call.
+void Flow::give_reply(Client& client, ByteView plaintext) {
   HttpReply& reply = *client.held->http;
   reply.given = true;
   if (plaintext.size() > kLargeMessageBytes) {
-    client.large_seal = make_large_seal(client.ref, *reply.entry, std::move(plaintext), nullptr);
+    client.large_seal = make_large_seal(client.ref, *reply.entry,
+                                        Bytes(plaintext.begin(), plaintext.end()), nullptr);
     return;
   }
   std::unique_ptr<cluster::PushReply> nobody;
   if (!outbox_->message(client, *reply.entry, plaintext, nobody)) fail(client, 0);
-  give_spare_bytes(std::move(plaintext));
 }
 
 // The answer is on its way and nothing refers to the request any more. The next one may name
@@ -319,13 +318,6 @@ void Flow::finish_request(Client& client) {
   } else if (client.paused || client.doors->may_go_on()) {
     ready_.push_back(client.ref);
   }
-}
-
-// What came while a request was worked on.
-void Flow::go_on_http(Client& client) {
-  door_reply_.clear();
-  take_doors(client, client.doors->go_on(now_, turn_bytes_, counters_, door_reply_));
-  if (!client.failed) set_pause(client);
 }
 
 // A shutdown lets a message that is with its shard be answered, for a moment.

@@ -12,11 +12,16 @@ bool Flow::may_mask(const Client& client) const noexcept {
 }
 
 // What the client has sent so far stands in its doors. It counts as failed, so that nothing of it
-// is taken for a transport any more.
+// is taken for a transport any more. One too many is closed as all that fail are.
 void Flow::start_mask(Client& client) {
+  if (!masks_->take_place(client.peer)) {
+    fail(client, 0);
+    return;
+  }
+  client.mask_place = true;
   client.masked = true;
   client.failed = true;
-  table_->detach(client.ref.handle);
+  table_->detach(client.ref.handle, net::DetachAs::kClosed);
 }
 
 // The peer sends no more. A server that it is to be taken for may have something to say all the
@@ -33,6 +38,7 @@ void Flow::hand_to_mask(std::unique_ptr<Client> client, net::DetachedSocket&& so
   client->doors.reset();
   input_bytes_ -= client->input_bytes;
   client->input_bytes = 0;
+  client->mask_place = false;  // it is the relay's
   masks_->start(std::move(client), std::move(socket), std::move(first));
 }
 

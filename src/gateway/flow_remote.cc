@@ -168,12 +168,7 @@ void Flow::adopt(std::unique_ptr<ConnectionState> state) {
   const net::ConnectionHandle handle = table_->adopt(std::move(socket));
   if (!handle.valid()) {
     counters_.add(Counter::kConnectionsRefusedFull);
-    if (!client->uncounted && shared_.config.limits.connections_per_address != config::kNoLimit) {
-      shared_.budget->close_connection(client->peer);
-    }
-    if (client->of_listener) {
-      shared_.doors[client->listener]->open.fetch_sub(1, std::memory_order_relaxed);
-    }
+    count_out(*client);
     status_.listener(client->listener).closed();
     return;  // the socket closes with `socket`
   }

@@ -115,7 +115,8 @@ void MaskRelay::settle_lookups() {
 // --- a relay's life
 
 void MaskRelay::start(std::unique_ptr<Client> client, net::DetachedSocket&& socket, Bytes first) {
-  if (draining_ || !count_in(client->peer)) {
+  if (draining_) {
+    give_place(client->peer);
     over_(std::move(client));
     return;  // the socket closes with `socket`
   }
@@ -137,7 +138,7 @@ void MaskRelay::start(std::unique_ptr<Client> client, net::DetachedSocket&& sock
   connect_next(relay);
 }
 
-bool MaskRelay::count_in(const net::PeerAddress& peer) {
+bool MaskRelay::take_place(const net::PeerAddress& peer) {
   const uint32_t share = std::max(options_.relays_max / kMaskAddressShare, 1U);
   if (options_.open->fetch_add(1, std::memory_order_relaxed) < options_.relays_max &&
       options_.of_address->open_connection(peer, share, now_.mono_ns)) {
@@ -148,7 +149,7 @@ bool MaskRelay::count_in(const net::PeerAddress& peer) {
   return false;
 }
 
-void MaskRelay::count_out(const net::PeerAddress& peer) {
+void MaskRelay::give_place(const net::PeerAddress& peer) {
   options_.open->fetch_sub(1, std::memory_order_relaxed);
   options_.of_address->close_connection(peer);
 }
@@ -162,17 +163,27 @@ void MaskRelay::connect_next(Relay& relay) {
     return;
   }
   counters_.add(Counter::kMaskRelaysFailed);
-  end(relay);
+  turn_away(relay);
+}
+
+void MaskRelay::take_client(Relay& relay) {
+  relay.to_client = table_.adopt(std::move(relay.socket));
+  RW_ASSERT(relay.to_client.valid());  // there is room for both sides of each
+  table_.set_context(relay.to_client, &relay);
+  relay.in_table = true;
+}
+
+// Without an answer, and yet in order: what still comes is read, or it would be a reset.
+void MaskRelay::turn_away(Relay& relay) {
+  take_client(relay);
+  table_.close(relay.to_client, net::CloseMode::kFlush);
 }
 
 void MaskRelay::on_connected(net::ConnectionHandle handle) {
   Relay* const relay = relay_at(handle);
   if (relay == nullptr) return;
-  relay->connected = true;
   relay->moved_ns = now_.mono_ns;
-  relay->to_client = table_.adopt(std::move(relay->socket));
-  RW_ASSERT(relay->to_client.valid());  // there is room for both sides of each
-  table_.set_context(relay->to_client, relay);
+  take_client(*relay);
   table_.set_deadline(handle, net::TimerKind::kIdle, now_.mono_ns + options_.idle_ns);
   (void)table_.write(handle, relay->first);
   relay->first = Bytes();
@@ -220,17 +231,17 @@ void MaskRelay::on_timer(net::ConnectionHandle handle, net::TimerKind kind) {
 }
 
 void MaskRelay::on_closed(net::ConnectionHandle handle, net::CloseReason reason) {
-  (void)reason;
   Relay* const relay = relay_at(handle);
   if (relay == nullptr) return;
   table_.set_context(handle, nullptr);
-  if (!relay->connected) {
+  if (!relay->in_table) {
     relay->to_mask = {};
     connect_next(*relay);
     return;
   }
-  // What this side had sent still goes to the other.
-  table_.close(other_side(*relay, handle), net::CloseMode::kFlush);
+  // What this side had sent still goes to the other, and then its end, of its kind.
+  const bool reset = reason == net::CloseReason::kPeerReset;
+  table_.close(other_side(*relay, handle), reset ? net::CloseMode::kReset : net::CloseMode::kFlush);
   (handle == relay->to_client ? relay->to_client : relay->to_mask) = {};
   if (!relay->to_client.valid() && !relay->to_mask.valid()) end(*relay);
 }
@@ -244,7 +255,7 @@ void MaskRelay::end(Relay& relay) {
   const auto found = relays_.find(&relay);
   const std::unique_ptr<Relay> ended = std::move(found->second);
   relays_.erase(found);
-  count_out(ended->client->peer);
+  give_place(ended->client->peer);
   over_(std::move(ended->client));
 }
 
@@ -254,7 +265,7 @@ void MaskRelay::drain() {
   for (const auto& host : hosts_) {
     for (Relay* relay : std::exchange(host->waiting, {})) waiting.push_back(relay);
   }
-  for (Relay* relay : waiting) end(*relay);
+  for (Relay* relay : waiting) turn_away(*relay);
   for (const auto& [key, relay] : relays_) close_both(*relay, net::CloseMode::kFlush);
 }
 

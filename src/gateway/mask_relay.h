@@ -3,11 +3,11 @@
 //
 // A relay is two sockets on the worker's own ring, in a ConnectionTable beside the clients' one:
 // what one side sends the other is sent, the bytes that were read already first. Each side's end is
-// passed on as it comes, so that a half-closed connection stays one. What a side does not take
-// stops the reading of the other: a relay holds at most kMaskOutputHighBytes and what one turn
-// brought, each way. A mask that cannot be reached, and a relay too many, of all or of one address,
-// close without an answer; a relay on which nothing moves for Timeouts.Idle, or kMaskIdleMaxNs, is
-// closed.
+// passed on as it comes, so that a half-closed connection stays one, and a reset as a reset. What a
+// side does not take stops the reading of the other: a relay holds at most kMaskOutputHighBytes and
+// what one turn brought, each way. A relay needs a place, of which there are so many for all and
+// for one address; who gets none stays with its owner. A mask that cannot be reached closes without
+// an answer; a relay on which nothing moves for Timeouts.Idle, or kMaskIdleMaxNs, is closed.
 //
 // Names of masks are looked up on the resolver's thread, at start and again, when somebody is
 // relayed, after kMaskLookupNs, or sooner where the last look-up failed; until there is a new
@@ -61,8 +61,12 @@ class MaskRelay final : private net::ConnectionHandler {
   MaskRelay(const MaskRelay&) = delete;
   MaskRelay& operator=(const MaskRelay&) = delete;
 
-  // Takes the connection over; `first` is what was read of it. Over may be called before this
-  // returns.
+  // Takes one place of those that there are for relays, for start() or give_place(). False: there
+  // is none (counted).
+  [[nodiscard]] bool take_place(const net::PeerAddress& peer);
+  void give_place(const net::PeerAddress& peer);
+  // Takes the connection over, and the place that was taken for it; `first` is what was read of it.
+  // Over may be called before this returns.
   void start(std::unique_ptr<Client> client, net::DetachedSocket&& socket, Bytes first);
   // Ends all relays, and those that come from now on.
   void drain();
@@ -95,7 +99,7 @@ class MaskRelay final : private net::ConnectionHandler {
     size_t tried = 0;            // addresses
     int64_t waits_until_ns = 0;  // for the name
     int64_t moved_ns = 0;
-    bool connected = false;
+    bool in_table = false;      // the client's socket
     bool client_ended = false;  // sends no more
     bool mask_ended = false;
   };
@@ -116,10 +120,9 @@ class MaskRelay final : private net::ConnectionHandler {
   void take_addresses(Host& host, std::vector<net::SocketAddress> addresses) const;
   void look_up(Host& host);
   void settle_lookups();
-  // Takes one place of those that there are for relays; false: there is none.
-  [[nodiscard]] bool count_in(const net::PeerAddress& peer);
-  void count_out(const net::PeerAddress& peer);
   void connect_next(Relay& relay);
+  void take_client(Relay& relay);
+  void turn_away(Relay& relay);
   void close_both(Relay& relay, net::CloseMode mode);
   void end(Relay& relay);
 

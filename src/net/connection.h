@@ -15,9 +15,9 @@
 //
 // kFlushing sends what is queued; kLingering has sent everything and SHUT_WR, and reads and
 // discards until the peer closes or the linger time is over, so that the last bytes (a transport
-// error, say) are not destroyed by a reset; kJoining cancels what the kernel still holds and waits
-// for it; kDetaching does the same but keeps the descriptor and the unsent bytes for another
-// worker.
+// error, say) are not destroyed by a reset (which close(kReset) leaves out: a reset is what it
+// wants); kJoining cancels what the kernel still holds and waits for it; kDetaching does the same
+// but keeps the descriptor and the unsent bytes for another worker.
 #pragma once
 
 #include <array>
@@ -90,6 +90,8 @@ struct Connection {
   bool in_dirty_list : 1 = false;
   bool in_pending_list : 1 = false;
   bool in_starved_list : 1 = false;
+  bool reset_wanted : 1 = false;   // its close is to be a reset
+  bool given_away : 1 = false;     // detached for good: closed as far as this table counts
   bool finish_wanted : 1 = false;  // finish_output() was called, and not all is sent
   bool drain_wanted : 1 = false;   // on_send_drained is due once the queue is low
 

@@ -194,7 +194,7 @@ void ConnectionTable::on_connect_completion(ConnectionHandle handle, Connection&
       connection.set_state(ConnectionState::kOpen);
       handler_.on_connected(handle);
     } else {
-      counters_.add(Counter::kConnectErrors);
+      count_connect_error();
       begin_close(handle, connection, CloseReason::kNotReached, CloseMode::kNow);
     }
   }
@@ -433,7 +433,7 @@ void ConnectionTable::place_earliest(uint32_t slot, Connection& connection) {
 
 void ConnectionTable::on_drain_timer(ConnectionHandle handle, Connection& connection) {
   if (connection.state() == ConnectionState::kConnecting) {
-    counters_.add(Counter::kConnectErrors);
+    count_connect_error();
     connection.reason = CloseReason::kNotReached;
   } else if (connection.state() != ConnectionState::kLingering) {
     counters_.add(Counter::kTimeoutDrain);

@@ -37,6 +37,7 @@
 #include "base/counters.h"
 #include "base/limits.h"
 #include "base/slab.h"
+#include "net/accept_backoff.h"
 #include "net/chunk_pool.h"
 #include "net/connection.h"
 #include "net/owned_fd.h"
@@ -49,7 +50,14 @@ using ConnectionHandle = SlabHandle;
 
 enum class CloseMode : uint8_t {
   kFlush,  // send what is committed first, then let the peer read it
+  kReset,  // send it, and then tell the peer by a reset
   kNow,
+};
+
+// What becomes of a connection that leaves its table, for the counters.
+enum class DetachAs : uint8_t {
+  kMoved,   // it goes on in a table of the same user
+  kClosed,  // it is something else from now on
 };
 
 // A socket between two tables. Dropping it closes the socket.
@@ -160,7 +168,7 @@ class ConnectionTable {
   void finish_output(ConnectionHandle handle);
 
   // Ends the connection; on_closed(kLocal) follows in a later process(). Uncommitted bytes are
-  // lost. A second close with kNow hurries up a first one with kFlush.
+  // lost. A second close with kReset or kNow hurries up a first one with kFlush.
   void close(ConnectionHandle handle, CloseMode mode);
   void close_all(CloseMode mode);
 
@@ -171,7 +179,7 @@ class ConnectionTable {
   // Takes the connection out of this table: reading stops, what arrives meanwhile still comes by
   // on_bytes, then on_detached() hands the socket over (or on_closed(), when it was closed
   // meanwhile). Waits for commit() of what is reserved.
-  void detach(ConnectionHandle handle);
+  void detach(ConnectionHandle handle, DetachAs as = DetachAs::kMoved);
   // The other side of it. Reading starts at once; bytes come with later turns. An invalid handle
   // when the table is full: `socket` is then untouched.
   [[nodiscard]] ConnectionHandle adopt(DetachedSocket&& socket);
@@ -207,7 +215,7 @@ class ConnectionTable {
     OwnedFd fd;
     bool accept_in_kernel = false;
     bool cancel_in_kernel = false;
-    int64_t backoff_ns = 0;  // the last delay, 0 after a success
+    AcceptBackoff backoff;
     int64_t retry_at_ns = kNoDeadline;
   };
 
@@ -262,6 +270,11 @@ class ConnectionTable {
   [[nodiscard]] Counter of_user(Counter clients, Counter links, Counter masks) const noexcept {
     if (options_.user == RingUser::kMasks) return masks;
     return options_.user == RingUser::kLinks ? links : clients;
+  }
+
+  void count_connect_error() noexcept {
+    counters_.add(
+        of_user(Counter::kConnectErrors, Counter::kConnectErrors, Counter::kMaskConnectErrors));
   }
 
   const ConnectionTableOptions options_;

@@ -9,11 +9,6 @@ namespace {
 
 SlabHandle listener_handle(uint16_t index) noexcept { return {index, 0}; }
 
-// Errors of the one connection that was about to be accepted; the next accept may succeed at once.
-bool is_transient(int error) noexcept {
-  return error == ECONNABORTED || error == EINTR || error == EAGAIN || error == ECANCELED;
-}
-
 }  // namespace
 
 uint16_t ConnectionTable::add_listener(OwnedFd fd) {
@@ -58,7 +53,7 @@ void ConnectionTable::on_accept_completion(uint16_t index, const Completion& com
     on_accept_error(listener, -completion.result);
   } else {
     const int fd = completion.result;
-    listener.backoff_ns = 0;
+    listener.backoff.succeeded();
     if (!accepting_ || slab_.full()) {
       // Refused at once rather than left in the backlog: the client learns it and tries again, and
       // with SO_REUSEPORT probably elsewhere.
@@ -81,13 +76,8 @@ void ConnectionTable::on_accept_completion(uint16_t index, const Completion& com
 
 void ConnectionTable::on_accept_error(Listener& listener, int error) {
   if (error == ECANCELED && !accepting_) return;
-  counters_.add(Counter::kAcceptErrors);
-  if (is_transient(error) || !accepting_) return;
-  // Out of descriptors or memory: asking again at once would spin.
-  counters_.add(Counter::kAcceptBackoffs);
-  listener.backoff_ns =
-      std::clamp(listener.backoff_ns * 2, kAcceptBackoffMinNs, kAcceptBackoffMaxNs);
-  listener.retry_at_ns = now_.mono_ns + listener.backoff_ns;
+  const int64_t pause_ns = listener.backoff.failed(error, counters_);
+  if (pause_ns != 0 && accepting_) listener.retry_at_ns = now_.mono_ns + pause_ns;
 }
 
 void ConnectionTable::retry_accepts() {
@@ -127,13 +117,13 @@ ConnectionHandle ConnectionTable::connect(const SocketAddress& address) {
   const int fd =
       slab_.full() ? -EMFILE : ring_.open_socket(address, options_.connect_user_timeout_ms);
   if (fd < 0) {
-    counters_.add(Counter::kConnectErrors);
+    count_connect_error();
     return {};
   }
   const ConnectionHandle handle =
       admit(fd, PeerAddress::from_sockaddr(address.get()), 0, ConnectionState::kConnecting);
   Connection& connection = *slab_.get(handle);
-  counters_.add(Counter::kConnects);
+  counters_.add(of_user(Counter::kConnects, Counter::kConnects, Counter::kMaskSocketsOpened));
   set_timer(handle.slot, connection, TimerKind::kDrain, now_.mono_ns + options_.connect_ns);
   ring_.queue_connect(fd, address, user_data(RingOp::kConnect, handle));
   connection.connect_in_kernel = true;
@@ -144,7 +134,8 @@ ConnectionHandle ConnectionTable::adopt(DetachedSocket&& socket) {
   if (slab_.full()) return {};
   const ConnectionHandle handle = admit(socket.fd.release(), socket.peer, socket.listener);
   Connection& connection = *slab_.get(handle);
-  counters_.add(Counter::kConnectionsMovedIn);
+  counters_.add(of_user(Counter::kConnectionsMovedIn, Counter::kConnectionsMovedIn,
+                        Counter::kMaskSocketsOpened));
   if (!socket.unsent.empty()) {
     const ByteSpan space = connection.output.reserve(pool_, socket.unsent.size());
     std::copy(socket.unsent.begin(), socket.unsent.end(), space.begin());

@@ -58,7 +58,12 @@ void ConnectionTable::close(ConnectionHandle handle, CloseMode mode) {
       break;
     case ConnectionState::kFlushing:
     case ConnectionState::kLingering:
-      if (mode == CloseMode::kNow) begin_join(handle, *connection);
+      if (mode == CloseMode::kReset) connection->reset_wanted = true;
+      // With a reset what is queued still goes first: settle_flush() sees to the rest.
+      if (mode == CloseMode::kNow ||
+          (connection->reset_wanted && connection->state() == ConnectionState::kLingering)) {
+        begin_join(handle, *connection);
+      }
       break;
     case ConnectionState::kJoining:
     case ConnectionState::kClosing:
@@ -71,10 +76,11 @@ void ConnectionTable::close_all(CloseMode mode) {
   slab_.for_each([&](ConnectionHandle handle, Connection&) { close(handle, mode); });
 }
 
-void ConnectionTable::detach(ConnectionHandle handle) {
+void ConnectionTable::detach(ConnectionHandle handle, DetachAs as) {
   Connection* connection = slab_.get(handle);
   if (connection == nullptr || connection->state() != ConnectionState::kOpen) return;
   connection->set_state(ConnectionState::kDetaching);
+  connection->given_away = as == DetachAs::kClosed;
   clear_timers(handle.slot, *connection);
   // A worker that never commits, or an operation that never ends, must not hold the socket for
   // ever.
@@ -97,6 +103,7 @@ void ConnectionTable::begin_close(ConnectionHandle handle, Connection& connectio
     begin_join(handle, connection);
     return;
   }
+  connection.reset_wanted = mode == CloseMode::kReset;
   connection.set_state(ConnectionState::kFlushing);
   clear_timers(handle.slot, connection);
   set_timer(handle.slot, connection, TimerKind::kDrain, now_.mono_ns + options_.drain_ns);
@@ -134,7 +141,7 @@ void ConnectionTable::settle_receive(ConnectionHandle handle, Connection& connec
 void ConnectionTable::settle_flush(ConnectionHandle handle, Connection& connection) {
   if (connection.send_in_kernel) return;
   RW_ASSERT(connection.output.committed_bytes() == 0);
-  if (connection.peer_finished) {
+  if (connection.peer_finished || connection.reset_wanted) {
     begin_join(handle, connection);
     return;
   }
@@ -165,6 +172,7 @@ void ConnectionTable::settle_join(ConnectionHandle handle, Connection& connectio
   cancel_connect(handle, connection);
   if (connection.any_in_kernel()) return;
   connection.set_state(ConnectionState::kClosing);
+  if (connection.reset_wanted) ring_.reset_on_close(connection.fd);
   ring_.queue_close(connection.fd, user_data(RingOp::kClose, handle));
   connection.close_in_kernel = true;
 }
@@ -254,7 +262,8 @@ void ConnectionTable::finish_detach(ConnectionHandle handle, Connection& connect
   connection.fd = -1;
   connection.set_state(ConnectionState::kGone);
   clear_timers(handle.slot, connection);
-  counters_.add(Counter::kConnectionsMovedOut);
+  counters_.add(connection.given_away ? Counter::kConnectionsClosed
+                                      : Counter::kConnectionsMovedOut);
   handler_.on_detached(handle, std::move(socket));
   recycle(handle, connection);
 }

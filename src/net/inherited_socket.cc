@@ -10,16 +10,14 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/socket_option.h"
+
 namespace ringway::net {
 namespace {
 
 bool read_option(int fd, int level, int option, int& value) noexcept {
   socklen_t size = sizeof value;
   return getsockopt(fd, level, option, &value, &size) == 0;
-}
-
-bool set_option(int fd, int level, int option, int value) noexcept {
-  return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
 // Empty, or why nobody can be accepted from it.
@@ -91,13 +89,7 @@ std::string prepare(const InheritedSocket& socket, const InheritedPlace& place,
   bool ok = flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
   const int family = place.address.family();
   if (family == AF_INET || family == AF_INET6) {
-    ok = ok && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (options.send_buffer_bytes > 0) {
-      ok = ok && set_option(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes);
-    }
-    if (options.receive_buffer_bytes > 0) {
-      ok = ok && set_option(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer_bytes);
-    }
+    ok = ok && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) && set_buffers(fd, options);
   }
   if (ok) return "";
   return fmt::format("cannot set the options of {}: {}", place.to_string(), std::strerror(errno));

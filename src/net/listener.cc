@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/socket_option.h"
+
 namespace ringway::net {
 namespace {
 
@@ -37,10 +39,6 @@ std::string describe(const char* what, const SocketAddress& address, int error) 
                      strerrorname_np(error), remedy(error));
 }
 
-bool set_option(int fd, int level, int option, int value) noexcept {
-  return setsockopt(fd, level, option, &value, sizeof value) == 0;
-}
-
 bool set_listener_options(int fd, const SocketAddress& address, const ListenerOptions& options) {
   bool ok = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
             set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
@@ -49,13 +47,7 @@ bool set_listener_options(int fd, const SocketAddress& address, const ListenerOp
   if (address.family() == AF_INET6) {
     ok = ok && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.dual_stack ? 0 : 1);
   }
-  if (options.send_buffer_bytes > 0) {
-    ok = ok && set_option(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes);
-  }
-  if (options.receive_buffer_bytes > 0) {
-    ok = ok && set_option(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer_bytes);
-  }
-  return ok;
+  return ok && set_buffers(fd, options);
 }
 
 bool is_wildcard(const PeerAddress& address) noexcept {

@@ -130,6 +130,8 @@ class Ring {
     (void)fd;
     (void)bytes;
   }
+  // Synchronous, cheap: the descriptor's close, when it comes, will be a reset for its peer.
+  virtual void reset_on_close(int fd) noexcept = 0;
   // Closes at once, for descriptors whose operations are over because no turn follows any more.
   virtual void close_now(int fd) = 0;
 

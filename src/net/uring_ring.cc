@@ -455,6 +455,12 @@ void UringRing::set_receive_low(int fd, size_t bytes) noexcept {
   (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
 }
 
+void UringRing::reset_on_close(int fd) noexcept {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  // A socket that does not know it ends as others do.
+  (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void UringRing::close_now(int fd) { ::close(fd); }
 
 Waker& UringRing::waker() { return impl_->waker; }

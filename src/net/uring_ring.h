@@ -59,6 +59,7 @@ class UringRing final : public Ring {
   [[nodiscard]] int open_socket(const SocketAddress& address, int user_timeout_ms) override;
   [[nodiscard]] std::optional<PeerAddress> peer_address(int fd) override;
   void set_receive_low(int fd, size_t bytes) noexcept override;
+  void reset_on_close(int fd) noexcept override;
   void close_now(int fd) override;
   [[nodiscard]] Waker& waker() override;
   [[nodiscard]] std::string features() const override;

@@ -6,9 +6,11 @@ usage: mask_test.py GATEWAY SHARD LOAD
 """
 import os
 import random
+import select
 import shutil
 import signal
 import socket
+import struct
 import sys
 import tempfile
 import threading
@@ -296,6 +298,19 @@ class MaskTest(unittest.TestCase):
         self.assertLess(self.resident_kib() - before, 4096)
         mask.close()
 
+    def test_a_reset_is_a_reset(self):
+        server = self.mask()
+        client, mask = self.relay(server, b"GET / HTTP/1.0\r\n\r\n")
+        mask.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        mask.close()
+        with self.assertRaises(ConnectionResetError):
+            client.recv(1)
+        client, mask = self.relay(server, b"GET / HTTP/1.0\r\n\r\n")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        with self.assertRaises(ConnectionResetError):
+            mask.recv(1)
+
     # --- masks that fail, and floods
 
     def test_no_mask_no_answer(self):
@@ -304,10 +319,9 @@ class MaskTest(unittest.TestCase):
             with self.subTest(door=door):
                 connection = self.connect(door)
                 connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                try:
-                    self.assertEqual(connection.recv(1), b"")
-                except ConnectionResetError:
-                    pass
+                self.assertEqual(connection.recv(1), b"", "an end in order, and no reset")
+                connection.sendall(b"is anybody there?")
+                self.assertEqual(connection.recv(1), b"")
         self.assertEqual(self.counter("mask_relays_failed"), failed + 1)
 
     def test_a_flood_of_probes_is_bounded(self):
@@ -319,6 +333,15 @@ class MaskTest(unittest.TestCase):
             probe.sendall(b"GET / HTTP/1.0\r\n\r\n")
         self.wait_counter("mask_relays_refused", before["mask_relays_refused"] + 4 * RELAYS_MAX)
         self.assertEqual(self.counter("mask_relays"), before["mask_relays"] + RELAYS_MAX)
+        # Who is one too many is told by an end, as everybody is who is refused, and not by a reset.
+        waiting, ended = set(probes), 0
+        while ended < 4 * RELAYS_MAX:
+            readable = select.select(waiting, [], [], CALL_SECONDS)[0]
+            self.assertTrue(readable)
+            for probe in readable:
+                self.assertEqual(probe.recv(1), b"")
+            waiting.difference_update(readable)
+            ended += len(readable)
         # Clients of ours come in meanwhile, and probers again once there is room.
         status, text = self.load("masked")
         self.assertEqual(status, 0, text)

@@ -286,5 +286,105 @@ TEST_F(WorkerDoors, TheAlertOfABrokenRecordReachesTheClient) {
   EXPECT_TRUE(shut(client->id_));
 }
 
+// The relays have a bound of their own. Who is one too many is not reset for what it still says, as
+// nobody else is who is refused, and the counters know it as one of the clients that have gone.
+TEST_F(WorkerDoors, OneRelayTooManyIsClosedInOrder) {
+  AddressBudget relays(0, 0, 0);
+  shared_.relays_of_address = &relays;
+  shared_.config.limits.mask_connections = 1;
+  Stack masked = with_fake_tls(make_stack("masked"));
+  masked.listener.mask = config::Endpoint{"192.0.2.9", 443};
+  start({masked});
+  const std::string strange = "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
+  const ClientId first = connect(0);
+  network_.write(first, as_bytes(strange));
+  settle();
+  ASSERT_EQ(network_.connected().size(), 1U);
+  const ClientId second = connect(0);
+  network_.write(second, as_bytes(strange));
+  settle();
+  EXPECT_EQ(count(Counter::kMaskRelays), 1U);
+  EXPECT_EQ(count(Counter::kMaskRelaysRefused), 1U);
+  EXPECT_TRUE(network_.saw_end(second));
+  network_.write(second, as_bytes("and another thing"));
+  settle();
+  network_.finish(second);
+  settle();
+  EXPECT_TRUE(network_.server_closed(second));
+  EXPECT_FALSE(network_.saw_reset(second));
+  // The place is free for others once the relay is over.
+  const ClientId mask = network_.connected()[0];
+  EXPECT_EQ(as_text(network_.read(mask)), strange);
+  network_.reset(first);
+  settle();
+  EXPECT_TRUE(network_.saw_reset(mask));
+  EXPECT_EQ(shared_.relays_open.load(), 0U);
+  const ClientId third = connect(0);
+  network_.write(third, as_bytes(strange));
+  settle();
+  EXPECT_EQ(count(Counter::kMaskRelays), 2U);
+  network_.reset(third);
+  settle();
+  EXPECT_EQ(count(Counter::kConnectionsAccepted), 3U);
+  EXPECT_EQ(count(Counter::kConnectionsClosed), 3U);
+  EXPECT_EQ(count(Counter::kConnectionsMovedOut), 0U);
+  EXPECT_EQ(count(Counter::kMaskSocketsOpened), 4U);
+  EXPECT_EQ(count(Counter::kMaskSocketsClosed), 4U);
+}
+
+// Who goes while its connection is on its way to the mask gives its place back.
+TEST_F(WorkerDoors, AClientThatIsGoneBeforeItsRelayTakesNoPlace) {
+  AddressBudget relays(0, 0, 0);
+  shared_.relays_of_address = &relays;
+  shared_.config.limits.mask_connections = 1;
+  Stack masked = with_fake_tls(make_stack("masked"));
+  masked.listener.mask = config::Endpoint{"192.0.2.9", 443};
+  start({masked});
+  for (int i = 0; i < 3; ++i) {
+    const ClientId client = connect(0);
+    network_.write(client, as_bytes("GET / HTTP/1.1\r\n\r\n"));
+    turn();
+    network_.reset(client);
+    settle();
+  }
+  EXPECT_EQ(shared_.relays_open.load(), 0U);
+  EXPECT_EQ(count(Counter::kMaskRelaysRefused), 0U);
+}
+
+// Peers of a unix socket have no address: no limit of addresses holds for them, all of them may say
+// who they speak for, and from then on they are who that is.
+TEST_F(WorkerDoors, PeersOfAUnixSocketAreStrangersToEachOther) {
+  shared_.config.limits.connections_per_address = 1;
+  Stack stack =
+      with_proxy(with_websocket(make_stack("unix", Protocol::kWebsocket)), ProxyVersion::kV1);
+  stack.listener.proxy_protocol.from.clear();
+  start({stack});
+  const auto come = [&] {
+    ClientId id = 0;
+    AcceptedSocket accepted;
+    accepted.fd = net::OwnedFd(network_.connect_directly(id));
+    accepted.peer.by_unix_socket = true;
+    shared_.posts_in_flight.fetch_add(1);
+    EXPECT_TRUE(worker_->post(std::move(accepted)));
+    settle();
+    return id;
+  };
+  const ClientId first = come();
+  const ClientId second = come();
+  EXPECT_FALSE(shut(first) || shut(second)) << "they share no address";
+  network_.write(first, as_bytes("PROXY TCP4 192.0.2.7 10.9.9.9 50000 443\r\n"));
+  settle();
+  network_.write(second, as_bytes("PROXY TCP4 192.0.2.7 10.9.9.9 50000 443\r\n"));
+  settle();
+  EXPECT_FALSE(shut(first));
+  EXPECT_TRUE(shut(second)) << "now they do";
+  EXPECT_EQ(count(Counter::kConnectionsRefusedAddress), 1U);
+  EXPECT_EQ(count(Counter::kConnectionsAccepted), 2U);
+  network_.finish(second);
+  network_.finish(first);
+  settle();
+  EXPECT_EQ(shared_.posts_in_flight.load(), 0);
+}
+
 }  // namespace
 }  // namespace ringway::gateway

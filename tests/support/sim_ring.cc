@@ -147,6 +147,7 @@ void SimNetwork::close(int fd) {
     socket.outbound.clear();
     socket.inbound.clear();
   }
+  socket.saw_reset |= socket.reset_on_close;
 }
 
 // --- SimRing: what the code under test calls.
@@ -230,6 +231,11 @@ void SimRing::queue_cancel(uint64_t target, uint64_t user_data) {
 
 void SimRing::queue_shutdown(int fd, int how, uint64_t user_data) {
   queue(RingOp::kShutdown, fd, user_data).how = how;
+}
+
+void SimRing::reset_on_close(int fd) noexcept {
+  const auto socket = network_.sockets_.find(fd);
+  if (socket != network_.sockets_.end()) socket->second->reset_on_close = true;
 }
 
 void SimRing::queue_close(int fd, uint64_t user_data) { queue(RingOp::kClose, fd, user_data); }

@@ -117,6 +117,7 @@ class SimNetwork {
     bool server_shut_both = false;
     bool server_closed = false;
     bool saw_reset = false;
+    bool reset_on_close = false;
   };
   struct Listener {
     std::deque<ClientId> backlog;
@@ -173,6 +174,7 @@ class SimRing final : public net::Ring {
   void stop() override;
   [[nodiscard]] int open_socket(const net::SocketAddress& address, int user_timeout_ms) override;
   [[nodiscard]] std::optional<net::PeerAddress> peer_address(int fd) override;
+  void reset_on_close(int fd) noexcept override;
   void close_now(int fd) override { network_.close(fd); }
   [[nodiscard]] Waker& waker() override { return waker_; }
   [[nodiscard]] std::string features() const override { return "simulated"; }
