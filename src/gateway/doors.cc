@@ -33,6 +33,21 @@ Match match_http(ByteView start) noexcept {
   return Match::kNo;
 }
 
+// The payloads of all frames of a read, moved together in place: the stream lies in one piece.
+class Compaction {
+ public:
+  explicit Compaction(ByteSpan read) noexcept : read_(read) {}
+  void add(ByteSpan payload) noexcept {
+    std::memmove(read_.data() + size_, payload.data(), payload.size());
+    size_ += payload.size();
+  }
+  [[nodiscard]] ByteSpan whole() const noexcept { return read_.first(size_); }
+
+ private:
+  ByteSpan read_;
+  size_t size_ = 0;
+};
+
 net::PeerAddress peer_of(const door::ProxyAddress& source) noexcept {
   net::PeerAddress peer;
   if (source.ip_bytes == 4) {
@@ -120,6 +135,7 @@ struct Doors::Turn {
   CounterBlock& counters;
   Bytes& reply;
   Outcome outcome;
+  bool slice = false;  // of an upload
 };
 
 Doors::Doors(const ListenerDoors& doors, bool believed)
@@ -167,8 +183,16 @@ Doors::Outcome Doors::resume(std::unique_ptr<tls::TlsStream> handshake, bool ok,
   if (failed_) {
     turn.outcome.failed = true;
   } else if (ok) {
-    if (tls_->handshake_done()) counters.add(Counter::kTlsHandshakes);
-    advance(kept.keep(std::exchange(head_, Bytes())), turn);
+    Bytes came = std::exchange(head_, Bytes());
+    if (tls_->handshake_done()) {
+      counters.add(Counter::kTlsHandshakes);
+      upload_ = std::move(came);
+      ByteSpan plain;
+      if (decrypt_upload(plain, turn)) take_plaintext(plain, turn);
+      if (input_ended_) take_end(turn);
+    } else {
+      advance(kept.keep(std::move(came)), turn);
+    }
   } else {
     fail(turn, Counter::kTlsHandshakesFailed);
   }
@@ -179,6 +203,8 @@ Doors::Outcome Doors::finish(Turn& turn) {
   if (turn.outcome.failed) {
     failed_ = true;
     head_ = Bytes();
+    upload_ = Bytes();
+    upload_taken_ = 0;
   }
   return std::move(turn.outcome);
 }
@@ -241,6 +267,10 @@ bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
     }
     return false;
   }
+  if (upload_left() > 0 && !turn.slice) {
+    append(upload_, rest);
+    return false;
+  }
   // Mostly what came now ends a record, and plaintext is no longer than its records.
   const size_t step = std::clamp(rest.size(), kTlsReadBytesMin, kTlsReadBytesMax);
   Bytes plain;
@@ -265,6 +295,20 @@ bool Doors::decrypt(ByteSpan& rest, Turn& turn) {
   }
   rest = turn.kept.keep(std::move(plain));
   return true;
+}
+
+// One slice of what came during the handshake, and first what came with its last step.
+bool Doors::decrypt_upload(ByteSpan& plain, Turn& turn) {
+  const size_t bytes = tls_->has_record() ? 0 : std::min(upload_left(), kCryptoSliceBytes);
+  plain = ByteSpan(upload_).subspan(upload_taken_, bytes);
+  upload_taken_ += bytes;
+  turn.slice = true;
+  const bool any = decrypt(plain, turn);
+  if (upload_left() == 0 || input_ended_) {
+    upload_ = Bytes();
+    upload_taken_ = 0;
+  }
+  return any;
 }
 
 // Appends all that can be read. False: the connection is dead.
@@ -292,7 +336,8 @@ void Doors::detect(ByteSpan rest, size_t searched, Turn& turn) {
     take_requests(rest, searched, turn);
     return;
   }
-  if (doors_.listener.protocol == config::Protocol::kAuto && !doors_.hidden) {
+  // Beside ee secrets nobody is answered who knows none, and a request shows none.
+  if (doors_.listener.protocol == config::Protocol::kAuto && doors_.fake_secrets.empty()) {
     switch (match_http(rest)) {
       case Match::kYes:
         stage_ = Stage::kHttp;
@@ -313,6 +358,10 @@ void Doors::detect(ByteSpan rest, size_t searched, Turn& turn) {
 }
 
 // --- HTTP and WebSocket
+
+bool Doors::is_empty_line(ByteView bytes) noexcept {
+  return std::string_view("\r\n").starts_with(as_text(bytes));
+}
 
 void Doors::take_requests(ByteSpan rest, size_t searched, Turn& turn) {
   if (http_ == nullptr) {
@@ -374,9 +423,12 @@ void Doors::take_upgrade(ByteSpan rest, Turn& turn) {
 Doors::Outcome Doors::go_on(Now now, TurnBytes& kept, CounterBlock& counters, Bytes& reply) {
   Turn turn{now, kept, counters, reply, {}};
   go_on_ = false;
-  if (failed_ || http_->ended()) {
+  ByteSpan plain;
+  if (failed_ || (http_ != nullptr && http_->ended())) {
     turn.outcome.failed = true;
-  } else if (!head_.empty()) {
+  } else if (upload_left() > 0 && !awaits_answer() && decrypt_upload(plain, turn)) {
+    take_plaintext(plain, turn);
+  } else if (http_ != nullptr && !awaits_answer() && !head_.empty()) {
     take_requests(kept.keep(std::exchange(head_, Bytes())), 0, turn);
   }
   if (input_ended_) take_end(turn);
@@ -393,20 +445,18 @@ void Doors::answer_nothing(Bytes& out) {
 
 void Doors::note_answered() noexcept { go_on_ = http_->ended() || !head_.empty() || input_ended_; }
 
-// The payloads of all frames are moved together, so that the stream lies in one piece.
 void Doors::read_websocket(ByteSpan rest, Turn& turn) {
   using Event = door::WebSocketReader::Event;
-  size_t size = 0;
+  Compaction stream(rest);
   websocket_->receive(rest);
   for (;;) {
     door::WebSocketReader::Piece piece;
     switch (websocket_->next(piece)) {
       case Event::kNeedMore:
-        turn.outcome.stream = rest.first(size);
+        turn.outcome.stream = stream.whole();
         return;
       case Event::kData:
-        std::memmove(rest.data() + size, piece.bytes.data(), piece.bytes.size());
-        size += piece.bytes.size();
+        stream.add(piece.bytes);
         break;
       case Event::kPing: {
         Bytes pong(door::ws_frame_header_bytes(piece.bytes.size()) + piece.bytes.size());
@@ -419,12 +469,12 @@ void Doors::read_websocket(ByteSpan rest, Turn& turn) {
       case Event::kPong:
         break;
       case Event::kClose:
-        turn.outcome.stream = rest.first(size);
+        turn.outcome.stream = stream.whole();
         turn.outcome.failed = true;
         close_code_ = piece.close_code;
         return;
       case Event::kError:
-        turn.outcome.stream = rest.first(size);
+        turn.outcome.stream = stream.whole();
         fail(turn, Counter::kWebSocketErrors);
         close_code_ = piece.close_code;
         return;
@@ -491,20 +541,19 @@ void Doors::begin_plain(ByteSpan rest, Turn& turn) {
 
 void Doors::read_fake_tls(ByteSpan rest, Turn& turn) {
   using Event = tls::FakeTlsReader::Event;
-  size_t size = 0;
+  Compaction stream(rest);
   fake_->receive(rest);
   for (;;) {
     ByteSpan data;
     switch (fake_->next(data)) {
       case Event::kNeedMore:
-        turn.outcome.stream = rest.first(size);
+        turn.outcome.stream = stream.whole();
         return;
       case Event::kData:
-        std::memmove(rest.data() + size, data.data(), data.size());
-        size += data.size();
+        stream.add(data);
         break;
       case Event::kError:
-        turn.outcome.stream = rest.first(size);
+        turn.outcome.stream = stream.whole();
         fail(turn, Counter::kFakeTlsErrors);
         return;
     }

@@ -4,7 +4,8 @@
 //   PROXY header -> TLS -> { HTTP | WebSocket | fake TLS | nothing } -> mtproto::ServerTransport
 //
 // HTTP gives its requests one at a time: each body is one frame of the stream, what is wrapped next
-// is its answer, and only then go_on() gives the next one.
+// is its answer, and only then go_on() gives the next one. It is also what decrypts an upload that
+// came during TLS's handshake, in slices.
 //
 // Doors composes the pure parts of door/ and tls/ as a stack and owns no socket. A plain TCP
 // connection has no Doors at all, and one that turns out to be plain behind its PROXY header loses
@@ -150,7 +151,7 @@ class Doors {
   }
   // Held until there is enough to go on with; not what is away with a step of the handshake.
   [[nodiscard]] size_t buffered_bytes() const noexcept {
-    return head_.size() + (tls_ == nullptr ? 0 : tls_->buffered_bytes());
+    return head_.size() + upload_left() + (tls_ == nullptr ? 0 : tls_->buffered_bytes());
   }
 
   // --- of HTTP
@@ -163,11 +164,14 @@ class Doors {
   // A request has begun and is not whole.
   [[nodiscard]] bool mid_request() const noexcept {
     return http_ != nullptr && !awaits_answer() && !http_->ended() &&
-           (http_->in_body() || !head_.empty());
+           (http_->in_body() || !is_empty_line(head_));
   }
-  // The request has been answered, and go_on() has something to do: what came meanwhile, or the
-  // end.
-  [[nodiscard]] bool may_go_on() const noexcept { return go_on_; }
+
+  // go_on() has something to do: with HTTP, once a request has been answered, what came meanwhile,
+  // or the end; with TLS, more of what came during the handshake.
+  [[nodiscard]] bool may_go_on() const noexcept {
+    return go_on_ || (upload_left() > 0 && !awaits_answer());
+  }
   [[nodiscard]] Outcome go_on(Now now, TurnBytes& kept, CounterBlock& counters, Bytes& reply);
   // The request that awaits an answer gets an empty one, or whatever request is in hand this
   // status as the connection's last word. Nothing where there is none.
@@ -191,6 +195,10 @@ class Doors {
 
   struct Turn;
   void advance(ByteSpan rest, Turn& turn);
+  [[nodiscard]] size_t upload_left() const noexcept { return upload_.size() - upload_taken_; }
+  [[nodiscard]] bool decrypt_upload(ByteSpan& plain, Turn& turn);
+  // Nothing, or what may stand ahead of a request and begins none.
+  [[nodiscard]] static bool is_empty_line(ByteView bytes) noexcept;
   void take_plaintext(ByteSpan rest, Turn& turn);
   [[nodiscard]] bool take_proxy_header(ByteSpan& rest, Turn& turn);
   [[nodiscard]] bool decrypt(ByteSpan& rest, Turn& turn);
@@ -228,6 +236,10 @@ class Doors {
   Stage stage_;
   size_t staged_bytes_ = 0;
   Bytes head_;
+  // Ciphertext that came during TLS's handshake: a slice of it is decrypted at a time, and what
+  // comes meanwhile stands behind it.
+  Bytes upload_;
+  size_t upload_taken_ = 0;
   bool begun_ = false;                   // the stream of HTTP's bodies has
   bool go_on_ = false;                   // see may_go_on()
   bool input_ended_ = false;             // by TLS's close_notify

@@ -147,6 +147,12 @@ void Flow::on_key_answer(int64_t auth_key_id, cluster::KeyAnswer answer,
       case cluster::KeyAnswer::kFound:
         // Pinned here: a small cache could lose it again before the inlet goes on.
         if (inlet->key_use(auth_key_id) == nullptr) (void)use_key(*inlet, auth_key_id);
+        if (entry->unbound() && http_client(*inlet) != nullptr) {
+          // Such a key is forgotten with its last connection, and one of HTTP is its user for a
+          // request only: so each of its requests asks, and that is counted.
+          shared_.budget->charge(BudgetKind::kUnknownKey, inlet->peer, now_.mono_ns);
+          binding_of(*entry).unbound_ns = now_.mono_ns;
+        }
         ready_.push_back(ref);
         break;
       case cluster::KeyAnswer::kUnregistered:

@@ -243,6 +243,7 @@ TEST(DoorsTls, WhatComesWhileAStepIsAwayIsReadAfterIt) {
 
   arrival.run_pool();
   EXPECT_EQ(arrival.at_pool, nullptr);
+  arrival.go_on();
   EXPECT_TRUE(arrival.stream == words);
   EXPECT_EQ(arrival.doors().buffered_bytes(), 0U);
   EXPECT_EQ(arrival.count(Counter::kTlsHandshakes), 1U);
@@ -273,9 +274,26 @@ TEST(DoorsTls, AnUploadRightBehindTheHandshakeIsTaken) {
   ASSERT_NE(arrival.at_pool, nullptr);
   feed(arrival, wire.subspan(cut), in_pieces_of(4096));
   ASSERT_FALSE(arrival.failed);
+  // A slice each time, so that nobody else on the worker waits for all of it.
   arrival.run_pool();
+  size_t taken = arrival.stream.size();
+  EXPECT_LE(taken, cut) << "what came with the last step";
+  EXPECT_TRUE(arrival.doors().may_go_on());
+  // What comes meanwhile stands behind it.
+  const Bytes last = payload_of(1000, 7);
+  talk.out.clear();
+  ASSERT_TRUE(talk.client.wrap(last, talk.out).ok());
+  feed(arrival, talk.out, in_pieces_of(100));
+  EXPECT_EQ(arrival.stream.size(), taken);
+  for (int i = 0; i < 100 && arrival.doors().may_go_on(); ++i) {
+    arrival.go_on_once();
+    constexpr size_t kRecordBytes = 16 * 1024;  // what was left of one ends with the slice
+    EXPECT_LE(arrival.stream.size(), taken + kCryptoSliceBytes + kRecordBytes);
+    taken = arrival.stream.size();
+  }
   EXPECT_FALSE(arrival.failed);
-  EXPECT_TRUE(arrival.stream == words);
+  EXPECT_TRUE(arrival.stream == testing::operator+(words, last));
+  EXPECT_EQ(arrival.doors().buffered_bytes(), 0U);
 }
 
 TEST(DoorsTls, MoreThanFitsWhileAStepIsAwayEndsTheConnection) {
@@ -446,6 +464,28 @@ TEST(DoorsMask, GetsEveryByteHoweverItCame) {
         EXPECT_EQ(arrival.count(Counter::kFakeTlsRefused), 1U);
       }
     }
+  }
+}
+
+// Secrets of other forms beside ee change nothing for who shows none: a request is not answered.
+TEST(DoorsMask, NoRequestIsAnsweredBesideEeSecrets) {
+  using config::Protocol;
+  for (const std::string_view request :
+       {"POST /apiw1 HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "HEAD / HTTP/1.0\r\n\r\n", "OPTIONS /api HTTP/1.1\r\n\r\n"}) {
+    Bytes bytes = bytes_of(request);
+    bytes.resize(std::max<size_t>(bytes.size(), 64), ' ');
+    Entrance entrance(masked_stack(true, Protocol::kAuto).listener);
+    Arrival arrival(entrance);
+    feed(arrival, bytes, in_pieces_of(3));
+    EXPECT_TRUE(arrival.sent.empty()) << request;
+    ASSERT_NE(arrival.begun, nullptr);
+    mtproto::ServerTransport transport(arrival.begun);
+    transport.receive(arrival.stream);
+    mtproto::Frame frame;
+    EXPECT_EQ(transport.next(frame), mtproto::ServerTransport::Event::kError) << request;
+    EXPECT_TRUE(arrival.doors().may_mask());
+    EXPECT_EQ(arrival.doors().take_start(), bytes);
   }
 }
 

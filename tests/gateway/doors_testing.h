@@ -186,6 +186,15 @@ class Arrival {
     kept_.clear();
   }
 
+  // What the doors have put off, as a worker's later turns do.
+  void go_on_once() {
+    take(doors_->go_on(kNow, kept_, entrance_.counters, sent));
+    kept_.clear();
+  }
+  void go_on() {
+    while (doors_->may_go_on()) go_on_once();
+  }
+
   // What the transport says; false when it cannot be sent.
   bool send(ByteView bytes) {
     if (!plain) return doors_->wrap(bytes, sent);
