@@ -74,7 +74,21 @@ uint32_t crypto_threads(const Config& config, size_t allowed_cores) noexcept {
   return static_cast<uint32_t>(std::max<size_t>(threads, 1));
 }
 
-uint32_t auto_connections(uint64_t open_files, uint32_t workers) noexcept {
+bool any_mask(const Config& config) noexcept {
+  return std::any_of(config.listeners.begin(), config.listeners.end(),
+                     [](const Listener& listener) { return listener.mask.has_value(); });
+}
+
+uint64_t reserved_files(const Config& config, uint32_t workers) noexcept {
+  return kReservedFiles + kFilesPerWorker * workers + mask_files(config, UINT64_MAX);
+}
+
+uint64_t mask_files(const Config& config, uint64_t open_files) noexcept {
+  return any_mask(config) ? std::min<uint64_t>(config.limits.mask_connections, open_files / 2) : 0;
+}
+
+uint32_t auto_connections(const Config& config, uint64_t open_files, uint32_t workers) noexcept {
+  open_files -= mask_files(config, open_files);
   const uint64_t reserved = kReservedFiles + kFilesPerWorker * workers;
   const uint64_t share = open_files > reserved ? (open_files - reserved) / workers : open_files / 2;
   return static_cast<uint32_t>(std::clamp<uint64_t>(share, 1, kConnectionsPerWorkerMax));

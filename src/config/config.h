@@ -256,9 +256,16 @@ struct Config {
 // How many threads make key exchanges: one for each of Crypto.Cores, else half of the allowed ones.
 [[nodiscard]] uint32_t crypto_threads(const Config& config, size_t allowed_cores) noexcept;
 
+[[nodiscard]] bool any_mask(const Config& config) noexcept;
+// Files beside the clients' own: of the process and its workers, and the second sockets of relays.
+[[nodiscard]] uint64_t reserved_files(const Config& config, uint32_t workers) noexcept;
+// Of a limit of `open_files` what is set aside for those second sockets: at most half.
+[[nodiscard]] uint64_t mask_files(const Config& config, uint64_t open_files) noexcept;
+
 // What `auto` is: a worker's connections when the process may open `open_files` files, and the keys
 // that it keeps.
-[[nodiscard]] uint32_t auto_connections(uint64_t open_files, uint32_t workers) noexcept;
+[[nodiscard]] uint32_t auto_connections(const Config& config, uint64_t open_files,
+                                        uint32_t workers) noexcept;
 [[nodiscard]] uint32_t auto_key_cache_entries(const Config& config, uint32_t workers) noexcept;
 
 // What base/log's log_setup() takes. The file is PATH/ringway.log, and with Mode volume, where many

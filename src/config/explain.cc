@@ -52,7 +52,8 @@ class Derived {
     if (known.key == "Ringway.Workers.Count" && config_.workers.count == 0) {
       set(known, shown_count(workers_), why_count());
     } else if (known.key == "Ringway.Workers.MaxConnections" && known.value == "auto") {
-      set(known, shown_count(auto_connections(machine_.open_files, workers_)), why_connections());
+      set(known, shown_count(auto_connections(config_, machine_.open_files, workers_)),
+          why_connections());
     } else if (known.key == "Ringway.Workers.KeyCacheEntries" && known.value == "auto") {
       set(known, shown_count(auto_key_cache_entries(config_, workers_)), why_key_cache());
     } else if (known.key == "Ringway.Grpc.Cores" && config_.grpc.cores.empty()) {
@@ -84,9 +85,11 @@ class Derived {
                        cores_text(machine_.allowed_cores));
   }
   [[nodiscard]] std::string why_connections() const {
+    const uint64_t masked = mask_files(config_, machine_.open_files);
     return fmt::format(
-        "auto: the limit of open files {}, less {} and {} for each worker, shared by {}",
-        machine_.open_files, kReservedFiles, kFilesPerWorker, workers_);
+        "auto: the limit of open files {}, less {} and {} for each worker{}, shared by {}",
+        machine_.open_files, kReservedFiles, kFilesPerWorker,
+        masked == 0 ? "" : fmt::format(" and {} for relays to masks", masked), workers_);
   }
   [[nodiscard]] std::string why_key_cache() const {
     return fmt::format("auto: Gnetway.AuthKeyCacheM {} MiB in keys of {} bytes, shared by {}",

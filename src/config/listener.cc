@@ -65,6 +65,10 @@ bool Listener::believes_proxy_header(const std::optional<IpBytes>& peer) const n
                               [&peer](const Cidr& range) { return range.contains(*peer); });
 }
 
+std::string at_place(const Listener& listener, std::string_view text) {
+  return listener.place.empty() ? std::string(text) : fmt::format("{}: {}", listener.place, text);
+}
+
 std::string address_text(const Listener& listener) {
   if (!listener.unix_path.empty()) return "unix:" + listener.unix_path;
   if (!listener.systemd_name.empty()) return "systemd:" + listener.systemd_name;

@@ -77,12 +77,18 @@ struct Listener {
   std::optional<Endpoint> mask;  // where bytes go that fail fake TLS; unset: closed, no answer
   uint32_t max_connections = 0;  // of all workers together; 0: no limit of its own
   HttpErrorStyle http_error_style = HttpErrorStyle::kStatus;
+  // "FILE:LINE: KEY" of its address, for errors that show when it is opened; empty: the default
+  // listener. Not part of what the listener is.
+  std::string place;
 
   // Whether a PROXY header of this peer counts. Without an address it came by a unix socket.
   [[nodiscard]] bool believes_proxy_header(const std::optional<IpBytes>& peer) const noexcept;
 
   friend bool operator==(const Listener& a, const Listener& b) noexcept;
 };
+
+// The text with the listener's place ahead, where it has one.
+[[nodiscard]] std::string at_place(const Listener& listener, std::string_view text);
 
 // "host:port", "unix:PATH" or "systemd:NAME".
 [[nodiscard]] std::string address_text(const Listener& listener);

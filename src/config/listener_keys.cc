@@ -173,6 +173,12 @@ void check_secrets(Document& document, const Section& item, Listener& listener) 
                                "expected Proto tcp or auto beside it",
                                item.path_of("Secrets")));
   }
+  if (fake_tls && listener.protocol == Protocol::kAuto) {
+    document.warning(item.mark_of("Proto"),
+                     fmt::format("{}: beside ee secrets nobody is answered who shows none, so "
+                                 "neither HTTP nor WebSocket: auto is tcp here",
+                                 item.path_of("Proto")));
+  }
   if (!listener.secrets.empty() && listener.protocol == Protocol::kHttp) {
     document.error(item.mark_of("Secrets"),
                    fmt::format("{}: a POST is not obfuscated and shows no secret: expected Proto "
@@ -182,6 +188,7 @@ void check_secrets(Document& document, const Section& item, Listener& listener) 
   if (listener.mask && !fake_tls) {
     document.warning(item.mark_of("Mask"),
                      fmt::format("{}: without ee secrets it has no effect", item.path_of("Mask")));
+    document.amend(item.label_of("Mask"), "none", "without ee secrets it has no effect");
     listener.mask.reset();
   }
 }
@@ -366,6 +373,7 @@ void ListenerReader::settle(Config& config) {
   config.listeners.clear();
   for (Entry& entry : entries_) {
     Listener& listener = entry.listener;
+    listener.place = fmt::format("{}: {}", document_.place(entry.mark), entry.path);
     if (!entry.own_error_style) listener.http_error_style = config.transports.http_error_style;
     config.listeners.push_back(std::move(listener));
   }

@@ -224,25 +224,17 @@ std::string GatewayImpl::start_service() {
   return "";
 }
 
-// A relay's second socket.
-uint64_t mask_files(const config::Config& config) noexcept {
-  const bool any = std::any_of(config.listeners.begin(), config.listeners.end(),
-                               [](const auto& listener) { return listener.mask.has_value(); });
-  return any ? config.limits.mask_connections : 0;
-}
-
 // One file for each connection. Where the limit is lower than what is configured, it is raised;
 // where that is not allowed, the operator is told how.
 void GatewayImpl::set_connection_limits() {
-  uint64_t wanted = kReservedFiles + kFilesPerWorker * seats_.size() + mask_files(options_.config);
+  uint64_t wanted = config::reserved_files(options_.config, shared_.workers);
   bool any_auto = false;
   for (const auto& seat : seats_) {
     any_auto |= seat->config.settings.max_connections == 0;
     wanted += seat->config.settings.max_connections;
   }
   const uint64_t limit = net::raise_open_files(any_auto ? UINT64_MAX : wanted);
-  const uint64_t spare = std::min(mask_files(options_.config), limit / 2);
-  const uint32_t share = config::auto_connections(limit - spare, shared_.workers);
+  const uint32_t share = config::auto_connections(options_.config, limit, shared_.workers);
   for (const auto& seat : seats_) {
     uint32_t& connections = seat->config.settings.max_connections;
     if (connections == 0) connections = share;

@@ -38,10 +38,11 @@ std::string ListeningSockets::parse_addresses() {
     const std::string text = config::to_string(listener.address);
     const auto parsed = net::parse_socket_address(text);
     if (!parsed) {
-      return fmt::format(
-          "Addresses: \"{}\" is not an address to listen on: write an IP address and a port, such "
-          "as 0.0.0.0:10443 or [::]:10443",
-          text);
+      return config::at_place(
+          listener,
+          fmt::format("\"{}\" is not an address to listen on: write an IP address and a port, such "
+                      "as 0.0.0.0:10443 or [::]:10443",
+                      text));
     }
     bound_[i] = *parsed;
   }
@@ -80,11 +81,11 @@ std::string ListeningSockets::take_handed(size_t index) {
   for (Handed& handed : handed_) {
     if (handed.taken || !is_for(handed, index)) continue;
     if (!handed.place.error.empty()) {
-      return fmt::format("the socket \"{}\" of systemd: {}", handed.socket.name,
-                         handed.place.error);
+      return config::at_place(listener, fmt::format("the socket \"{}\" of systemd: {}",
+                                                    handed.socket.name, handed.place.error));
     }
     if (std::string error = net::prepare(handed.socket, handed.place, options_); !error.empty()) {
-      return error;
+      return config::at_place(listener, error);
     }
     handed.taken = true;
     if (handed.place.address.family() != AF_UNIX) tcp_places_.push_back(handed.place.address);
@@ -99,17 +100,18 @@ std::string ListeningSockets::take_handed(size_t index) {
     return "";
   }
   if (listener.systemd_name.empty()) return "";
-  return fmt::format(
-      "systemd:{0}: systemd has handed over no socket of this name: expected "
-      "FileDescriptorName={0} "
-      "in the [Socket] section of a .socket unit that starts this service",
-      listener.systemd_name);
+  return config::at_place(
+      listener,
+      fmt::format("systemd:{0}: systemd has handed over no socket of this name: expected "
+                  "FileDescriptorName={0} in the [Socket] section of a .socket unit that starts "
+                  "this service",
+                  listener.systemd_name));
 }
 
 std::string ListeningSockets::open_unix(size_t index) {
   const config::Listener& listener = config_.listeners[index];
   auto opened = net::open_unix_listener(listener.unix_path, listener.unix_mode, options_);
-  if (!opened.fd.valid()) return opened.error;
+  if (!opened.fd.valid()) return config::at_place(listener, opened.error);
   is_shared_[index] = true;
   addresses_[index] = config::address_text(listener);
   shared_.push_back({std::move(opened.fd), static_cast<uint16_t>(index)});
@@ -136,7 +138,7 @@ std::string ListeningSockets::open_for_worker(std::vector<net::OwnedFd>& sockets
     net::OwnedFd& socket = sockets.emplace_back();
     if (is_shared_[i]) continue;
     auto opened = net::open_listener(bound_[i], options_);
-    if (!opened.fd.valid()) return opened.error;
+    if (!opened.fd.valid()) return config::at_place(config_.listeners[i], opened.error);
     if (addresses_[i].empty()) {
       bound_[i] = opened.address;
       addresses_[i] = opened.address.to_string();

@@ -68,9 +68,7 @@ std::string Worker::start(Now now, std::vector<net::OwnedFd> listeners,
 
 void Worker::make_masks(Now now) {
   const config::Config& config = shared_.config;
-  const bool any = std::any_of(config.listeners.begin(), config.listeners.end(),
-                               [](const auto& listener) { return listener.mask.has_value(); });
-  if (!any) return;
+  if (!config::any_mask(config)) return;
   MaskRelayOptions options;
   options.relays_max = config.limits.mask_connections;
   options.open = &shared_.relays_open;

@@ -98,10 +98,10 @@ TEST(CryptoThreads, AreHalfTheCoresOrAsTheFileSays) {
 }
 
 TEST(Auto, SharesFilesAndKeysAmongTheWorkers) {
-  EXPECT_EQ(auto_connections(20'000, 2), (20'000 - kReservedFiles - 2 * kFilesPerWorker) / 2);
-  EXPECT_EQ(auto_connections(100, 2), 50U) << "fewer files than are set aside";
-  EXPECT_EQ(auto_connections(0, 2), 1U);
-  EXPECT_EQ(auto_connections(UINT64_MAX, 1), kConnectionsPerWorkerMax);
+  EXPECT_EQ(auto_connections({}, 20'000, 2), (20'000 - kReservedFiles - 2 * kFilesPerWorker) / 2);
+  EXPECT_EQ(auto_connections({}, 100, 2), 50U) << "fewer files than are set aside";
+  EXPECT_EQ(auto_connections({}, 0, 2), 1U);
+  EXPECT_EQ(auto_connections({}, UINT64_MAX, 1), kConnectionsPerWorkerMax);
   Config config;
   EXPECT_EQ(auto_key_cache_entries(config, 2), 10 * 1024 * 1024 / kKeyCacheEntryBytes / 2);
 }

@@ -133,6 +133,24 @@ TEST(Explain, WorksOutWhatIsLeftToTheMachine) {
               HasSubstr("\nRingway.Grpc.Cores: any  [auto: no core is left by the workers]\n"));
 }
 
+// Relays to masks take files from the connections.
+TEST(Explain, SetsFilesAsideForMasks) {
+  const std::string listener =
+      "  Listeners:\n"
+      "    - Address: \":3\"\n"
+      "      Mask: example.org:443\n";
+  const std::string secrets =
+      "      Secrets: [ee00112233445566778899aabbccddeeff6578616d706c652e636f6d]\n";
+  const std::string limits = "Ringway:\n  Limits: {MaskConnections: 1000}\n";
+  EXPECT_THAT(explained(limits + listener + secrets),
+              HasSubstr("\nRingway.Workers.MaxConnections: 9212 connections  [auto: the limit of "
+                        "open files 20000, less 512 and 32 for each worker and 1000 for relays to "
+                        "masks, shared by 2]\n"));
+  EXPECT_THAT(explained(limits + listener),
+              HasSubstr("\nRingway.Workers.MaxConnections: 9712 connections"))
+      << "a mask without ee secrets is none";
+}
+
 TEST(Explain, TellsWhatEachWorkerRunsWith) {
   const std::string text = explained(
       "Ringway:\n"

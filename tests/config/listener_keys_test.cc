@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "config/loader.h"
@@ -312,7 +313,9 @@ TEST(ListenerSecrets, GoWithTheProtocol) {
     return fmt::format("{}\n      Secrets: [{}]", other, secret);
   };
   EXPECT_THAT(listener_with(beside("Proto: websocket", kKey)).secrets, SizeIs(1));
-  EXPECT_THAT(listener_with(beside("Proto: auto", kFakeTls)).fake_tls_secrets, SizeIs(1));
+  EXPECT_EQ(warning_of(beside("Proto: auto", kFakeTls)),
+            "f.yaml:4: Ringway.Listeners.Proto: beside ee secrets nobody is answered who shows "
+            "none, so neither HTTP nor WebSocket: auto is tcp here");
   EXPECT_THAT(listener_with(beside("Tls: {Cert: c, Key: k}", kKey)).secrets, SizeIs(1));
   EXPECT_THAT(error_of(beside("Proto: http", kKey)),
               HasSubstr("f.yaml:5: Ringway.Listeners.Secrets: a POST is not obfuscated"));
@@ -336,6 +339,14 @@ TEST(ListenerMask, IsWhereStrangersGo) {
   }
   EXPECT_EQ(good(with("Mask: example.com:443", ":1")).listeners.at(0).mask, std::nullopt)
       << "nobody asks about a mask what else the listener has";
+  // What is not in effect is not shown as if it were.
+  const std::vector<KeyValue> values = load(with("Mask: example.com:443", ":1")).values;
+  const auto shown = std::find_if(values.begin(), values.end(), [](const KeyValue& value) {
+    return value.path == "Ringway.Listeners[0].Mask";
+  });
+  ASSERT_NE(shown, values.end());
+  EXPECT_EQ(shown->value, "none");
+  EXPECT_EQ(shown->why, "without ee secrets it has no effect");
   EXPECT_THAT(warning_of("Mask: example.com:443"),
               HasSubstr("f.yaml:4: Ringway.Listeners.Mask: without ee secrets it has no effect"));
 }

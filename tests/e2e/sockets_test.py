@@ -86,7 +86,11 @@ class SocketsTest(unittest.TestCase):
         done = subprocess.run(self.arguments(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=CALL_SECONDS, preexec_fn=die_with_parent)
         self.assertNotEqual(done.returncode, 0)
-        return done.stdout.decode()
+        text = done.stdout.decode()
+        with open(self.path("ringway.yaml")) as file:
+            line = next(number for number, line in enumerate(file, 1) if "- {Address:" in line)
+        self.assertIn(f"ringway.yaml:{line}: Ringway.Listeners.Address: ", text)
+        return text
 
     def counters(self, gateway):
         before = len(gateway.log())
