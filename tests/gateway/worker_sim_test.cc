@@ -12,6 +12,8 @@
 //   - under a temporary key nothing but its bind is delivered before the shard has confirmed it,
 //   and
 //     of a client that forges one nothing ever;
+//   - an HTTP client gets an answer to each request, or asks again; what was answered with 200 has
+//   come to the shard, by a call of its own;
 //   - every announced session is closed at the shard, every descriptor is closed, nothing is used
 //     after it was given back.
 #include <gtest/gtest.h>
@@ -29,6 +31,7 @@
 #include "base/log.h"
 #include "gateway/doors_testing.h"
 #include "gateway/sim_client.h"
+#include "gateway/sim_http_client.h"
 #include "gateway/worker.h"
 #include "support/memory_transport.h"
 #include "support/sim_ring.h"
@@ -49,6 +52,7 @@ using testing::kForgersKey;
 using testing::read_u32;
 using testing::record_of;
 using testing::SimClient;
+using testing::SimHttpClient;
 using testing::Stack;
 using testing::temporary_key;
 using testing::temporary_keys;
@@ -66,6 +70,7 @@ constexpr const char* kTransports[] = {"abridged",
                                        "obfuscated-intermediate",
                                        "obfuscated-padded"};
 constexpr size_t kFirstObfuscated = 4;
+constexpr uint32_t kFirstHttpClient = 1000;
 static_assert(std::size(kTransports) == kPlainTransports);
 
 // Of the doors, those that differ in what they do to a stream.
@@ -85,6 +90,7 @@ const std::vector<Stack>& door_stacks() {
       with_fake_tls(make_stack("fake TLS")),
       with_proxy(make_stack("PROXY v2"), ProxyVersion::kV2),
       with_proxy(with_tls(with_websocket(make_stack("all", Protocol::kAuto))), ProxyVersion::kV1),
+      make_stack("HTTP", Protocol::kHttp),  // the last one: its clients are of another kind
   };
   return stacks;
 }
@@ -96,6 +102,8 @@ struct Totals {
   uint64_t tls = 0;
   uint64_t moved = 0;     // connections, in runs with doors
   uint64_t goodbyes = 0;  // that WebSocket clients have heard
+  uint64_t answers = 0;   // to HTTP clients
+  uint64_t asked_again = 0;
 };
 
 class Simulation {
@@ -220,7 +228,7 @@ class Simulation {
     const uint64_t count = random.between(1, 5);
     for (uint32_t i = 0; i < count; ++i) {
       const auto& listeners = listeners_[random.between(0, listeners_.size() - 1)];
-      const size_t door = random.between(0, listeners.size() - 1);
+      const size_t door = with_doors_ ? random.between(0, listeners.size() - 2) : 0;
       const client::ClientDoorsOptions& doors = door_stacks()[door].client;
       const bool obfuscated = doors.websocket || doors.fake_tls.has_value();
       auto transport = *mtproto::client_transport_by_name(
@@ -230,6 +238,23 @@ class Simulation {
                                                      transport, doors, now().unix_seconds()));
       const uint64_t messages = random.between(1, 12);
       for (uint64_t m = 0; m < messages; ++m) clients_.back()->add_message(random);
+    }
+    if (!with_doors_) return;
+    for (uint64_t i = random.between(0, 2); i > 0; --i) {
+      const auto number = static_cast<uint32_t>(kFirstHttpClient + i);
+      http_clients_.push_back(
+          std::make_unique<SimHttpClient>(number, static_cast<uint32_t>(random.between(1, 12))));
+    }
+  }
+
+  void run_http_clients() {
+    SimRandom& random = network_.random();
+    for (const auto& client : http_clients_) {
+      if (!client->connected() && !client->done()) {
+        client->connect(
+            network_.connect(listeners_[random.between(0, listeners_.size() - 1)].back()));
+      }
+      client->run(network_);
     }
   }
 
@@ -244,6 +269,9 @@ class Simulation {
       network_.reset(client.id_);
     }
     if (random.chance(10)) push_to(client);
+    for (const auto& visitor : http_clients_) {
+      if (random.chance(1)) visitor->leave(network_, random.chance(50));
+    }
   }
 
   void push_to(SimClient& client) {
@@ -265,7 +293,11 @@ class Simulation {
     for (const auto& client : clients_) {
       if (client->has_more() && !client->finished_) return true;
     }
-    return false;
+    return !http_done();
+  }
+  bool http_done() const {
+    return std::all_of(http_clients_.begin(), http_clients_.end(),
+                       [](const auto& client) { return client->done(); });
   }
 
   void run() {
@@ -275,6 +307,7 @@ class Simulation {
         if (!client->finished_ && network_.random().chance(60)) client->write_some(network_);
         client->read_all(network_);
       }
+      run_http_clients();
       disturb();
       turn_all();
     }
@@ -284,9 +317,11 @@ class Simulation {
     for (int i = 0; i < 4000 && !settled(); ++i) {
       turn_all();
       for (const auto& client : clients_) client->read_all(network_);
+      run_http_clients();
       note_refused_clients();
     }
     check_delivery();
+    check_http();
     finish();
   }
 
@@ -316,7 +351,7 @@ class Simulation {
   }
 
   bool settled() {
-    if (delivered_count() < wanted_count()) return false;
+    if (delivered_count() < wanted_count() || !http_done()) return false;
     for (const auto& worker : workers_) {
       if (worker->dispatcher().unacknowledged() != 0) return false;
     }
@@ -345,7 +380,7 @@ class Simulation {
   size_t delivered_count() {
     std::set<std::pair<uint32_t, uint32_t>> seen;
     for (const auto& message : shard().received()) {
-      if (message.close || is_preamble(message)) continue;
+      if (message.close || is_preamble(message) || is_http(message)) continue;
       const uint32_t number = read_u32(message.payload, 20);
       if (!clients_[number]->was_reset_) seen.insert({number, read_u32(message.payload, 24)});
     }
@@ -356,7 +391,7 @@ class Simulation {
   std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> announcements() {
     std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> found;
     for (const auto& message : shard().received()) {
-      if (message.close) continue;
+      if (message.close || is_http(message)) continue;
       auto& first = found[{message.auth_key_id, message.session_id}];
       if (message.conn_type == 1) first.insert(load_le<int64_t>(message.payload.data()));
     }
@@ -370,7 +405,7 @@ class Simulation {
     for (const auto& message : shard().received()) {
       const TestKey* temporary = temporary_key(message.auth_key_id);
       EXPECT_TRUE(temporary == nullptr || message.perm_auth_key_id == temporary->claims);
-      if (message.close || is_bind(message)) continue;
+      if (message.close || is_bind(message) || is_http(message)) continue;
       EXPECT_NE(temporary, &temporary_keys()[kForgersKey]) << "a forged bind has let this through";
       if (is_preamble(message)) continue;
       ASSERT_GE(message.payload.size(), 28U);
@@ -415,12 +450,35 @@ class Simulation {
     }
   }
 
+  static bool is_http(const cluster::ShardMessage& message) { return message.wire == "http"; }
+
+  void check_http() {
+    std::map<uint32_t, std::set<uint32_t>> delivered;
+    for (const auto& message : shard().received()) {
+      if (!is_http(message)) continue;
+      EXPECT_EQ(message.conn_type, 2);
+      ASSERT_GE(message.payload.size(), 28U);
+      ASSERT_EQ(read_u32(message.payload, 16), kBodyTag);
+      EXPECT_EQ(message.session_id, read_u32(message.payload, 20));
+      delivered[read_u32(message.payload, 20)].insert(read_u32(message.payload, 24));
+    }
+    for (const auto& client : http_clients_) {
+      EXPECT_TRUE(client->done()) << "HTTP client " << client->number();
+      EXPECT_EQ(delivered[client->number()], client->answered());
+      totals_.answers += client->answered().size();
+      totals_.asked_again += client->refusals();
+    }
+  }
+
   // Half of the clients leave, then the gateway is told to stop.
   void finish() {
     for (const auto& client : clients_) {
       if (client->finished_ || !network_.random().chance(50)) continue;
       client->finished_ = client->left_ = true;
       network_.finish(client->id_);
+    }
+    for (const auto& client : http_clients_) {
+      if (network_.random().chance(50)) client->leave(network_, false);
     }
     for (int i = 0; i < 50; ++i) turn_all();
     for (const auto& worker : workers_) ASSERT_TRUE(worker->post(Drain{}));
@@ -433,6 +491,7 @@ class Simulation {
           network_.finish(client->id_);
         }
       }
+      for (const auto& client : http_clients_) client->run(network_);
       turn_all();
       drained = true;
       for (const auto& worker : workers_) drained &= worker->drained();
@@ -480,7 +539,7 @@ class Simulation {
   void check_sessions_closed() {
     std::map<std::pair<int64_t, int64_t>, bool> open;
     for (const auto& message : shard().received()) {
-      if (is_bind(message)) continue;
+      if (is_bind(message) || is_http(message)) continue;
       open[{message.auth_key_id, message.session_id}] = !message.close;
     }
     for (const auto& [key, is_open] : open) EXPECT_FALSE(is_open) << key.first << " " << key.second;
@@ -504,6 +563,7 @@ class Simulation {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::vector<int>> listeners_;  // by worker and door
   std::vector<std::unique_ptr<SimClient>> clients_;
+  std::vector<std::unique_ptr<SimHttpClient>> http_clients_;
   std::vector<Push> pushes_;
   int64_t last_push_msg_id_ = 0;
   Totals& totals_;
@@ -535,6 +595,8 @@ TEST(WorkerSimulation, HoldsItsPromisesForEverySeed) {
   EXPECT_GT(totals.fake_tls, count / 20);
   EXPECT_GT(totals.moved, count / 10);
   EXPECT_GT(totals.goodbyes, count / 20);
+  EXPECT_GT(totals.answers, count);
+  EXPECT_GT(totals.asked_again, 0U);
 }
 
 }  // namespace
