@@ -1,4 +1,4 @@
-// ringway/caller: MTProto's methods as protobuf messages, from C++.
+// caller/caller: MTProto's methods as protobuf messages, from C++.
 //
 // The same call() works through a running ringway-proxy and over a connection of one's own;
 // programs can begin with either and change their mind. The messages are those of `ringway-proxy

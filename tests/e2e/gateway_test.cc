@@ -7,9 +7,9 @@
 #include "crypto/aes_ige.h"
 #include "crypto/random.h"
 #include "crypto/sha.h"
-#include "mtproto/message_v1.h"
 #include "mtproto/framing.h"
 #include "mtproto/message.h"
+#include "mtproto/message_v1.h"
 #include "mtproto/tl.h"
 
 namespace ringway::testing {

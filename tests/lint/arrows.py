@@ -55,7 +55,8 @@ LIBRARIES = {
     # Text and bytes of addresses: pure functions.
     r"arpa/inet\.h": {"config", "door", "net", "gateway", "client", "client/account", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
-        "cluster", "gateway", "metrics", "net", "client", "client/account", "proxy", "shard", "shard/messenger",
+        "caller", "cluster", "gateway", "metrics", "net", "client", "client/account", "proxy", "shard",
+        "shard/messenger",
         "programs", "base", "tls"},
 }
 

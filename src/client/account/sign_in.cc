@@ -90,7 +90,7 @@ Outcome SignIn::finish(const Object& authorization) const {
   }
   const Object* user = authorization.object("user");
   if (user == nullptr) return "the server signed nobody in";
-  return SignedIn{user->number("id"), std::string(user->text("first_name"))};
+  return signed_in_user(*user);
 }
 
 std::optional<Object> SignIn::send_code() {
@@ -248,6 +248,10 @@ Outcome SignIn::by_qr() {
 }
 
 }  // namespace
+
+SignedIn signed_in_user(const Object& user) {
+  return {user.number("id"), std::string(user.text("first_name")), user.find("bot") != nullptr};
+}
 
 std::variant<SignedIn, std::string> sign_in(const Layer& layer, const SignInOptions& options,
                                             const ApiCall& call, const SignInPrompts& prompts) {

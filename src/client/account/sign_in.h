@@ -50,7 +50,10 @@ struct SignInPrompts {
 struct SignedIn {
   int64_t user_id = 0;
   std::string first_name;
+  bool is_bot = false;
 };
+// Of a user object.
+[[nodiscard]] SignedIn signed_in_user(const tl::dynamic::Object& user);
 
 // Who is signed in, or what prevented it, as a sentence.
 [[nodiscard]] std::variant<SignedIn, std::string> sign_in(const tl::dynamic::Layer& layer,

@@ -85,7 +85,7 @@ std::optional<SignedIn> StoredAccount::who(std::string& problem) {
     problem = "the server does not say who is signed in";
     return std::nullopt;
   }
-  const SignedIn found{user->number("id"), std::string(user->text("first_name"))};
+  SignedIn found = signed_in_user(*user);
   // Files of other programs do not know it.
   thread_.run([&] { account_->set_user(found.user_id); });
   return found;

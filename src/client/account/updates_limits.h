@@ -22,6 +22,7 @@ inline constexpr int64_t kUpdatesHoldNs = 500 * kNsPerMs;         // before a ga
 inline constexpr int64_t kUpdatesSilenceNs = 900 * kNsPerSecond;  // before we ask by ourselves
 inline constexpr int64_t kUpdatesRetryFirstNs = kNsPerSecond;     // doubled with every failure
 inline constexpr int64_t kUpdatesRetryMaxNs = 60 * kNsPerSecond;
+inline constexpr int64_t kUpdatesStoreNs = kNsPerSecond;   // between two stored states
 inline constexpr int64_t kUpdatesTimeoutMaxSeconds = 600;  // that a server may ask between slices
 
 }  // namespace ringway::client

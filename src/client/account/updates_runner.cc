@@ -2,7 +2,8 @@
 
 #include <utility>
 
-#include "client/account/limits.h"
+#include "base/assert.h"
+#include "client/account/updates_limits.h"
 
 namespace ringway::client {
 
@@ -14,18 +15,24 @@ UpdatesRunner::UpdatesRunner(EventLoop& loop, Calls& calls, UpdatesOptions optio
       store_(std::move(store)),
       engine_(std::move(options), std::move(state)) {}
 
-UpdatesRunner::~UpdatesRunner() {
+UpdatesRunner::~UpdatesRunner() { RW_ASSERT(stopped_); }
+
+void UpdatesRunner::stop() {
+  save();
+  stopped_ = true;
   if (timer_ != 0) loop_.cancel(timer_);
   if (store_timer_ != 0) loop_.cancel(store_timer_);
 }
 
 void UpdatesRunner::on_updates(ByteView tl) {
+  if (stopped_) return;
   UpdatesOutput output;
   engine_.on_updates(tl, loop_.now(), output);
   take(std::move(output));
 }
 
 void UpdatesRunner::on_gap() {
+  if (stopped_) return;
   UpdatesOutput output;
   engine_.on_gap(loop_.now(), output);
   take(std::move(output));
@@ -33,7 +40,7 @@ void UpdatesRunner::on_gap() {
 
 void UpdatesRunner::on_call_done(CallId call, CallOutcome outcome) {
   const auto found = under_way_.find(call);
-  if (found == under_way_.end()) return;
+  if (found == under_way_.end() || stopped_) return;
   const uint64_t question = found->second;
   under_way_.erase(found);
   UpdatesOutput output;

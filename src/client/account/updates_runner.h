@@ -15,11 +15,10 @@ class UpdatesRunner final : private CallSink {
  public:
   using Store = std::function<void(std::string state)>;
 
-  // All of them must outlive it. `store` gets the state at most once in kUpdatesStoreNs, and once
-  // more by save().
+  // All of them must live until stop(). `store` gets the state at most once in kUpdatesStoreNs.
   UpdatesRunner(EventLoop& loop, Calls& calls, UpdatesOptions options, UpdatesState state,
                 UpdateSink& sink, Store store);
-  // Its calls are over, or their caller is: nothing comes any more.
+  // Stopped, and the calls that it had are over or forgotten.
   ~UpdatesRunner();
   UpdatesRunner(const UpdatesRunner&) = delete;
   UpdatesRunner& operator=(const UpdatesRunner&) = delete;
@@ -27,13 +26,15 @@ class UpdatesRunner final : private CallSink {
   void on_updates(ByteView tl);
   // Also once to begin with, when there is a connection and somebody is signed in.
   void on_gap();
-  void save();
+  // Stores the state a last time. Nothing happens any more.
+  void stop();
   [[nodiscard]] const UpdatesCounts& counts() const noexcept { return engine_.counts(); }
 
  private:
   void on_call_done(CallId call, CallOutcome outcome) override;
   void take(UpdatesOutput output);
   void arm();
+  void save();
 
   EventLoop& loop_;
   Calls& calls_;
@@ -44,6 +45,7 @@ class UpdatesRunner final : private CallSink {
   EventLoop::TimerId timer_ = 0;                    // 0: none
   int64_t timer_ns_ = 0;
   EventLoop::TimerId store_timer_ = 0;
+  bool stopped_ = false;
 };
 
 }  // namespace ringway::client

@@ -8,8 +8,10 @@
 #include <memory>
 
 #include "base/log.h"
+#include "client/account/updates_runner.h"
 #include "programs/proxy/commands.h"
 #include "programs/proxy/open_session.h"
+#include "proxy/journal.h"
 #include "proxy/server.h"
 
 namespace ringway::programs {
@@ -37,6 +39,77 @@ LogLevel log_level_of(const std::string& name) {
 
 void exit_at_once(int /*signal*/) { _exit(kFailed); }
 
+// A session with its updates. The engine lives on the loop's thread.
+class ServedSession {
+ public:
+  ServedSession(std::string name, client::LoopThread& thread, OpenSession open);
+  ~ServedSession();
+  ServedSession(const ServedSession&) = delete;
+  ServedSession& operator=(const ServedSession&) = delete;
+
+  [[nodiscard]] proxy::SessionSetup setup();
+
+ private:
+  std::string name_;
+  client::LoopThread& thread_;
+  OpenSession open_;
+  proxy::Journal journal_;
+  std::unique_ptr<client::UpdatesRunner> updates_;
+};
+
+ServedSession::ServedSession(std::string name, client::LoopThread& thread, OpenSession open)
+    : name_(std::move(name)),
+      thread_(thread),
+      open_(std::move(open)),
+      journal_(open_.schema.contract) {
+  client::StoredAccount& account = *open_.account;
+  client::UpdatesState state;
+  if (const Bytes& stored = account.first_credentials().updates; !stored.empty()) {
+    auto read = client::read_updates_state(as_text(stored));
+    if (read.ok()) {
+      state = *std::move(read);
+    } else {
+      log_warning("proxy", "{}: the stored state of updates is {}: updates begin now", name_,
+                  to_string(read.error()));
+    }
+  }
+  client::UpdatesOptions options;
+  options.layer = open_.schema.layer;
+  options.self_id = open_.user.user_id;
+  options.is_bot = open_.user.is_bot;
+  thread.run([&] {
+    updates_ = std::make_unique<client::UpdatesRunner>(
+        thread.loop(), account.account(), std::move(options), std::move(state), journal_,
+        [&account](const std::string& text) {
+          const ByteView bytes = as_bytes(text);
+          account.store_updates(Bytes(bytes.begin(), bytes.end()));
+        });
+  });
+  client::StoredAccount::Watcher watcher;
+  watcher.on_updates = [this](ByteView tl) { updates_->on_updates(tl); };
+  watcher.on_gap = [this] { updates_->on_gap(); };
+  account.watch(std::move(watcher));
+  thread.run([this] { updates_->on_gap(); });
+}
+
+ServedSession::~ServedSession() {
+  open_.account->watch({});
+  thread_.run([this] { updates_->stop(); });
+  // It tells nobody of the calls that it still has.
+  open_.account.reset();
+  thread_.run([this] { updates_.reset(); });
+}
+
+proxy::SessionSetup ServedSession::setup() {
+  proxy::SessionSetup setup;
+  setup.name = name_;
+  setup.layer = open_.schema.number;
+  setup.contract = open_.schema.contract;
+  setup.calls = &open_.account->account();
+  setup.journal = &journal_;
+  return setup;
+}
+
 class Daemon {
  public:
   explicit Daemon(StartOptions& options) : options_(options) {}
@@ -52,7 +125,7 @@ class Daemon {
   std::vector<std::pair<std::string, std::string>> files_;  // name, path
   sigset_t signals_{};
   std::unique_ptr<client::LoopThread> thread_;
-  std::vector<OpenSession> sessions_;
+  std::vector<std::unique_ptr<ServedSession>> sessions_;
   std::unique_ptr<proxy::Server> server_;
 };
 
@@ -94,7 +167,7 @@ bool Daemon::open_sessions(int& status) {
     auto session = open_session(*thread_, options_.connect, path, status);
     if (!session.has_value()) return false;
     log_info("proxy", "{}: signed in, layer {}", path, session->schema.number);
-    sessions_.push_back(*std::move(session));
+    sessions_.push_back(std::make_unique<ServedSession>(name, *thread_, *std::move(session)));
   }
   return true;
 }
@@ -135,14 +208,7 @@ int Daemon::run() {
   if (!open_sessions(status)) return status;
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   std::vector<proxy::SessionSetup> setups;
-  for (size_t i = 0; i < sessions_.size(); ++i) {
-    proxy::SessionSetup setup;
-    setup.name = files_[i].first;
-    setup.layer = sessions_[i].schema.number;
-    setup.contract = sessions_[i].schema.contract;
-    setup.calls = &sessions_[i].account->account();
-    setups.push_back(std::move(setup));
-  }
+  for (const auto& session : sessions_) setups.push_back(session->setup());
   server_ = proxy::Server::start(options_.server, thread_->loop(), std::move(setups), problem);
   if (server_ == nullptr) return fail(kFailed, problem);
   fmt::print("listening on port {}\n", server_->port());
