@@ -298,8 +298,7 @@ void Account::Impl::on_session_lost(Line& line) {
   line.initialized = false;
   for (const auto& [request, id] : lost) {
     Call& call = calls.at(id);
-    const bool may_have_run = line.link.was_sent_before_connection(call.mark) ||
-                              (line.link.heard() && line.link.was_sent(call.mark));
+    const bool may_have_run = line.link.may_have_run(call.mark);
     call.state = Call::State::kQueued;
     call.line = nullptr;
     if (may_have_run || call.first) {

@@ -130,22 +130,23 @@ void Link::connect(const net::SocketAddress& address) {
   arm();
 }
 
-void Link::drop_stream() {
-  heard_ = false;
+void Link::drop_stream(bool refused) {
   if (stream_ == nullptr) return;
+  if (heard_ || !refused) flushes_taken_ = flushes_;
+  heard_ = false;
   stream_->close();
   // It may be what is calling.
   loop_.at_turn_end([old = std::move(stream_)] {});
   stream_ = nullptr;
 }
 
-void Link::fail(std::string why) {
+void Link::fail(std::string why, bool refused) {
   ++attempt_number_;
   ++counts_.failures;
   problem_ = address_.host.empty() ? std::move(why)
                                    : fmt::format("{}: {}", to_text(address_), std::move(why));
   if (!heard_) ++next_address_;
-  drop_stream();
+  drop_stream(refused);
   exchange_.reset();
   // What is bound by halves is not used again.
   if (state_ == State::kBinding) lose_session();
@@ -164,7 +165,6 @@ int64_t Link::next_pause_ns() {
 void Link::on_stream_connected() {
   attempt_deadline_ns_ = loop_.now().mono_ns + kLinkKeyExchangeNs;
   last_heard_ns_ = loop_.now().mono_ns;
-  flushes_at_connect_ = flushes_;
   go_on();
   arm();
 }
@@ -190,7 +190,7 @@ void Link::on_stream_error_code(int32_t code) {
       if (state_ == State::kExchanging || !session_) break;
       if (session_is_temporary_) {
         lose_session();
-        fail("the server does not know the temporary key any more");
+        fail("the server does not know the temporary key any more", true);
       } else {
         refuse_key();
       }

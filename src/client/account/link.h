@@ -103,13 +103,13 @@ class Link final : private StreamListener {
   Session::Dropped drop(RequestId request);
   // Binds the temporary key again; its answer is the link's own matter.
   void bind_again();
-  // A point in time by what has been sent: what was given to send() at a mark has left (as far as
-  // is known here) when was_sent(mark).
+  // A point in time by what has been sent: what is given to send() now leaves behind this mark.
   [[nodiscard]] uint64_t mark() const noexcept { return flushes_; }
-  [[nodiscard]] bool was_sent(uint64_t mark) const noexcept { return flushes_ > mark; }
-  // It had left before the present connection was made, so the server may have worked on it.
-  [[nodiscard]] bool was_sent_before_connection(uint64_t mark) const noexcept {
-    return flushes_at_connect_ > mark;
+  // Whether the server may have worked on what was given to send() at a mark. It has not when it
+  // did not leave, nor when it left on connections on which the server only said that it does not
+  // know the key.
+  [[nodiscard]] bool may_have_run(uint64_t mark) const noexcept {
+    return flushes_taken_ > mark || (heard_ && flushes_ > mark);
   }
 
   [[nodiscard]] int32_t dc() const noexcept { return options_.dc; }
@@ -147,9 +147,10 @@ class Link final : private StreamListener {
   void set_state(State next) noexcept;
   void attempt();
   void connect(const net::SocketAddress& address);
-  void drop_stream();
-  // Gives this attempt or connection up and pauses before the next one.
-  void fail(std::string why);
+  void drop_stream(bool refused = false);
+  // Gives this attempt or connection up and pauses before the next one. `refused`: the server said
+  // that it does not know the key.
+  void fail(std::string why, bool refused = false);
   [[nodiscard]] int64_t next_pause_ns();
   void want_flush();
   void flush();
@@ -210,7 +211,7 @@ class Link final : private StreamListener {
   int64_t last_heard_ns_ = 0;
   int64_t next_ping_ns_ = 0;
   uint64_t flushes_ = 1;
-  uint64_t flushes_at_connect_ = 0;
+  uint64_t flushes_taken_ = 0;  // those that the server may have read, in earlier connections
   bool flush_wanted_ = false;
   EventLoop::TimerId timer_ = 0;
   int64_t timer_ns_ = INT64_MAX;

@@ -192,12 +192,14 @@ void Link::lose_session() {
 
 void Link::refuse_key() {
   if (++key_refusals_ < kKeyRefusalsMax) {
-    fail("the server does not know the key (-404)");
+    fail("the server does not know the key (-404)", true);
     return;
   }
   key_refusals_ = 0;
   problem_ = "the server does not know the key (-404)";
   checking_key_ = false;
+  // Before stop(), which does not know why it ends.
+  drop_stream(true);
   stop();
   listener_.on_link_key_refused(*this);
 }

@@ -151,7 +151,10 @@ void ScriptServer::cut_after(int frames) {
   command([&] { frames_to_cut_ = frames; });
 }
 void ScriptServer::set_clock(int64_t ahead_ns) {
-  command([&] { clock_ahead_ns_ = ahead_ns; });
+  command([&] {
+    clock_ahead_ns_ = ahead_ns;
+    last_msg_id_ = 0;  // its ids go with its clock
+  });
 }
 void ScriptServer::set_salt(int64_t salt) {
   command([&] { salt_ = salt; });
