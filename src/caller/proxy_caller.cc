@@ -1,5 +1,6 @@
 // The caller through a proxy; see caller.h.
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <grpc/support/time.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/proto_buffer_reader.h>
@@ -15,7 +16,7 @@ namespace {
 
 constexpr size_t kCaFileBytesMax = 1 << 20;
 constexpr int kMessageBytesMax = 16 << 20;
-constexpr std::chrono::seconds kTimeout{60};
+constexpr int64_t kTimeoutMs = 60'000;
 constexpr std::string_view kRequestPrefix = "Req";
 
 // "mtproto.l228.ReqHelpGetConfig" is called as "/mtproto.l228.Mtproto/HelpGetConfig". Empty for
@@ -52,8 +53,9 @@ class ProxyCaller final : public Caller {
     const grpc::ByteBuffer sent(&slice, 1);
     grpc::ByteBuffer received;
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() +
-                         (timeout.count() != 0 ? timeout : kTimeout));
+    const int64_t wait_ms = timeout.count() != 0 ? timeout.count() : kTimeoutMs;
+    context.set_deadline(
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(wait_ms, GPR_TIMESPAN)));
     if (!options_.token.empty()) context.AddMetadata("authorization", "Bearer " + options_.token);
     if (!options_.session.empty()) context.AddMetadata("x-ringway-session", options_.session);
     std::promise<grpc::Status> done;

@@ -9,18 +9,28 @@
 #include "client/account/credentials.h"
 #include "crypto/passphrase.h"
 #include "programs/proxy/commands.h"
+#include "proxy/own_protos.h"
 #include "proxy/tokens.h"
 #include "tl/proto_text.h"
 
 namespace ringway::programs {
 namespace {
 
+constexpr std::string_view kTypesFile = "types.tl.proto";
 constexpr size_t kCheckedFileBytesMax = 16 << 20;
 
 struct ProtoOptions {
   SchemaOptions schema;
   std::string folder = ".";
+  std::string types_file = std::string(kTypesFile);
 };
+
+// The texts name the file that has the types.
+std::string renamed(std::string text, const std::string& types_file) {
+  const size_t at = text.find(kTypesFile);
+  if (at != std::string::npos) text.replace(at, kTypesFile.size(), types_file);
+  return text;
+}
 
 int write_proto(const ProtoOptions& options) {
   std::string problem;
@@ -31,9 +41,10 @@ int write_proto(const ProtoOptions& options) {
   if (failure) {
     return fail(kFailed, fmt::format("cannot make {}: {}", options.folder, failure.message()));
   }
-  const std::pair<const char*, std::string> files[] = {
-      {"types.tl.proto", tl::types_proto_text(*schema->contract)},
-      {"tl_update.proto", tl::updates_proto_text(*schema->contract)},
+  const std::pair<std::string, std::string> files[] = {
+      {options.types_file, tl::types_proto_text(*schema->contract)},
+      {"tl_update.proto", renamed(tl::updates_proto_text(*schema->contract), options.types_file)},
+      {"ringway_proxy.proto", proxy::updates_service_proto()},
   };
   for (const auto& [name, text] : files) {
     const std::string path = options.folder + "/" + name;
@@ -102,8 +113,14 @@ int check(const CheckOptions& options) {
 Command declare_proto(CLI::App& app) {
   auto options = std::make_shared<ProtoOptions>();
   declare_schema(app, options->schema);
-  app.add_option("--out", options->folder, "folder to write types.tl.proto and tl_update.proto to")
+  app.add_option("--out", options->folder,
+                 "folder to write the messages and methods, tl_update.proto (the stream of updates "
+                 "that mtprotod had) and ringway_proxy.proto (the stream that can be resumed) to")
       ->type_name("DIR")
+      ->capture_default_str();
+  app.add_option(
+         "--types-file", options->types_file,
+         "name of the file of messages and methods; for Python a name with one dot, tl.proto")
       ->capture_default_str();
   return [options] { return write_proto(*options); };
 }

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/small_file.h"
 #include "client/account/call_text.h"
@@ -129,7 +130,7 @@ std::vector<std::string> words_to_complete(const tl::Schema& schema) {
 void print_update(proxy::JsonText& text, ByteView tl) {
   std::string problem;
   const auto json = text.object(tl, problem);
-  const std::time_t now = std::time(nullptr);
+  const std::time_t now = read_clocks().unix_seconds();
   std::tm local{};
   ::localtime_r(&now, &local);
   char time[32];

@@ -1,0 +1,520 @@
+#!/usr/bin/python3
+"""ringway-proxy for real: it signs in through the gateway to the reference shard's messenger, and Python clients
+call it with messages from `proto` and from reflection. On loopback only.
+
+usage: proxy_test.py GATEWAY PROXY PROTOC EXAMPLES
+"""
+import concurrent.futures
+import importlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from programs import Program, die_with_parent, find, free_port, run, wait_for
+
+try:
+    import grpc
+    from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
+except ImportError as missing:
+    sys.exit(f"proxy_test: {missing}: install Debian's python3-grpcio and python3-protobuf")
+
+GATEWAY = PROXY = PROTOC = EXAMPLES = None
+CALL_SECONDS = 30
+CODE = "24680"
+ALICE, BOB, PASSWORD = "+15550001", "+15550002", "correct-horse"
+API_HASH = "0123456789abcdef0123456789abcdef"
+
+
+class Stack:
+    """The gateway with its shard and messenger, which has Alice and Bob."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="ringway-proxy-")
+        self.port = free_port()
+        with open(self.path("ringway.yaml"), "w") as file:
+            file.write("Name: proxy-test\nListenOn: 127.0.0.1:0\n"
+                       f'Gnetway: {{Server: [{{Proto: tcp, Addresses: ["127.0.0.1:{self.port}"]}}]}}\n'
+                       "Ringway: {Workers: {Count: 2}, Limits: {HandshakesPerAddressPerSecond: 0}}\n")
+        with open(self.path("users"), "w") as file:
+            file.write(f"{ALICE} Alice alice\n{BOB} Bob bob_b {PASSWORD}\n")
+        self.gateway = None
+        self.start_gateway()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def start_gateway(self):
+        self.gateway = Program(
+            [GATEWAY, "-f", self.path("ringway.yaml"), "--standalone", "--data", self.directory, "--messenger",
+             "--messenger-users", self.path("users"), "--messenger-code", CODE], self.port, self.path("gateway.log"))
+
+    def server_options(self):
+        return ["--addr", f"127.0.0.1:{self.port}", "--server-key", self.path("server_pub.pem")]
+
+    def close(self):
+        self.gateway.stop()
+        shutil.rmtree(self.directory)
+
+
+class Proxy:
+    """A ringway-proxy and a channel to it."""
+
+    def __init__(self, stack, secrets, *more, phone=ALICE, layer="228", channel=True):
+        self.stack, self.secrets, self.phone, self.layer = stack, stack.path(secrets), phone, layer
+        self.more, self.log_path = list(more), stack.path(secrets + ".log")
+        self.port, self.process, self.channel = free_port(), None, None
+        self.start()
+        if channel:
+            self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}",
+                                                 [("grpc.initial_reconnect_backoff_ms", 100),
+                                                  ("grpc.max_reconnect_backoff_ms", 500)])
+
+    def arguments(self):
+        return [PROXY, "start", "--port", str(self.port), "--secrets", self.secrets, "--layer", self.layer,
+                "--apiid", "1", "--apihash", API_HASH, "--phone", self.phone, *self.stack.server_options(), *self.more]
+
+    def start(self):
+        os.environ.update(RINGWAY_CODE=CODE, RINGWAY_PASSWORD=PASSWORD)
+        self.process = Program(self.arguments(), self.port, self.log_path)
+
+    def close(self):
+        if self.channel is not None:
+            self.channel.close()
+        self.process.stop()
+
+
+class Contract:
+    """What protoc makes of `proto`'s files, as a Python module."""
+
+    def __init__(self, layer, folder):
+        self.folder = os.path.join(folder, f"layer{layer}")
+        status, said = run(PROXY, "proto", "--layer", str(layer), "--types-file", f"tl{layer}.proto", "--out",
+                           self.folder)
+        assert status == 0, said
+        for name in (f"tl{layer}.proto", "tl_update.proto", "ringway_proxy.proto"):
+            done = subprocess.run([PROTOC, f"--python_out={self.folder}", name], cwd=self.folder, check=True,
+                                  capture_output=True, timeout=CALL_SECONDS)
+            assert done.returncode == 0
+        sys.path.insert(0, self.folder)
+        self.tl = importlib.import_module(f"tl{layer}_pb2")
+        if layer == 228:
+            self.updates = importlib.import_module("ringway_proxy_pb2")
+            self.compat = importlib.import_module("tl_update_pb2")
+        self.package = self.tl.DESCRIPTOR.package
+
+    def call(self, channel, method, request, answer, metadata=(), timeout=CALL_SECONDS):
+        stub = channel.unary_unary(f"/{self.package}.Mtproto/{method}",
+                                   request_serializer=lambda message: message.SerializeToString(),
+                                   response_deserializer=answer.FromString)
+        return stub(request, timeout=timeout, metadata=metadata)
+
+    def who(self, channel, **options):
+        me = self.tl.TypeInputUser(InputUserSelf=self.tl.PredInputUserSelf())
+        users = self.call(channel, "UsersGetUsers", self.tl.ReqUsersGetUsers(Id=[me]), self.tl.TypeVectorUser, **options)
+        return users.User[0].User
+
+    def send(self, channel, peer, text, random_id):
+        tl = self.tl
+        request = tl.ReqMessagesSendMessage(
+            Peer=tl.TypeInputPeer(InputPeerUser=tl.PredInputPeerUser(UserId=peer.Id, AccessHash=peer.AccessHash)),
+            Message=text, RandomId=random_id)
+        return self.call(channel, "MessagesSendMessage", request, tl.TypeUpdates)
+
+    def contact(self, channel):
+        tl = self.tl
+        contacts = self.call(channel, "ContactsGetContacts", tl.ReqContactsGetContacts(), tl.TypeContactsContacts)
+        return contacts.ContactsContacts.Users[0].User
+
+    def listen(self, channel, cursor=b"", **options):
+        stub = channel.unary_stream("/ringway.proxy.v1.Updates/Listen",
+                                    request_serializer=lambda message: message.SerializeToString(),
+                                    response_deserializer=self.updates.Event.FromString)
+        return stub(self.updates.ListenRequest(cursor=cursor, **options), timeout=2 * CALL_SECONDS)
+
+
+def texts_of(contract, events, count):
+    """The texts of the next new messages of others, and the cursor behind the last one."""
+    found, cursor = [], b""
+    for event in events:
+        cursor = event.cursor
+        update = contract.tl.TypeUpdate()
+        if event.WhichOneof("event") != "update" or not event.update.Unpack(update):
+            continue
+        message = update.UpdateNewMessage.Message.Message
+        if message.Message and not message.Out:
+            found.append(message.Message)
+        if len(found) == count:
+            break
+    return found, cursor
+
+
+class WithStack(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack()
+        cls.contract = Contract(228, cls.stack.directory)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.close()
+
+    def proxy(self, *arguments, **options):
+        proxy = Proxy(self.stack, *arguments, **options)
+        self.addCleanup(proxy.close)
+        return proxy
+
+    def refusal(self, function, *arguments, **options):
+        with self.assertRaises(grpc.RpcError) as caught:
+            function(*arguments, **options)
+        return caught.exception
+
+
+class Callers(WithStack):
+    def setUp(self):
+        self.alice = self.proxy("callers.json")
+        self.channel = self.alice.channel
+
+    def test_messages_made_by_protoc(self):
+        tl = self.contract.tl
+        config = self.contract.call(self.channel, "HelpGetConfig", tl.ReqHelpGetConfig(), tl.TypeConfig)
+        self.assertEqual(config.Value.ThisDc, 2)
+        self.assertEqual(self.contract.who(self.channel).FirstName, "Alice")
+        # A method that answers whatever its query does.
+        query = any_pb2.Any(type_url="type.googleapis.com/mtproto.l228.ReqHelpGetConfig")
+        answer = self.contract.call(self.channel, "InvokeWithoutUpdates", tl.ReqInvokeWithoutUpdates(Query=query),
+                                    any_pb2.Any)
+        unpacked = tl.TypeConfig()
+        self.assertTrue(answer.Unpack(unpacked), answer.type_url)
+        self.assertEqual(unpacked.Value.ThisDc, 2)
+
+    def test_the_example(self):
+        folder = self.stack.path("example")
+        self.assertEqual(run(PROXY, "proto", "--types-file", "tl.proto", "--out", folder)[0], 0)
+        subprocess.run([PROTOC, "--python_out=.", "tl.proto"], cwd=folder, check=True, timeout=CALL_SECONDS)
+        done = subprocess.run([sys.executable, os.path.join(EXAMPLES, "get_config.py"), f"127.0.0.1:{self.alice.port}"],
+                              cwd=folder, capture_output=True, timeout=CALL_SECONDS, text=True)
+        self.assertEqual(done.stdout, "DC 2, 1 addresses\nsigned in as Alice\n", done.stderr)
+
+    def test_reflection_is_enough(self):
+        folder = self.stack.path("reflection")
+        os.makedirs(folder, exist_ok=True)
+        text = ('syntax="proto3"; package grpc.reflection.v1alpha; message Q { string host = 1; oneof m { string '
+                'file_by_filename = 3; string file_containing_symbol = 4; string list_services = 7; } } message F { '
+                'repeated bytes files = 1; } message S { string name = 1; } message L { repeated S service = 1; } '
+                'message E { int32 code = 1; string text = 2; } message A { F files = 4; L list = 6; E error = 7; }')
+        pathlib.Path(folder, "reflect.proto").write_text(text)
+        subprocess.run([PROTOC, "--python_out=.", "reflect.proto"], cwd=folder, check=True, timeout=CALL_SECONDS)
+        sys.path.insert(0, folder)
+        wire = importlib.import_module("reflect_pb2")
+        for version in ("v1alpha", "v1"):
+            stub = self.channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+                                              request_serializer=wire.Q.SerializeToString,
+                                              response_deserializer=wire.A.FromString)
+            questions = [wire.Q(list_services="*"), wire.Q(file_containing_symbol="mtproto.l228.Mtproto"),
+                         wire.Q(file_containing_symbol="no.such.Thing")]
+            services, files, unknown = stub(iter(questions), timeout=CALL_SECONDS)
+            names = {service.name for service in services.list.service}
+            self.assertLessEqual({"mtproto.l228.Mtproto", "ringway.proxy.v1.Updates"}, names)
+            self.assertEqual(unknown.error.code, grpc.StatusCode.NOT_FOUND.value[0])
+        pool = descriptor_pool.DescriptorPool()
+        for file in reversed(files.files.files):
+            pool.Add(descriptor_pb2.FileDescriptorProto.FromString(file))
+        method = pool.FindServiceByName("mtproto.l228.Mtproto").FindMethodByName("HelpGetNearestDc")
+        factory = message_factory.MessageFactory(pool)
+        stub = self.channel.unary_unary("/mtproto.l228.Mtproto/HelpGetNearestDc",
+                                        request_serializer=lambda message: message.SerializeToString(),
+                                        response_deserializer=factory.GetPrototype(method.output_type).FromString)
+        answer = stub(factory.GetPrototype(method.input_type)(), timeout=CALL_SECONDS)
+        self.assertEqual(answer.Value.NearestDc, 2)
+
+    def test_errors_are_the_servers(self):
+        tl = self.contract.tl
+        peer = tl.TypeInputPeer(InputPeerUser=tl.PredInputPeerUser(UserId=77))
+        error = self.refusal(self.contract.call, self.channel, "MessagesSendMessage",
+                             tl.ReqMessagesSendMessage(Peer=peer, Message="x", RandomId=1), tl.TypeUpdates)
+        self.assertEqual(error.code(), grpc.StatusCode.INVALID_ARGUMENT)
+        self.assertRegex(error.details(), r"^mtproto RPC error: 400 [A-Z_]+$")
+        trailers = dict(error.trailing_metadata())
+        self.assertEqual(trailers["x-mtproto-error-code"], "400")
+        self.assertIn(trailers["x-mtproto-error"], error.details())
+        error = self.refusal(self.contract.call, self.channel, "MessagesSendMessage",
+                             tl.ReqMessagesSendMessage(Message="x", RandomId=1), tl.TypeUpdates)
+        self.assertEqual((error.code(), error.details()),
+                         (grpc.StatusCode.INVALID_ARGUMENT, "messages.sendMessage: Peer: is missing"))
+
+    def test_the_wrong_package_is_told_the_right_one(self):
+        stub = self.channel.unary_unary("/mtproto.Mtproto/HelpGetConfig")
+        error = self.refusal(stub, b"", timeout=CALL_SECONDS)
+        self.assertEqual(error.code(), grpc.StatusCode.UNIMPLEMENTED)
+        self.assertIn("mtproto.l228", error.details())
+
+    def test_many_callers_get_their_own_answers(self):
+        tl = self.contract.tl
+
+        def talk(number):
+            with grpc.insecure_channel(f"127.0.0.1:{self.alice.port}", [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                for i in range(20):
+                    if i % 2 == number % 2:
+                        self.assertEqual(self.contract.who(channel).FirstName, "Alice")
+                    else:
+                        config = self.contract.call(channel, "HelpGetConfig", tl.ReqHelpGetConfig(), tl.TypeConfig)
+                        self.assertEqual(config.Value.ThisDc, 2)
+            return number
+
+        with concurrent.futures.ThreadPoolExecutor(25) as pool:
+            self.assertEqual(sorted(pool.map(talk, range(50))), list(range(50)))
+
+
+class Updates(WithStack):
+    def test_each_message_once_and_in_order(self):
+        contract = self.contract
+        alice, bob = self.proxy("alice.json"), self.proxy("bob.json", phone=BOB)
+        to_alice = contract.contact(bob.channel)
+        events = contract.listen(alice.channel, types=["updateNewMessage"])
+        compat = alice.channel.unary_stream("/proxy.l228.UpdateStreamer/ListenOnUpdates",
+                                            response_deserializer=contract.compat.Update.FromString)
+        old = compat(b"", timeout=2 * CALL_SECONDS)
+        events.initial_metadata(), old.initial_metadata()
+        for i in range(10):
+            contract.send(bob.channel, to_alice, f"text {i}", i + 1)
+        texts, cursor = texts_of(contract, events, 10)
+        self.assertEqual(texts, [f"text {i}" for i in range(10)])
+        arms = {next(old).WhichOneof("Value") for _ in range(10)}
+        self.assertLessEqual(arms, {"Updates", "UpdateShort", "UpdateShortMessage"})
+        events.cancel(), old.cancel()
+        # What came while nobody listened is there for who has a cursor.
+        for i in range(5):
+            contract.send(bob.channel, to_alice, f"later {i}", i + 100)
+        texts, _ = texts_of(contract, contract.listen(alice.channel, cursor=cursor), 5)
+        self.assertEqual(texts, [f"later {i}" for i in range(5)])
+
+    def test_what_came_while_it_was_away(self):
+        contract = self.contract
+        alice, bob = self.proxy("away.json"), self.proxy("away-bob.json", phone=BOB)
+        to_alice = contract.contact(bob.channel)
+        events = contract.listen(alice.channel)
+        events.initial_metadata()
+        contract.send(bob.channel, to_alice, "before", 1001)
+        texts, cursor = texts_of(contract, events, 1)
+        self.assertEqual(texts, ["before"])
+        # Until its state is stored: that follows the event.
+        time.sleep(1.5)
+        alice.process.kill()
+        for i in range(3):
+            contract.send(bob.channel, to_alice, f"missed {i}", 1002 + i)
+        alice.start()
+        # The journal is a new one: it says that the cursor is of the old one, and goes on from its begin.
+        events = contract.listen(alice.channel, cursor=cursor)
+        first = next(events)
+        self.assertEqual(first.WhichOneof("event"), "gap")
+        self.assertEqual(first.gap.reason, contract.updates.Gap.CURSOR_EXPIRED)
+        texts, _ = texts_of(contract, events, 3)
+        self.assertEqual(texts, [f"missed {i}" for i in range(3)])
+
+    def test_restarts_of_the_gateway(self):
+        contract = self.contract
+        alice, bob = self.proxy("steady.json"), self.proxy("steady-bob.json", phone=BOB)
+        to_alice = contract.contact(bob.channel)
+        events = contract.listen(alice.channel)
+        events.initial_metadata()
+        for round_number, end in enumerate((self.stack.gateway.stop, self.stack.gateway.kill)):
+            end = self.stack.gateway.stop if round_number == 0 else self.stack.gateway.kill
+            end()
+            self.stack.start_gateway()
+            # No call is lost: this one waits for the connection.
+            self.assertEqual(contract.who(alice.channel).FirstName, "Alice")
+            contract.send(bob.channel, to_alice, f"round {round_number}", 2001 + round_number)
+            texts, _ = texts_of(contract, events, 1)
+            self.assertEqual(texts, [f"round {round_number}"])
+
+    def test_everything_is_killed_in_turn_under_load(self):
+        contract = self.contract
+        alice, bob = self.proxy("load.json"), self.proxy("load-bob.json", phone=BOB)
+        to_alice = contract.contact(bob.channel)
+        done = []
+
+        def send_all():
+            for i in range(60):
+                # A call that the proxy took down with it says so; the same random_id is the same message.
+                for _ in range(30):
+                    try:
+                        contract.send(bob.channel, to_alice, f"n{i}", 3001 + i)
+                        break
+                    except grpc.RpcError as error:
+                        self.assertIn(error.code(), (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED))
+                        time.sleep(0.3)
+                done.append(i)
+
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            sending = pool.submit(send_all)
+            for kill, start in ((bob.process.kill, bob.start), (self.stack.gateway.kill, self.stack.start_gateway),
+                                (alice.process.kill, alice.start)):
+                at = len(done)
+                wait_for(lambda at=at: len(done) >= min(at + 5, 60), "messages on their way")
+                kill()
+                start()
+            sending.result(timeout=4 * CALL_SECONDS)
+        history = contract.call(
+            alice.channel, "MessagesGetHistory",
+            contract.tl.ReqMessagesGetHistory(Peer=contract.tl.TypeInputPeer(InputPeerUser=contract.tl.PredInputPeerUser(
+                UserId=contract.contact(alice.channel).Id, AccessHash=contract.contact(alice.channel).AccessHash)),
+                Limit=100), contract.tl.TypeMessagesMessages)
+        messages = history.MessagesMessages.Messages or history.MessagesMessagesSlice.Messages
+        texts = [message.Message.Message for message in messages if re.fullmatch(r"n\d+", message.Message.Message)]
+        self.assertEqual(sorted(texts), sorted(f"n{i}" for i in range(60)), "each message once")
+
+
+class Sessions(WithStack):
+    def test_a_file_serves_without_a_new_sign_in(self):
+        first = Proxy(self.stack, "kept.json")
+        first.close()
+        with open(first.secrets) as file:
+            before = json.load(file)
+        self.assertEqual(list(before)[:7], ["phone", "api_id", "api_hash", "ip", "port", "salt", "auth_key"])
+        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        again = self.proxy("kept.json")
+        self.assertEqual(self.contract.who(again.channel).FirstName, "Alice")
+        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
+        again.process.stop()
+        again.process = Program(again.arguments(), again.port, again.log_path)
+        with open(first.secrets) as file:
+            self.assertEqual(json.load(file)["auth_key"], before["auth_key"])
+
+    def test_two_layers_in_one_proxy(self):
+        old = Proxy(self.stack, "old.json", layer="71")
+        old.close()
+        both = self.proxy("new.json", "--session", f"old={old.secrets}", phone=BOB, layer="")
+        contract = Contract(71, self.stack.directory)
+        metadata = (("x-ringway-session", "old"),)
+        self.assertEqual(contract.who(both.channel, metadata=metadata).FirstName, "Alice")
+        self.assertEqual(self.contract.who(both.channel).FirstName, "Bob")
+        error = self.refusal(self.contract.who, both.channel, metadata=(("x-ringway-session", "nobody"),))
+        self.assertIn("nobody", error.details())
+
+    def test_sealed_credentials(self):
+        passphrase = self.stack.path("passphrase")
+        with open(os.open(passphrase, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write("open sesame\n")
+        sealed = Proxy(self.stack, "sealed.json", "--passphrase-file", passphrase)
+        sealed.close()
+        with open(sealed.secrets, "rb") as file:
+            self.assertTrue(file.read().startswith(b"RWSEC1"))
+        status, said = run(PROXY, "check", sealed.secrets)
+        self.assertEqual(status, 1)
+        self.assertIn("a passphrase is needed", said)
+        status, said = run(PROXY, "check", sealed.secrets, "--passphrase-file", passphrase)
+        self.assertEqual(status, 0, said)
+        self.assertIn("credentials of api_id 1, DC 2", said)
+
+    def test_secrets_stay_out_of_logs(self):
+        proxy = self.proxy("quiet.json", "--log-level", "debug", phone=BOB)
+        self.contract.who(proxy.channel)
+        with open(proxy.secrets) as file:
+            stored = json.load(file)
+        log = proxy.process.log()
+        for secret in (stored["auth_key"], stored["api_hash"], BOB, BOB[1:], PASSWORD, CODE):
+            self.assertNotIn(secret, log)
+
+    def test_starts_that_cannot_be(self):
+        started = self.proxy("lock.json")
+        mine = ["--secrets", started.secrets, *self.stack.server_options()]
+        status, said = run(PROXY, "start", "--port", "0", *mine)
+        self.assertEqual(status, 128)
+        self.assertIn("in use by another", said)
+        status, said = run(PROXY, "start")
+        self.assertEqual(status, 1)
+        self.assertIn("--port, --secrets are required", said)
+        status, said = run(PROXY, "start", "--port", "0", "--secrets", self.stack.path("none.json"))
+        self.assertEqual(status, 128)
+        self.assertIn("give --apiid, --apihash, and --phone", said)
+        free = Proxy(self.stack, "free.json")
+        free.close()
+        mine = ["--secrets", free.secrets, *self.stack.server_options()]
+        status, said = run(PROXY, "start", "--port", "0", "--listen", "0.0.0.0", *mine)
+        self.assertNotEqual(status, 0)
+        self.assertIn("--insecure", said)
+        os.chmod(free.secrets, 0o644)
+        status, said = run(PROXY, "start", "--port", "0", *mine)
+        self.assertEqual(status, 128)
+        self.assertIn("chmod 600", said)
+
+    def test_tls_and_tokens(self):
+        key, certificate = self.stack.path("tls.key"), self.stack.path("tls.crt")
+        run(find("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
+            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        tokens = self.stack.path("tokens")
+        with open(os.open(tokens, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write("# who may call\nreader-0123456789abcdef reader allow=users.*\n")
+        proxy = self.proxy("tls.json", "--tls-cert", certificate, "--tls-key", key, "--token-file", tokens,
+                           "--listen", "0.0.0.0", channel=False)
+        with open(certificate, "rb") as file:
+            credentials = grpc.ssl_channel_credentials(file.read())
+        tl = self.contract.tl
+        with grpc.secure_channel(f"127.0.0.1:{proxy.port}", credentials) as channel:
+            error = self.refusal(self.contract.who, channel)
+            self.assertEqual(error.code(), grpc.StatusCode.UNAUTHENTICATED)
+            mine = (("authorization", "Bearer reader-0123456789abcdef"),)
+            self.assertEqual(self.contract.who(channel, metadata=mine).FirstName, "Alice")
+            error = self.refusal(self.contract.call, channel, "HelpGetConfig", tl.ReqHelpGetConfig(), tl.TypeConfig,
+                                 metadata=mine)
+            self.assertEqual(error.code(), grpc.StatusCode.PERMISSION_DENIED)
+        environment = dict(os.environ, RINGWAY_TOKEN="reader-0123456789abcdef")
+        done = subprocess.run([PROXY, "test", "--proxy", f"localhost:{proxy.port}", "--ca", certificate],
+                              env=environment, capture_output=True, text=True, timeout=CALL_SECONDS,
+                              preexec_fn=die_with_parent)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("test failure:", done.stderr)
+
+
+class Commands(WithStack):
+    def test_the_shell(self):
+        arguments = [PROXY, "shell", "--secrets", self.stack.path("shell.json"), "--log", self.stack.path("ss.log"),
+                     "--apiid", "1", "--apihash", API_HASH, "--phone", ALICE, *self.stack.server_options()]
+        os.environ.update(RINGWAY_CODE=CODE)
+        lines = b'dialogs\ncontacts\nnonsense\ncall help.getNearestDc\ncall users.getUsers {"Id": 7}\nexit\n'
+        status, said = run(*arguments, data=lines)
+        self.assertEqual(status, 0, said)
+        for part in ('Signed in as "Alice"', '"MessagesDialogs"', '"ContactsContacts"', "Wrong command",
+                     '"NearestDc": 2'):
+            self.assertIn(part, said)
+
+    def test_access(self):
+        os.environ.update(RINGWAY_CODE=CODE, RINGWAY_PASSWORD=PASSWORD)
+        chats, users = self.stack.path("chans.acc"), self.stack.path("users.acc")
+        status, said = run(PROXY, "access", "--credentials", self.stack.path("access.json"), "--chans", chats,
+                           "--users", users, "--apiid", "1", "--apihash", API_HASH, "--phone", BOB,
+                           *self.stack.server_options())
+        self.assertEqual(status, 0, said)
+        self.assertIn(f"{chats} is generated\n{users} is generated\n", said)
+        with open(users, "rb") as file:
+            contacts = self.contract.tl.TypeContactsContacts.FromString(file.read())
+        self.assertEqual(contacts.ContactsContacts.Users[0].User.FirstName, "Alice")
+
+    def test_files_are_checked(self):
+        schema = self.stack.path("twice.tl")
+        with open(schema, "w") as file:
+            file.write("// LAYER 9\na#00000001 = T;\nb#00000001 = T;\n---functions---\n")
+        status, said = run(PROXY, "check", schema)
+        self.assertEqual(status, 1)
+        self.assertIn(f"{schema}:3:", said)
+        tokens = self.stack.path("bad-tokens")
+        with open(os.open(tokens, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write("short x\n")
+        status, said = run(PROXY, "check", tokens)
+        self.assertEqual(status, 1)
+        self.assertIn(f"{tokens}:1:", said)
+        self.assertEqual(run(PROXY, "version")[0], 0)
+        status, said = run(PROXY, "nonsense")
+        self.assertNotEqual(status, 0)
+
+
+if __name__ == "__main__":
+    GATEWAY, PROXY, PROTOC, EXAMPLES = (os.path.abspath(argument) for argument in sys.argv[1:5])
+    unittest.main(argv=sys.argv[:1] + sys.argv[5:], verbosity=2)
