@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kOrderKey[] = "x-ringway-order";
 
-int64_t mono_deadline_ns(const grpc::GenericCallbackServerContext& context) {
+int64_t mono_deadline_ns(const grpc::GenericServerContext& context) {
   const Now now = read_clocks();
   const auto deadline = context.deadline();
   if (deadline == std::chrono::system_clock::time_point::max()) {
@@ -29,24 +29,19 @@ int64_t mono_deadline_ns(const grpc::GenericCallbackServerContext& context) {
 
 }  // namespace
 
-Call::Call(grpc::GenericCallbackServerContext& context, Session& session, const CallRules& rules,
-           Caller caller, uint32_t method)
-    : context_(context),
-      session_(session),
-      rules_(rules),
-      caller_(std::move(caller)),
-      method_(method) {
-  StartRead(&request_);
+Call::Call(Rpc& rpc, Session& session, const CallRules& rules, Caller caller, uint32_t method)
+    : rpc_(rpc), session_(session), rules_(rules), caller_(std::move(caller)), method_(method) {
+  rpc_.read(request_);
 }
 
 void Call::release() noexcept {
   if (knowing_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
-void Call::OnDone() { release(); }
+void Call::on_done() { release(); }
 
-void Call::OnReadDone(bool ok) {
-  if (!ok) {
+void Call::on_read(bool good) {
+  if (!good) {
     // It ended its side without a message, or is gone.
     fail(grpc::StatusCode::INVALID_ARGUMENT, "no request came");
     return;
@@ -105,8 +100,8 @@ bool Call::convert(std::string& wrong) {
 }
 
 void Call::read_options() {
-  deadline_ns_ = mono_deadline_ns(context_);
-  const auto& metadata = context_.client_metadata();
+  deadline_ns_ = mono_deadline_ns(rpc_.context());
+  const auto& metadata = rpc_.context().client_metadata();
   const auto order = metadata.find(kOrderKey);
   if (order != metadata.end()) {
     std::string key = caller_.key;
@@ -147,7 +142,7 @@ void Call::expire() {
   release();
 }
 
-void Call::OnCancel() {
+void Call::on_gone() {
   knowing_.fetch_add(1, std::memory_order_relaxed);
   session_.loop().post([this] {
     cancelled();
@@ -205,7 +200,7 @@ void Call::answer(ByteView tl) {
   count(tally.to_proto_bytes, tl.size());
   count(tally.to_proto_ns, static_cast<uint64_t>(read_clock_ns(CLOCK_MONOTONIC) - begin_ns));
   count_end(grpc::StatusCode::OK);
-  StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
+  rpc_.write_and_finish(response_);
 }
 
 void Call::fail(grpc::StatusCode code, std::string text) {
@@ -213,9 +208,9 @@ void Call::fail(grpc::StatusCode code, std::string text) {
 }
 
 void Call::fail(Failure failure) {
-  for (const auto& [key, value] : failure.trailers) context_.AddTrailingMetadata(key, value);
+  for (const auto& [key, value] : failure.trailers) rpc_.context().AddTrailingMetadata(key, value);
   count_end(failure.status.error_code());
-  Finish(std::move(failure.status));
+  rpc_.finish(failure.status);
 }
 
 void Call::count_end(grpc::StatusCode code) {

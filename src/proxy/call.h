@@ -1,12 +1,10 @@
 // proxy/call: one API call of a caller, from its request to its status.
 //
-// gRPC's threads bring the request, convert it and hand it to the loop; the loop's thread queues
-// and starts it, and answers. Each call ends towards gRPC exactly once, on whichever of the two
-// threads has it then. gRPC says last that it is done with a call, and the loop may know it a
-// little longer (a cancellation on its way): it counts who knows it and deletes itself.
+// The RPC server's thread brings the request, converts it and hands it to the loop; the loop's
+// thread queues and starts it, and answers. Each call ends towards gRPC exactly once, on whichever
+// of the two threads has it then. gRPC says last that it is done with a call, and the loop may know
+// it a little longer (a cancellation on its way): it counts who knows it and deletes itself.
 #pragma once
-
-#include <grpcpp/generic/async_generic_service.h>
 
 #include <atomic>
 #include <cstdint>
@@ -14,6 +12,7 @@
 
 #include "proxy/access.h"
 #include "proxy/errors.h"
+#include "proxy/rpc_server.h"
 #include "proxy/session.h"
 
 namespace ringway::proxy {
@@ -30,18 +29,15 @@ struct CallRules {
   std::vector<std::string> unavailable_errors;
 };
 
-class Call final : public grpc::ServerGenericBidiReactor,
-                   public client::CallSink,
-                   public SessionCall {
+class Call final : public RpcHandler, public client::CallSink, public SessionCall {
  public:
   // Made on the heap; begins to read the request. Everything that is referred to outlives it.
-  Call(grpc::GenericCallbackServerContext& context, Session& session, const CallRules& rules,
-       Caller caller, uint32_t method);
+  Call(Rpc& rpc, Session& session, const CallRules& rules, Caller caller, uint32_t method);
 
-  // gRPC's threads.
-  void OnReadDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override;
+  // The RPC server's thread.
+  void on_read(bool good) override;
+  void on_gone() override;
+  void on_done() override;
 
   // The loop's thread.
   void start(client::Calls& calls) override;
@@ -54,7 +50,7 @@ class Call final : public grpc::ServerGenericBidiReactor,
   // Of the loop's side.
   enum class State : uint8_t { kArriving, kWaiting, kStarted, kEnded };
 
-  ~Call() override = default;
+  ~Call() = default;
   void release() noexcept;
 
   bool convert(std::string& wrong);
@@ -67,7 +63,7 @@ class Call final : public grpc::ServerGenericBidiReactor,
   void answer(ByteView tl);
   void count_end(grpc::StatusCode code);
 
-  grpc::GenericCallbackServerContext& context_;
+  Rpc& rpc_;
   Session& session_;
   const CallRules& rules_;
   const Caller caller_;

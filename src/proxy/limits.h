@@ -36,6 +36,7 @@ inline constexpr int64_t kDefaultCallTimeoutNs = 60 * kNsPerSecond;
 inline constexpr int64_t kQueueSweepNs = kNsPerSecond;
 
 // The server as a whole.
+inline constexpr int kExpectedCalls = 128;  // that gRPC may bring before the first is looked at
 inline constexpr int kStreamsPerConnectionMax = 2048;
 inline constexpr size_t kServerMemoryBytesMax = size_t{1} << 30;
 inline constexpr int kKeepaliveTimeMs = 60'000;

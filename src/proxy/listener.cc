@@ -16,22 +16,28 @@ using grpc::StatusCode;
 
 }  // namespace
 
-Listener::Listener(Stream stream, Session& session, Caller caller, SessionFinder& finder,
+Listener::Listener(Rpc& rpc, Stream stream, Session& session, Caller caller, SessionFinder& finder,
                    UpdateHub& hub)
-    : stream_(stream), session_(&session), caller_(std::move(caller)), finder_(finder), hub_(hub) {}
+    : rpc_(rpc),
+      stream_(stream),
+      session_(&session),
+      caller_(std::move(caller)),
+      finder_(finder),
+      hub_(hub) {}
 
-Listener* Listener::make(Stream stream, Session& session, Caller caller, SessionFinder& finder,
-                         UpdateHub& hub) {
-  std::shared_ptr<Listener> made(new Listener(stream, session, std::move(caller), finder, hub));
+RpcHandler& Listener::make(Rpc& rpc, Stream stream, Session& session, Caller caller,
+                           SessionFinder& finder, UpdateHub& hub) {
+  std::shared_ptr<Listener> made(
+      new Listener(rpc, stream, session, std::move(caller), finder, hub));
   Listener* listener = made.get();
   listener->self_ = std::move(made);
-  listener->StartRead(&listener->request_);
-  return listener;
+  rpc.read(listener->request_);
+  return *listener;
 }
 
-void Listener::OnReadDone(bool ok) {
+void Listener::on_read(bool good) {
   grpc::Status status(StatusCode::INVALID_ARGUMENT, "no request came");
-  if (ok) {
+  if (good) {
     const FlatBytes bytes(request_);
     status = open(bytes.view());
     request_.Clear();
@@ -44,7 +50,7 @@ void Listener::OnReadDone(bool ok) {
     return;
   }
   // Who waits for the first event sees that the stream stands.
-  StartSendInitialMetadata();
+  rpc_.open();
   const int64_t now_ns = read_clocks().mono_ns;
   {
     const std::lock_guard lock(mutex_);
@@ -166,15 +172,15 @@ void Listener::advance(int64_t now_ns) {
     write = next(now_ns);
     if (ended_ && !writing_) finish = !std::exchange(finished_, true);
   }
-  if (write) StartWrite(&response_);
-  if (finish) Finish(end_status_);
+  if (write) rpc_.write(response_);
+  if (finish) rpc_.finish(end_status_);
 }
 
-void Listener::OnWriteDone(bool ok) {
+void Listener::on_written(bool good) {
   {
     const std::lock_guard lock(mutex_);
     writing_ = false;
-    if (!ok && !std::exchange(ended_, true)) {
+    if (!good && !std::exchange(ended_, true)) {
       end_status_ = {StatusCode::CANCELLED, "the listener is gone"};
     }
   }
@@ -189,11 +195,11 @@ void Listener::end(grpc::Status status) {
   advance(0);
 }
 
-void Listener::OnCancel() { end({StatusCode::CANCELLED, "the listener is gone"}); }
+void Listener::on_gone() { end({StatusCode::CANCELLED, "the listener is gone"}); }
 
 void Listener::stop() { end({StatusCode::UNAVAILABLE, "the proxy stops"}); }
 
-void Listener::OnDone() {
+void Listener::on_done() {
   hub_.remove(*this);
   // The last to know it may be this.
   const std::shared_ptr<Listener> self = std::move(self_);

@@ -1,11 +1,9 @@
 // proxy/listener: one caller's stream of updates, of either kind.
 //
 // It has its own place in the session's journal and at most one message on its way, so what it
-// takes is bounded whatever it reads; gRPC's flow control is what makes it slow. gRPC's threads and
-// the hub's push it on; its lock says which of them.
+// takes is bounded whatever it reads; gRPC's flow control is what makes it slow. The RPC server's
+// thread and the hub's push it on; its lock says which of them.
 #pragma once
-
-#include <grpcpp/generic/async_generic_service.h>
 
 #include <cstdint>
 #include <memory>
@@ -15,6 +13,7 @@
 
 #include "proxy/call.h"
 #include "proxy/journal.h"
+#include "proxy/rpc_server.h"
 #include "proxy/session.h"
 #include "proxy/update_hub.h"
 
@@ -34,21 +33,21 @@ class SessionFinder {
 // The method name by which a token's globs allow and deny listening.
 inline constexpr std::string_view kListenMethod = "updates.listen";
 
-class Listener final : public grpc::ServerGenericBidiReactor,
+class Listener final : public RpcHandler,
                        public HubListener,
                        public std::enable_shared_from_this<Listener> {
  public:
   // Begins to read the request. `session` is what the caller's metadata says; a request may name
   // another. Everything that is referred to outlives it. It keeps itself until gRPC is done.
-  static Listener* make(Stream stream, Session& session, Caller caller, SessionFinder& finder,
-                        UpdateHub& hub);
+  static RpcHandler& make(Rpc& rpc, Stream stream, Session& session, Caller caller,
+                          SessionFinder& finder, UpdateHub& hub);
   ~Listener() override = default;
 
-  // gRPC's threads.
-  void OnReadDone(bool ok) override;
-  void OnWriteDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override;
+  // The RPC server's thread.
+  void on_read(bool good) override;
+  void on_written(bool good) override;
+  void on_gone() override;
+  void on_done() override;
 
   // The hub's thread, and others.
   void advance(int64_t now_ns) override;
@@ -56,7 +55,8 @@ class Listener final : public grpc::ServerGenericBidiReactor,
   [[nodiscard]] uint64_t lag() const override;
 
  private:
-  Listener(Stream stream, Session& session, Caller caller, SessionFinder& finder, UpdateHub& hub);
+  Listener(Rpc& rpc, Stream stream, Session& session, Caller caller, SessionFinder& finder,
+           UpdateHub& hub);
 
   [[nodiscard]] grpc::Status open(ByteView request);
   [[nodiscard]] grpc::Status open_events(ByteView request);
@@ -66,6 +66,7 @@ class Listener final : public grpc::ServerGenericBidiReactor,
   bool next(int64_t now_ns);
   void end(grpc::Status status);
 
+  Rpc& rpc_;
   const Stream stream_;
   Session* session_;
   const Caller caller_;
@@ -86,7 +87,7 @@ class Listener final : public grpc::ServerGenericBidiReactor,
   bool open_ = false;
   bool writing_ = false;
   bool ended_ = false;     // nothing more will be written
-  bool finished_ = false;  // Finish was called
+  bool finished_ = false;  // gRPC was told
   grpc::Status end_status_;
 };
 

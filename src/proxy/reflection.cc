@@ -58,12 +58,14 @@ void not_found(std::string what, wire::ServerReflectionResponse& response) {
   response.mutable_error_response()->set_error_message(std::move(what));
 }
 
-class Reactor final : public grpc::ServerGenericBidiReactor {
+class Conversation final : public RpcHandler {
  public:
-  explicit Reactor(const Reflection& reflection) : reflection_(reflection) { StartRead(&request_); }
-  void OnReadDone(bool ok) override {
-    if (!ok) {
-      Finish(grpc::Status::OK);
+  Conversation(Rpc& rpc, const Reflection& reflection) : rpc_(rpc), reflection_(reflection) {
+    rpc_.read(request_);
+  }
+  void on_read(bool good) override {
+    if (!good) {
+      rpc_.finish(grpc::Status::OK);
       return;
     }
     std::string answer;
@@ -73,24 +75,25 @@ class Reactor final : public grpc::ServerGenericBidiReactor {
     }
     request_.Clear();
     if (answer.empty()) {
-      Finish({grpc::StatusCode::INVALID_ARGUMENT, "not a ServerReflectionRequest"});
+      rpc_.finish({grpc::StatusCode::INVALID_ARGUMENT, "not a ServerReflectionRequest"});
       return;
     }
     response_ = buffer_of(answer);
-    StartWrite(&response_);
+    rpc_.write(response_);
   }
-  void OnWriteDone(bool ok) override {
-    if (ok) {
-      StartRead(&request_);
+  void on_written(bool good) override {
+    if (good) {
+      rpc_.read(request_);
     } else {
-      Finish(grpc::Status::CANCELLED);
+      rpc_.finish(grpc::Status::CANCELLED);
     }
   }
-  void OnDone() override { delete this; }
+  void on_done() override { delete this; }
 
  private:
-  ~Reactor() override = default;
+  ~Conversation() = default;
 
+  Rpc& rpc_;
   const Reflection& reflection_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer response_;
@@ -139,7 +142,7 @@ bool Reflection::serves(std::string_view path) noexcept {
   return std::find(std::begin(kPaths), std::end(kPaths), path) != std::end(kPaths);
 }
 
-grpc::ServerGenericBidiReactor* Reflection::make_reactor() const { return new Reactor(*this); }
+RpcHandler& Reflection::serve(Rpc& rpc) const { return *new Conversation(rpc, *this); }
 
 template <typename Response>
 void Reflection::add_files(const FileDescriptor& file, Response& response) const {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <google/protobuf/descriptor.h>
-#include <grpcpp/generic/async_generic_service.h>
 
 #include <map>
 #include <memory>
@@ -14,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/rpc_server.h"
 #include "tl/contract.h"
 
 namespace ringway::proxy {
@@ -26,7 +26,7 @@ class Reflection {
   // Whether a call of this path is one of reflection.
   [[nodiscard]] static bool serves(std::string_view path) noexcept;
   // Answers a stream of questions.
-  [[nodiscard]] grpc::ServerGenericBidiReactor* make_reactor() const;
+  [[nodiscard]] RpcHandler& serve(Rpc& rpc) const;
 
   // A serialized ServerReflectionRequest to a serialized response; empty when it is none.
   [[nodiscard]] std::string answer(std::string_view request) const;

@@ -4,17 +4,20 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/resource_quota.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
+#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "base/assert.h"
 #include "proxy/journal.h"
 #include "proxy/listen_address.h"
+#include "proxy/metrics_endpoint.h"
 #include "proxy/reflection.h"
+#include "proxy/rpc_server.h"
 #include "proxy/service.h"
 #include "proxy/update_hub.h"
 
@@ -93,10 +96,63 @@ struct Server::Impl {
   std::unique_ptr<Reflection> reflection;
   UpdateHub hub;
   std::optional<Service> service;
-  std::unique_ptr<grpc::Server> server;
+  std::optional<RpcServer> server;
+  mutable std::mutex mutex;
+  std::vector<AccountStatus> accounts;  // of each session; guarded by mutex
+  std::unique_ptr<MetricsEndpoint> metrics;
   int port = 0;
   bool stopped = false;
+
+  [[nodiscard]] ProxyStatus status() const;
 };
+
+namespace {
+
+SessionStatus status_of(const Session& session) {
+  const auto get = [](const Count& count) { return count.load(std::memory_order_relaxed); };
+  const SessionTally& tally = session.tally();
+  SessionStatus status;
+  status.name = session.name();
+  status.layer = session.layer();
+  for (size_t i = 0; i < tally.by_method.size(); ++i) {
+    const StatusCounts counts = counts_of(tally.by_method[i]);
+    if (std::all_of(counts.begin(), counts.end(), [](uint64_t one) { return one == 0; })) continue;
+    const size_t method = session.methods().first_method() + i;
+    status.methods[session.contract().schema().combinators[method].name] = counts;
+  }
+  status.held = get(tally.held);
+  status.refused_full = get(tally.refused_full);
+  status.cancelled_waiting = get(tally.cancelled_waiting);
+  status.expired_waiting = get(tally.expired_waiting);
+  status.to_tl_ns = get(tally.to_tl_ns);
+  status.to_tl_bytes = get(tally.to_tl_bytes);
+  status.to_proto_ns = get(tally.to_proto_ns);
+  status.to_proto_bytes = get(tally.to_proto_bytes);
+  status.repaired_strings = get(tally.repaired_strings);
+  status.queued = get(tally.queued);
+  status.queued_bytes = get(tally.queued_bytes);
+  status.in_flight_calls = get(tally.in_flight_calls);
+  status.in_flight_transfers = get(tally.in_flight_transfers);
+  status.clients = get(tally.clients);
+  if (session.journal() != nullptr) status.journal = session.journal()->counts();
+  return status;
+}
+
+}  // namespace
+
+ProxyStatus Server::Impl::status() const {
+  ProxyStatus status;
+  for (const auto& session : sessions) status.sessions.push_back(status_of(*session));
+  service->clients().each([&](const std::string& name, const StatusTally& tally) {
+    status.clients[name] = counts_of(tally);
+  });
+  status.refused = counts_of(service->refused());
+  status.listeners = hub.listeners();
+  status.listener_lag_max = hub.lag_max();
+  const std::lock_guard lock(mutex);
+  for (size_t i = 0; i < accounts.size(); ++i) status.sessions[i].account = accounts[i];
+  return status;
+}
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { stop(); }
@@ -122,19 +178,27 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, client::Even
                                      .access = options.access},
                         std::move(borrowed), *impl->reflection, impl->hub);
   impl->service->set_tokens(options.tokens);
+  impl->accounts.resize(impl->sessions.size());
 
   grpc::ServerBuilder builder;
   set_limits(builder);
   builder.AddListeningPort(options.listen, credentials, &impl->port);
-  builder.RegisterCallbackGenericService(&*impl->service);
-  impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr || (impl->port == 0 && !options.listen.starts_with("unix:"))) {
+  impl->server.emplace(*impl->service);
+  if (!impl->server->start(builder) || (impl->port == 0 && !options.listen.starts_with("unix:"))) {
     error = fmt::format(
         "--listen {}: cannot listen there; the address must be HOST:PORT of this machine with a "
         "port that is free{}",
         options.listen,
         options.tls_certificate_file.empty() ? "" : ", and the certificate must fit its key");
     return nullptr;
+  }
+  if (!options.metrics_listen.empty()) {
+    impl->metrics = MetricsEndpoint::start(
+        options.metrics_listen, [from = impl.get()] { return from->status(); }, error);
+    if (impl->metrics == nullptr) {
+      error = "--metrics " + error;
+      return nullptr;
+    }
   }
   for (const auto& session : impl->sessions) {
     if (session->journal() == nullptr) continue;
@@ -147,6 +211,17 @@ int Server::port() const noexcept { return impl_->port; }
 
 const SessionTally& Server::tally(size_t session) const noexcept {
   return impl_->sessions[session]->tally();
+}
+
+int Server::metrics_port() const noexcept {
+  return impl_->metrics == nullptr ? 0 : impl_->metrics->port();
+}
+
+ProxyStatus Server::status() const { return impl_->status(); }
+
+void Server::set_account_status(size_t session, AccountStatus status) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->accounts[session] = std::move(status);
 }
 
 size_t Server::listeners() const { return impl_->hub.listeners(); }
@@ -162,7 +237,7 @@ void Server::stop(int64_t timeout_ns) {
     if (session->journal() != nullptr) session->journal()->set_waker(nullptr);
   }
   impl_->hub.stop();
-  impl_->server->Shutdown(gpr_time_from_nanos(timeout_ns, GPR_TIMESPAN));
+  impl_->server->stop(timeout_ns);
 }
 
 }  // namespace ringway::proxy

@@ -15,6 +15,7 @@
 #include "proxy/access.h"
 #include "proxy/errors.h"
 #include "proxy/limits.h"
+#include "proxy/metrics_page.h"
 #include "proxy/session.h"
 #include "proxy/tokens.h"
 
@@ -31,6 +32,7 @@ struct ServerOptions {
   Access access;
   std::vector<std::string> unavailable_errors = default_unavailable_errors();
   int64_t heartbeat_ns = kHeartbeatNs;  // of listeners
+  std::string metrics_listen;           // HOST:PORT of /metrics and /healthz; empty: none
 };
 
 class Server {
@@ -49,6 +51,10 @@ class Server {
   // By the order in which they were given. Any thread.
   [[nodiscard]] const SessionTally& tally(size_t session) const noexcept;
   [[nodiscard]] size_t listeners() const;
+  [[nodiscard]] int metrics_port() const noexcept;  // 0: none
+  [[nodiscard]] ProxyStatus status() const;
+  // Any thread: what the metrics and /healthz say of a session's account, until the next time.
+  void set_account_status(size_t session, AccountStatus status);
   // Any thread. Null is refused by what start() has checked: tokens can be changed, not dropped.
   void set_tokens(std::shared_ptr<const Tokens> tokens);
 

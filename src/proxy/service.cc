@@ -13,16 +13,16 @@ namespace {
 constexpr char kListenPath[] = "/ringway.proxy.v1.Updates/Listen";
 constexpr char kCompatListenMethod[] = ".UpdateStreamer/ListenOnUpdates";
 
-using Context = grpc::GenericCallbackServerContext;
+using Context = grpc::GenericServerContext;
 
 // Ends a call at once.
-class Refusal final : public grpc::ServerGenericBidiReactor {
+class Refusal final : public RpcHandler {
  public:
-  explicit Refusal(grpc::Status status) { Finish(std::move(status)); }
-  void OnDone() override { delete this; }
+  Refusal(Rpc& rpc, const grpc::Status& status) { rpc.finish(status); }
+  void on_done() override { delete this; }
 
  private:
-  ~Refusal() override = default;
+  ~Refusal() = default;
 };
 
 std::optional<std::string_view> metadata_of(const Context& context, const char* key) {
@@ -54,9 +54,9 @@ void Service::set_tokens(std::shared_ptr<const Tokens> tokens) {
   tokens_ = std::move(tokens);
 }
 
-grpc::ServerGenericBidiReactor* Service::refuse(grpc::Status status) {
+RpcHandler& Service::refuse(Rpc& rpc, const grpc::Status& status) {
   count(refused_.ends[static_cast<size_t>(status.error_code())]);
-  return new Refusal(std::move(status));
+  return *new Refusal(rpc, status);
 }
 
 grpc::Status Service::identify(const Context& context, Caller& caller) {
@@ -139,27 +139,30 @@ grpc::Status Service::unknown_path(const Session& session, std::string_view path
   return {grpc::StatusCode::UNIMPLEMENTED, text};
 }
 
-grpc::ServerGenericBidiReactor* Service::CreateReactor(Context* context) {
+RpcHandler& Service::accept(Rpc& rpc) {
+  const Context& context = rpc.context();
   Caller caller;
-  if (grpc::Status status = identify(*context, caller); !status.ok()) return refuse(status);
-  const std::string& path = context->method();
-  if (Reflection::serves(path)) return reflection_.make_reactor();
+  if (const grpc::Status status = identify(context, caller); !status.ok()) {
+    return refuse(rpc, status);
+  }
+  const std::string& path = rpc.path();
+  if (Reflection::serves(path)) return reflection_.serve(rpc);
   Session* session = nullptr;
-  const auto name = metadata_of(*context, "x-ringway-session");
-  if (grpc::Status status = find_session(name, caller, session); !status.ok()) {
-    return refuse(status);
+  const auto name = metadata_of(context, "x-ringway-session");
+  if (const grpc::Status status = find_session(name, caller, session); !status.ok()) {
+    return refuse(rpc, status);
   }
   const tl::Contract& contract = session->contract();
   if (const auto method = contract.method_of_path(path)) {
-    return new Call(*context, *session, rules_.calls, std::move(caller), *method);
+    return *new Call(rpc, *session, rules_.calls, std::move(caller), *method);
   }
   if (path == kListenPath) {
-    return Listener::make(Stream::kEvents, *session, std::move(caller), *this, hub_);
+    return Listener::make(rpc, Stream::kEvents, *session, std::move(caller), *this, hub_);
   }
   if (path == '/' + contract.options().updates_package + kCompatListenMethod) {
-    return Listener::make(Stream::kCompat, *session, std::move(caller), *this, hub_);
+    return Listener::make(rpc, Stream::kCompat, *session, std::move(caller), *this, hub_);
   }
-  return refuse(unknown_path(*session, path));
+  return refuse(rpc, unknown_path(*session, path));
 }
 
 }  // namespace ringway::proxy

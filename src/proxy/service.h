@@ -1,10 +1,8 @@
 // proxy/service: finds out what a gRPC call wants, from whom it comes, and whether that is allowed.
 //
 // One generic service for all paths: the methods of every session's contract are found in tables,
-// there is no code per method. Called on gRPC's threads.
+// there is no code per method. Called on the RPC server's thread.
 #pragma once
-
-#include <grpcpp/generic/async_generic_service.h>
 
 #include <memory>
 #include <mutex>
@@ -17,6 +15,7 @@
 #include "proxy/call.h"
 #include "proxy/listener.h"
 #include "proxy/reflection.h"
+#include "proxy/rpc_server.h"
 #include "proxy/session.h"
 #include "proxy/tally.h"
 #include "proxy/tokens.h"
@@ -30,7 +29,7 @@ struct ServiceRules {
   Access access;
 };
 
-class Service final : public grpc::CallbackGenericService, private SessionFinder {
+class Service final : public RpcAcceptor, private SessionFinder {
  public:
   // `sessions` is not empty; the first is that of callers who name none. All outlive the service.
   Service(ServiceRules rules, std::vector<Session*> sessions, const Reflection& reflection,
@@ -38,18 +37,17 @@ class Service final : public grpc::CallbackGenericService, private SessionFinder
 
   // Null: callers need no token. Any thread; calls that run go on with what they began with.
   void set_tokens(std::shared_ptr<const Tokens> tokens);
-  [[nodiscard]] ClientTally& clients() noexcept { return clients_; }
-  [[nodiscard]] StatusTally& refused() noexcept { return refused_; }
+  [[nodiscard]] const ClientTally& clients() const noexcept { return clients_; }
+  [[nodiscard]] const StatusTally& refused() const noexcept { return refused_; }
 
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override;
+  RpcHandler& accept(Rpc& rpc) override;
 
  private:
-  grpc::Status identify(const grpc::GenericCallbackServerContext& context, Caller& caller);
+  grpc::Status identify(const grpc::GenericServerContext& context, Caller& caller);
   grpc::Status find_session(std::optional<std::string_view> name, const Caller& caller,
                             Session*& session) override;
   [[nodiscard]] grpc::Status unknown_path(const Session& session, std::string_view path) const;
-  grpc::ServerGenericBidiReactor* refuse(grpc::Status status);
+  RpcHandler& refuse(Rpc& rpc, const grpc::Status& status);
 
   const ServiceRules rules_;
   const std::vector<Session*> sessions_;

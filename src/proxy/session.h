@@ -59,6 +59,7 @@ class Session {
   [[nodiscard]] Journal* journal() const noexcept { return setup_.journal; }
   [[nodiscard]] Transcoders& transcoders() noexcept { return transcoders_; }
   [[nodiscard]] SessionTally& tally() noexcept { return tally_; }
+  [[nodiscard]] const SessionTally& tally() const noexcept { return tally_; }
   [[nodiscard]] client::EventLoop& loop() noexcept { return loop_; }
 
   // The rest on the loop's thread.

@@ -32,8 +32,7 @@ struct SessionTally {
   explicit SessionTally(size_t methods) : by_method(methods) {}
 
   std::vector<StatusTally> by_method;  // from the schema's first method on
-  StatusTally unknown_method;
-  Count held;  // calls that had to wait because the server wanted that
+  Count held;                          // calls that had to wait because the server wanted that
   Count refused_full;
   Count cancelled_waiting;  // before they were sent
   Count expired_waiting;
