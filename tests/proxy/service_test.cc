@@ -293,6 +293,27 @@ TEST(Service, FullQueueIsSaidSo) {
   EXPECT_EQ(ends[StatusCode::OK], room);
 }
 
+// Sent one behind the other on one connection, without waiting for answers.
+TEST(Service, CallsOfOneClientKeepTheirOrder) {
+  TestServer server;
+  server.calls().set_answer([](ByteView) { return result_of("15c4b51c00000000"); });
+  const auto channel = server.channel();
+  ASSERT_TRUE(call(channel, kGetNearestDcPath, "").status.error_code() == StatusCode::INTERNAL);
+  std::vector<std::unique_ptr<RawCall>> calls;
+  for (uint32_t i = 0; i < 200; ++i) {
+    std::string request;
+    add_number(request, 1, i + 1);
+    calls.push_back(
+        std::make_unique<RawCall>(channel, "/mtproto.l228.Mtproto/MessagesReceivedQueue", request));
+  }
+  for (const auto& one : calls) EXPECT_TRUE(one->wait().status.ok());
+  const auto started = server.calls().started();
+  ASSERT_EQ(started.size(), 201U);
+  for (uint32_t i = 0; i < 200; ++i) {
+    EXPECT_EQ(load_le<uint32_t>(started[1 + i].tl.data() + 4), i + 1);
+  }
+}
+
 TEST(Service, FiftyClientsGetTheirOwnAnswers) {
   TestServer server;
   // messages.receivedQueue(max_qts:int) = Vector<long>: the account answers what it was asked.
