@@ -17,6 +17,7 @@
 namespace ringway::programs {
 namespace {
 
+constexpr int64_t kShowNs = kNsPerSecond;  // between two looks at an account, for the metrics
 constexpr const char* kFirstSession = "main";
 
 struct StartOptions {
@@ -48,8 +49,17 @@ class ServedSession {
   ServedSession& operator=(const ServedSession&) = delete;
 
   [[nodiscard]] proxy::SessionSetup setup();
+  // What the metrics say of the account is looked up from now on; `server` must outlive
+  // stop_showing().
+  void show(proxy::Server& server, size_t session);
+  void stop_showing();
 
  private:
+  void show_now();
+
+  proxy::Server* server_ = nullptr;  // loop's thread, as the two below
+  size_t number_ = 0;
+  client::EventLoop::TimerId show_timer_ = 0;
   std::string name_;
   client::LoopThread& thread_;
   OpenSession open_;
@@ -108,6 +118,28 @@ proxy::SessionSetup ServedSession::setup() {
   setup.calls = &open_.account->account();
   setup.journal = &journal_;
   return setup;
+}
+
+void ServedSession::show(proxy::Server& server, size_t session) {
+  thread_.run([&] {
+    server_ = &server;
+    number_ = session;
+    show_now();
+  });
+}
+
+void ServedSession::show_now() {
+  const client::Account& account = open_.account->account();
+  proxy::AccountStatus status;
+  status.ready = account.condition() == client::Condition::kSignedIn;
+  status.reason = account.problem();
+  status.counts = account.counts();
+  server_->set_account_status(number_, std::move(status));
+  show_timer_ = thread_.loop().at(thread_.loop().now().mono_ns + kShowNs, [this] { show_now(); });
+}
+
+void ServedSession::stop_showing() {
+  thread_.run([this] { thread_.loop().cancel(show_timer_); });
 }
 
 class Daemon {
@@ -211,11 +243,13 @@ int Daemon::run() {
   for (const auto& session : sessions_) setups.push_back(session->setup());
   server_ = proxy::Server::start(options_.server, thread_->loop(), std::move(setups), problem);
   if (server_ == nullptr) return fail(kFailed, problem);
+  for (size_t i = 0; i < sessions_.size(); ++i) sessions_[i]->show(*server_, i);
   fmt::print("listening on port {}\n", server_->port());
   std::fflush(stdout);
   serve_until_signal();
   log_info("proxy", "stopping");
   server_->stop();
+  for (const auto& session : sessions_) session->stop_showing();
   // Its calls are over; the accounts are stored and let go of on the loop, which ends after them.
   sessions_.clear();
   thread_.reset();
@@ -269,6 +303,8 @@ Command declare_start(CLI::App& app) {
       ->group("Callers");
   app.add_flag("--insecure", options->server.insecure, "serve anybody who can reach the address")
       ->group("Callers");
+  app.add_option("--metrics", options->server.metrics_listen,
+                 "HOST:PORT of /metrics and /healthz (else: none)");
   app.add_option("--log-level", options->log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
