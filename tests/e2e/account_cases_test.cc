@@ -1,5 +1,6 @@
 // An account, its keys and its calls against the real gateway and the real messenger.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "client/account/account.h"
 #include "client/account/sync_caller.h"
@@ -154,6 +155,57 @@ TEST_F(AccountCases, SignsInSendsAndComesBackWithTheSameKey) {
   EXPECT_EQ(account.condition(), Condition::kSignedIn);
   EXPECT_EQ(account.state().keys.at(2).auth_key_id, state.keys.at(2).auth_key_id);
   EXPECT_EQ(second.gaps, 1);
+}
+
+struct Sink final : client::CallSink {
+  void on_call_done(client::CallId, client::CallOutcome outcome) override {
+    ++done;
+    if (outcome.end != client::CallOutcome::End::kResult) problems.push_back(outcome.text);
+    if (then) then();
+  }
+  int done = 0;
+  std::vector<std::string> problems;
+  std::function<void()> then;
+};
+
+TEST_F(AccountCases, EveryMessageArrivesOnceThoughTheGatewayIsKilled) {
+  constexpr int kMessages = 200;
+  Listener listener;
+  const auto account_options = options();
+  Account account(*loop_, account_options, {}, listener);
+  client::SyncCaller caller(*loop_, account, account_options.layer);
+  sign_in(caller, "15550001");
+  Sink sink;
+  int next = 0;
+  const auto send = [&] {
+    if (next == kMessages) return;
+    Bytes tl;
+    ByteAppender out(tl);
+    ASSERT_TRUE(account_options.layer->write_call({"messages.sendMessage",
+                                                   {{"peer", Object{"inputPeerSelf", {}, {}}},
+                                                    {"message", "message " + std::to_string(next)},
+                                                    {"random_id", 1000 + next}},
+                                                   {}},
+                                                  out));
+    ++next;
+    account.start(std::move(tl), {}, sink);
+  };
+  sink.then = send;
+  for (int i = 0; i < 8; ++i) send();
+  for (const int at : {40, 120}) {
+    ASSERT_TRUE(run_until([&] { return sink.done >= at; }));
+    stack_->gateway().signal(SIGKILL);
+    ASSERT_TRUE(stack_->gateway().wait(10'000).has_value());
+    stack_->start_gateway();
+  }
+  ASSERT_TRUE(run_until([&] { return sink.done == kMessages; }, 90)) << sink.done;
+  EXPECT_TRUE(sink.problems.empty()) << sink.problems.front();
+  const client::Answer history = caller.call(
+      {"messages.getHistory", {{"peer", Object{"inputPeerSelf", {}, {}}}, {"limit", 1}}, {}});
+  ASSERT_NE(history.object(), nullptr) << history.problem();
+  // A slice says how many there are in all.
+  EXPECT_EQ(history.object()->number("count"), kMessages);
+  EXPECT_GE(account.counts().connects, 3U);
 }
 
 }  // namespace
