@@ -36,7 +36,7 @@ class Caller {
 struct ProxyOptions {
   std::string address = "127.0.0.1:11011";
   std::string ca_file;  // authorities of its certificate, PEM; empty: no TLS
-  std::string token;    // of the proxy's token file; empty: none
+  std::string token;    // of the proxy's token file; empty: none. To other machines only inside TLS
   std::string session;  // which of its sign-ins; empty: the first
 };
 

@@ -38,7 +38,8 @@ struct Cost {
 
   // What a file may ask for: 128 MiB and a few seconds.
   [[nodiscard]] bool allowed() const noexcept {
-    return log2_n >= 10 && log2_n <= 17 && r >= 1 && r <= 8 && p >= 1 && p <= 4;
+    // N below 2^(16 r) is scrypt's own condition.
+    return log2_n >= 10 && log2_n <= 17 && r >= 1 && r <= 8 && p >= 1 && p <= 4 && log2_n < 16 * r;
   }
 };
 

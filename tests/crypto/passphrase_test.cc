@@ -52,6 +52,10 @@ TEST(Passphrase, RefusesAllElse) {
     changed[at] = 60;
     EXPECT_EQ(open_with_passphrase(changed, kPassphrase).error(), Error::kMalformed) << at;
   }
+  Bytes unbalanced = sealed;  // scrypt itself cannot do that
+  unbalanced[9] = 17;
+  unbalanced[10] = 1;
+  EXPECT_EQ(open_with_passphrase(unbalanced, kPassphrase).error(), Error::kMalformed);
   for (size_t bytes = 0; bytes < 56; ++bytes) {
     EXPECT_EQ(open_with_passphrase(ByteView(sealed).first(bytes), kPassphrase).error(),
               Error::kMalformed)

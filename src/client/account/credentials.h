@@ -53,6 +53,8 @@ class CredentialsStore {
   Result<void> save(const Credentials& credentials, std::string& problem);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  // What is saved is sealed, which takes its time.
+  [[nodiscard]] bool seals() const noexcept { return passphrase_.size() != 0; }
 
  private:
   CredentialsStore(std::string path, SecretString passphrase, int lock_fd);

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <utility>
 
 #include "base/log.h"
+#include "client/account/updates_limits.h"
 
 namespace ringway::client {
 namespace {
@@ -29,15 +31,6 @@ bool has_login_token(const tl::dynamic::Layer& layer, ByteView updates) {
          });
 }
 
-std::unique_ptr<Account> make_account(LoopThread& thread, AccountOptions options,
-                                      const AccountState& state, AccountListener& listener) {
-  std::unique_ptr<Account> account;
-  thread.run([&] {
-    account = std::make_unique<Account>(thread.loop(), std::move(options), state, listener);
-  });
-  return account;
-}
-
 }  // namespace
 
 StoredAccount::StoredAccount(LoopThread& thread, AccountOptions options,
@@ -45,9 +38,15 @@ StoredAccount::StoredAccount(LoopThread& thread, AccountOptions options,
     : thread_(thread),
       layer_(options.layer),
       store_(std::move(store)),
+      updates_period_ns_(store_->seals() ? kUpdatesSealedStoreNs : kUpdatesStoreNs),
       credentials_(std::move(credentials)),
-      account_(make_account(thread, std::move(options), credentials_.account, *this)),
-      calls_(thread.loop(), *account_) {}
+      account_(nullptr) {
+  thread.run([&] {
+    account_ =
+        std::make_unique<Account>(thread.loop(), std::move(options), credentials_.account, *this);
+  });
+  calls_ = std::make_unique<BlockingCalls>(thread.loop(), *account_);
+}
 
 StoredAccount::~StoredAccount() {
   std::promise<void> saved;
@@ -73,7 +72,7 @@ std::string StoredAccount::wait_connected(int64_t timeout_ns) {
 std::optional<SignedIn> StoredAccount::who(std::string& problem) {
   problem.clear();
   const auto answer =
-      calls_.call(*layer_, {"users.getUsers", {{"id", List{Object{"inputUserSelf", {}}}}}});
+      calls_->call(*layer_, {"users.getUsers", {{"id", List{Object{"inputUserSelf", {}}}}}});
   if (const auto* error = std::get_if<ApiError>(&answer)) {
     if (error->code != kUnauthorized) problem = error->text;
     return std::nullopt;
@@ -94,7 +93,8 @@ std::optional<SignedIn> StoredAccount::who(std::string& problem) {
 std::variant<SignedIn, std::string> StoredAccount::sign_in(const SignInOptions& options,
                                                            const SignInPrompts& prompts) {
   return client::sign_in(
-      *layer_, options, [this](const Object& call) { return calls_.call(*layer_, call); }, prompts);
+      *layer_, options, [this](const Object& call) { return calls_->call(*layer_, call); },
+      prompts);
 }
 
 void StoredAccount::wait_login_token(int64_t seconds) {
@@ -138,14 +138,28 @@ void StoredAccount::on_condition(Condition condition) {
 
 void StoredAccount::on_state_changed() { save(); }
 
+// However slow the disk is: one copy waits, the newest.
 void StoredAccount::save() {
   // Null while it is being made: nothing has changed then.
   if (account_ == nullptr) return;
   credentials_.account = account_->state();
-  background_.run([this, copy = credentials_] {
-    std::string problem;
-    if (!store_->save(copy, problem).ok()) log_error(kRoom, "{}", problem);
-  });
+  bool waits = false;
+  {
+    const std::lock_guard lock(mutex_);
+    waits = to_store_.has_value();
+    to_store_ = credentials_;
+  }
+  if (!waits) background_.run([this] { store_newest(); });
+}
+
+void StoredAccount::store_newest() {
+  std::optional<Credentials> newest;
+  {
+    const std::lock_guard lock(mutex_);
+    newest = std::exchange(to_store_, std::nullopt);
+  }
+  std::string problem;
+  if (!store_->save(*newest, problem).ok()) log_error(kRoom, "{}", problem);
 }
 
 }  // namespace ringway::client

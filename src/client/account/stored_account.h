@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "client/account/account.h"
@@ -46,12 +47,14 @@ class StoredAccount final : private AccountListener {
   // For SignInPrompts::qr: waits until an update says that a QR code was scanned, or for so long.
   void wait_login_token(int64_t seconds);
 
-  [[nodiscard]] BlockingCalls& calls() noexcept { return calls_; }
+  [[nodiscard]] BlockingCalls& calls() noexcept { return *calls_; }
   // For the loop's thread.
   [[nodiscard]] Account& account() noexcept { return *account_; }
   [[nodiscard]] const Credentials& first_credentials() const noexcept { return credentials_; }
   [[nodiscard]] const tl::dynamic::Layer& layer() const noexcept { return *layer_; }
   void watch(Watcher watcher);
+  // How often the state of updates may be stored.
+  [[nodiscard]] int64_t updates_period_ns() const noexcept { return updates_period_ns_; }
   // The state of updates, to be stored with the rest. Loop's thread.
   void store_updates(Bytes state);
 
@@ -63,19 +66,24 @@ class StoredAccount final : private AccountListener {
   void on_condition(Condition condition) override;
   void on_state_changed() override;
   void save();
+  // On the background's thread: what is newest.
+  void store_newest();
 
   LoopThread& thread_;
   std::shared_ptr<const tl::dynamic::Layer> layer_;
   std::unique_ptr<CredentialsStore> store_;  // of the background's thread
-  Credentials credentials_;                  // loop's thread, once the account is there
-  Watcher watcher_;                          // loop's thread
+  const int64_t updates_period_ns_;
+  Credentials credentials_;  // loop's thread, once the account is there
+  Watcher watcher_;          // loop's thread
   std::mutex mutex_;
   std::condition_variable changed_;
   Condition condition_ = Condition::kConnecting;  // guarded by mutex_
   bool token_scanned_ = false;                    // likewise
+  // What is to be stored next; nothing when nothing waits. Guarded by mutex_.
+  std::optional<Credentials> to_store_;
   Background background_;
   std::unique_ptr<Account> account_;  // loop's thread
-  BlockingCalls calls_;
+  std::unique_ptr<BlockingCalls> calls_;
 };
 
 }  // namespace ringway::client

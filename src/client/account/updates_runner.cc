@@ -3,16 +3,17 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "client/account/updates_limits.h"
 
 namespace ringway::client {
 
 UpdatesRunner::UpdatesRunner(EventLoop& loop, Calls& calls, UpdatesOptions options,
-                             UpdatesState state, UpdateSink& sink, Store store)
+                             UpdatesState state, UpdateSink& sink, Store store,
+                             int64_t store_period_ns)
     : loop_(loop),
       calls_(calls),
       sink_(sink),
       store_(std::move(store)),
+      store_period_ns_(store_period_ns),
       engine_(std::move(options), std::move(state)) {}
 
 UpdatesRunner::~UpdatesRunner() { RW_ASSERT(stopped_); }
@@ -60,7 +61,7 @@ void UpdatesRunner::take(UpdatesOutput output) {
     under_way_.emplace(calls_.start(std::move(call.tl), {}, *this), call.id);
   }
   if (progress && store_timer_ == 0) {
-    store_timer_ = loop_.at(loop_.now().mono_ns + kUpdatesStoreNs, [this] {
+    store_timer_ = loop_.at(loop_.now().mono_ns + store_period_ns_, [this] {
       store_timer_ = 0;
       save();
     });

@@ -15,9 +15,9 @@ class UpdatesRunner final : private CallSink {
  public:
   using Store = std::function<void(std::string state)>;
 
-  // All of them must live until stop(). `store` gets the state at most once in kUpdatesStoreNs.
+  // All of them must live until stop(). `store` gets the state at most once in `store_period_ns`.
   UpdatesRunner(EventLoop& loop, Calls& calls, UpdatesOptions options, UpdatesState state,
-                UpdateSink& sink, Store store);
+                UpdateSink& sink, Store store, int64_t store_period_ns);
   // Stopped, and the calls that it had are over or forgotten.
   ~UpdatesRunner();
   UpdatesRunner(const UpdatesRunner&) = delete;
@@ -40,6 +40,7 @@ class UpdatesRunner final : private CallSink {
   Calls& calls_;
   UpdateSink& sink_;
   Store store_;
+  int64_t store_period_ns_;
   UpdatesEngine engine_;
   std::unordered_map<CallId, uint64_t> under_way_;  // our calls -> the engine's
   EventLoop::TimerId timer_ = 0;                    // 0: none

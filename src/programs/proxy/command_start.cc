@@ -40,6 +40,9 @@ LogLevel log_level_of(const std::string& name) {
 
 void exit_at_once(int /*signal*/) { _exit(kFailed); }
 
+// What stands before a stored state of updates.
+std::string user_line(int64_t user_id) { return fmt::format("user {}\n", user_id); }
+
 // A session with its updates. The engine lives on the loop's thread.
 class ServedSession {
  public:
@@ -56,6 +59,10 @@ class ServedSession {
 
  private:
   void show_now();
+  [[nodiscard]] client::UpdatesState stored_state(int64_t user_id);
+  // These on the loop's thread.
+  void begin_updates(int64_t user_id, bool is_bot, client::UpdatesState state);
+  void on_condition(client::Condition condition);
 
   proxy::Server* server_ = nullptr;  // loop's thread, as the two below
   size_t number_ = 0;
@@ -64,7 +71,9 @@ class ServedSession {
   client::LoopThread& thread_;
   OpenSession open_;
   proxy::Journal journal_;
+  int64_t user_id_ = 0;  // whose updates they are; loop's thread
   std::unique_ptr<client::UpdatesRunner> updates_;
+  std::vector<std::unique_ptr<client::UpdatesRunner>> retired_;
 };
 
 ServedSession::ServedSession(std::string name, client::LoopThread& thread, OpenSession open)
@@ -72,34 +81,66 @@ ServedSession::ServedSession(std::string name, client::LoopThread& thread, OpenS
       thread_(thread),
       open_(std::move(open)),
       journal_(open_.schema.contract) {
-  client::StoredAccount& account = *open_.account;
-  client::UpdatesState state;
-  if (const Bytes& stored = account.first_credentials().updates; !stored.empty()) {
-    auto read = client::read_updates_state(as_text(stored));
-    if (read.ok()) {
-      state = *std::move(read);
-    } else {
-      log_warning("proxy", "{}: the stored state of updates is {}: updates begin now", name_,
-                  to_string(read.error()));
-    }
-  }
-  client::UpdatesOptions options;
-  options.layer = open_.schema.layer;
-  options.self_id = open_.user.user_id;
-  options.is_bot = open_.user.is_bot;
+  const client::SignedIn& user = open_.user;
+  client::UpdatesState state = stored_state(user.user_id);
   thread.run([&] {
-    updates_ = std::make_unique<client::UpdatesRunner>(
-        thread.loop(), account.account(), std::move(options), std::move(state), journal_,
-        [&account](const std::string& text) {
-          const ByteView bytes = as_bytes(text);
-          account.store_updates(Bytes(bytes.begin(), bytes.end()));
-        });
+    begin_updates(user.user_id, user.is_bot, std::move(state));
+    updates_->on_gap();
   });
   client::StoredAccount::Watcher watcher;
   watcher.on_updates = [this](ByteView tl) { updates_->on_updates(tl); };
   watcher.on_gap = [this] { updates_->on_gap(); };
-  account.watch(std::move(watcher));
-  thread.run([this] { updates_->on_gap(); });
+  watcher.on_condition = [this](client::Condition condition) { on_condition(condition); };
+  open_.account->watch(std::move(watcher));
+}
+
+// What was stored belongs to one user: for another one updates begin anew.
+client::UpdatesState ServedSession::stored_state(int64_t user_id) {
+  const Bytes& stored = open_.account->first_credentials().updates;
+  if (stored.empty()) return {};
+  std::string_view text = as_text(stored);
+  const std::string head = user_line(user_id);
+  if (!text.starts_with(head)) {
+    log_info("proxy", "{}: the stored state of updates is another user's", name_);
+    return {};
+  }
+  auto state = client::read_updates_state(text.substr(head.size()));
+  if (state.ok()) return *std::move(state);
+  log_warning("proxy", "{}: the stored state of updates is {}: updates begin now", name_,
+              to_string(state.error()));
+  return {};
+}
+
+void ServedSession::begin_updates(int64_t user_id, bool is_bot, client::UpdatesState state) {
+  client::UpdatesOptions options;
+  options.layer = open_.schema.layer;
+  options.self_id = user_id;
+  options.is_bot = is_bot;
+  user_id_ = user_id;
+  client::StoredAccount& account = *open_.account;
+  updates_ = std::make_unique<client::UpdatesRunner>(
+      thread_.loop(), account.account(), std::move(options), std::move(state), journal_,
+      [&account, head = user_line(user_id)](const std::string& text) {
+        const std::string owned = head + text;
+        const ByteView bytes = as_bytes(owned);
+        account.store_updates(Bytes(bytes.begin(), bytes.end()));
+      },
+      account.updates_period_ns());
+}
+
+// Callers may sign out, and in again as somebody else.
+void ServedSession::on_condition(client::Condition condition) {
+  const int64_t user_id = open_.account->account().state().user_id();
+  if (condition != client::Condition::kSignedIn || user_id == user_id_) return;
+  log_info("proxy", "{}: another user is signed in: updates begin anew", name_);
+  updates_->stop();
+  // It may still be told of calls that it began.
+  retired_.push_back(std::move(updates_));
+  client::UpdateEvent gap;
+  gap.kind = client::UpdateEvent::Kind::kGap;
+  journal_.on_update_event(std::move(gap));
+  begin_updates(user_id, false, {});
+  updates_->on_gap();
 }
 
 ServedSession::~ServedSession() {
@@ -107,7 +148,10 @@ ServedSession::~ServedSession() {
   thread_.run([this] { updates_->stop(); });
   // It tells nobody of the calls that it still has.
   open_.account.reset();
-  thread_.run([this] { updates_.reset(); });
+  thread_.run([this] {
+    updates_.reset();
+    retired_.clear();
+  });
 }
 
 proxy::SessionSetup ServedSession::setup() {

@@ -38,26 +38,29 @@ class Hidden {
   bool hide_;
 };
 
-// Somebody else writes the file when the code has come.
+// Somebody else writes the file when the code has come; until it has a whole line it is not there
+// yet.
 std::optional<std::string> code_of_file(const std::string& path) {
   fmt::print(stderr, "waiting for the code in {}\n", path);
   const int64_t end = read_clocks().mono_ns + kCodeFileSeconds * kNsPerSecond;
-  std::string problem;
-  while (::access(path.c_str(), R_OK) != 0) {
-    if (read_clocks().mono_ns > end) {
-      fmt::print(stderr, "no code in {} after {} seconds\n", path, kCodeFileSeconds);
-      return std::nullopt;
+  std::string told;
+  while (read_clocks().mono_ns < end) {
+    std::string problem;
+    auto code = read_secret_line(path, problem);
+    if (code.has_value()) {
+      // A code serves once: who asks again needs another one.
+      ::unlink(path.c_str());
+      return std::string(as_text(code->view()));
+    }
+    const bool is_there = ::access(path.c_str(), F_OK) == 0;
+    if (is_there && problem != told) {
+      told = problem;
+      fmt::print(stderr, "--code-file: {}\n", problem);
     }
     sleep_ns(kLookEveryNs);
   }
-  const auto code = read_secret_line(path, problem);
-  if (!code.has_value()) {
-    fmt::print(stderr, "--code-file: {}\n", problem);
-    return std::nullopt;
-  }
-  // A code serves once: who asks again needs another one.
-  ::unlink(path.c_str());
-  return std::string(as_text(code->view()));
+  fmt::print(stderr, "no code in {} after {} seconds\n", path, kCodeFileSeconds);
+  return std::nullopt;
 }
 
 }  // namespace

@@ -225,9 +225,9 @@ TEST(SignIn, ByQrCode) {
   SignInOptions options;
   options.qr = true;
   EXPECT_EQ(bench.run(options), "7 Qr");
-  EXPECT_EQ(bench.asked, (std::vector<std::string>{"tg://login?token=-__-Pw 1",
-                                                   "tg://login?token=c2Vjb25k " +
-                                                       std::to_string(kSignInTokenSecondsMax)}));
+  EXPECT_EQ(bench.asked, (std::vector<std::string>{
+                             "tg://login?token=-__-Pw " + std::to_string(kSignInTokenSeconds),
+                             "tg://login?token=c2Vjb25k " + std::to_string(kSignInTokenSeconds)}));
   Bench nobody(tl::kModernLayer);
   nobody.script["auth.exportLoginToken"].push_back(
       Value(Object{"auth.loginToken", {{"expires", 0}, {"token", "x"}}}));
