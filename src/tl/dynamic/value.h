@@ -37,6 +37,7 @@ struct Object {
 // Its constructors are defined below Field: they need it complete.
 struct Value {
   Value();
+  // NOLINTBEGIN(google-explicit-constructor): fields are written as the plain values that they have
   template <std::same_as<bool> T>
   Value(T flag);
   template <std::integral T>
@@ -47,6 +48,7 @@ struct Value {
   Value(std::string text);
   Value(List list);
   Value(Object object);
+  // NOLINTEND(google-explicit-constructor)
 
   // Texts and bytes alike are strings; flags and Bools are bools.
   std::variant<bool, int64_t, double, std::string, List, Object> data;
