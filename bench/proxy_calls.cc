@@ -2,10 +2,14 @@
 // at once, so that only gRPC, conversion and queueing are left.
 //
 // The server runs in a process of its own, whose processor time, of all threads, is divided by the
-// calls. One line of JSON comes out.
+// calls. One line of JSON comes out. With --port and --pid it is a ringway-proxy that runs already,
+// and help.getConfig goes all the way to its server. With --rate the callers together begin so many
+// calls a second, as long as answers come in time.
 //
-//   proxy_calls [--callers 1000] [--connections 8] [--calls 100000]
+//   proxy_calls [--callers 1000] [--connections 8] [--calls 100000] [--rate N] [--port N --pid N]
 #include <fmt/format.h>
+#include <grpc/support/time.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
@@ -20,6 +24,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -34,6 +40,7 @@ namespace {
 using ringway::client::CallOutcome;
 
 constexpr char kPath[] = "/mtproto.l228.Mtproto/HelpGetNearestDc";
+constexpr char kServedPath[] = "/mtproto.l228.Mtproto/HelpGetConfig";
 constexpr uint8_t kNearestDc[] = {0x75, 0x17, 0x1a, 0x8e, 0x02, 0x58, 0x58, 0x00,
                                   0x02, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00};
 
@@ -66,6 +73,15 @@ class Answering final : public ringway::client::Calls {
   ringway::client::EventLoop& loop_;
   std::vector<ringway::client::CallSink*> waiting_;
   ringway::client::CallId last_id_ = 0;
+};
+
+struct Load {
+  size_t callers = 1000;
+  size_t connections = 8;
+  size_t calls = 100'000;
+  size_t rate = 0;  // 0: as many as go
+  size_t port = 0;  // 0: a server of our own
+  size_t pid = 0;
 };
 
 int64_t process_cpu_ns() { return ringway::read_clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
@@ -105,15 +121,27 @@ int serve(int control) {
 
 class Caller {
  public:
-  Caller(std::shared_ptr<grpc::Channel> channel, grpc::CompletionQueue& queue)
-      : stub_(std::move(channel)), queue_(queue) {}
+  Caller(std::shared_ptr<grpc::Channel> channel, grpc::CompletionQueue& queue, const char* path)
+      : stub_(std::move(channel)), queue_(queue), path_(path) {}
   void call() {
     context_ = std::make_unique<grpc::ClientContext>();
-    reader_ = stub_.PrepareUnaryCall(context_.get(), kPath, request_, &queue_);
+    reader_ = stub_.PrepareUnaryCall(context_.get(), path_, request_, &queue_);
     reader_->StartCall();
     reader_->Finish(&response_, &status_, this);
     begin_ns_ = ringway::read_clock_ns(CLOCK_MONOTONIC);
+    sleeping_ = false;
   }
+  // The next call begins `period_ns` after the last one did, or now.
+  void call_later(int64_t period_ns) {
+    const int64_t wait_ns = begin_ns_ + period_ns - ringway::read_clock_ns(CLOCK_MONOTONIC);
+    if (wait_ns <= 0) return call();
+    sleeping_ = true;
+    alarm_.Set(
+        &queue_,
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(wait_ns, GPR_TIMESPAN)),
+        this);
+  }
+  [[nodiscard]] bool sleeping() const { return sleeping_; }
   [[nodiscard]] bool good() const { return status_.ok(); }
   [[nodiscard]] int64_t begin_ns() const { return begin_ns_; }
   uint64_t calls = 0;
@@ -121,6 +149,9 @@ class Caller {
  private:
   grpc::GenericStub stub_;
   grpc::CompletionQueue& queue_;
+  const char* path_;
+  grpc::Alarm alarm_;
+  bool sleeping_ = false;
   const grpc::ByteBuffer request_ = ringway::proxy::buffer_of(std::string_view());
   std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader_;
@@ -129,7 +160,13 @@ class Caller {
   int64_t begin_ns_ = 0;
 };
 
-int64_t ask(int control) {
+// The processor time of who serves, of all its threads.
+int64_t cpu_of(int control, const Load& load) {
+  if (load.pid != 0) {
+    clockid_t clock = 0;
+    if (clock_getcpuclockid(static_cast<pid_t>(load.pid), &clock) != 0) return 0;
+    return ringway::read_clock_ns(clock);
+  }
   int64_t word = 0;
   if (write(control, &word, sizeof word) != sizeof word ||
       read(control, &word, sizeof word) != sizeof word) {
@@ -138,9 +175,14 @@ int64_t ask(int control) {
   return word;
 }
 
-int load(int control, size_t callers, size_t connections, size_t calls) {
-  int64_t port = 0;
-  if (read(control, &port, sizeof port) != sizeof port) return 1;
+int run(int control, const Load& load) {
+  const auto [callers, connections, calls] =
+      std::tuple(load.callers, std::min(load.connections, load.callers), load.calls);
+  auto port = static_cast<int64_t>(load.port);
+  if (port == 0 && read(control, &port, sizeof port) != sizeof port) return 1;
+  const int64_t period_ns = load.rate == 0 ? 0
+                                           : static_cast<int64_t>(callers) * ringway::kNsPerSecond /
+                                                 static_cast<int64_t>(load.rate);
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (size_t i = 0; i < connections; ++i) {
     grpc::ChannelArguments arguments;
@@ -151,7 +193,8 @@ int load(int control, size_t callers, size_t connections, size_t calls) {
   grpc::CompletionQueue queue;
   std::vector<std::unique_ptr<Caller>> all;
   for (size_t i = 0; i < callers; ++i) {
-    all.push_back(std::make_unique<Caller>(channels[i % connections], queue));
+    all.push_back(std::make_unique<Caller>(channels[i % connections], queue,
+                                           load.port == 0 ? kPath : kServedPath));
   }
   // A tenth more to warm up, which does not count.
   const size_t warm = calls / 10;
@@ -161,9 +204,11 @@ int load(int control, size_t callers, size_t connections, size_t calls) {
   for (auto& caller : all) caller->call();
   size_t failed = 0;
   size_t running = callers;
-  for (size_t done = 0; running > 0; ++done) {
-    if (done == warm) {
-      begin_cpu_ns = ask(control);
+  size_t done = 0;
+  bool warmed = false;
+  while (running > 0) {
+    if (done == warm && !std::exchange(warmed, true)) {
+      begin_cpu_ns = cpu_of(control, load);
       begin_ns = ringway::read_clock_ns(CLOCK_MONOTONIC);
       for (auto& caller : all) caller->calls = 0;
     }
@@ -171,18 +216,23 @@ int load(int control, size_t callers, size_t connections, size_t calls) {
     bool ok = false;
     if (!queue.Next(&tag, &ok)) break;
     auto& caller = *static_cast<Caller*>(tag);
+    if (caller.sleeping()) {
+      caller.call();
+      continue;
+    }
     if (!caller.good()) ++failed;
     ++caller.calls;
     if (done >= warm) {
       times_ns.push_back(ringway::read_clock_ns(CLOCK_MONOTONIC) - caller.begin_ns());
     }
     if (done + running < warm + calls) {
-      caller.call();
+      caller.call_later(period_ns);
     } else {
       --running;
     }
+    ++done;
   }
-  const int64_t cpu_ns = ask(control) - begin_cpu_ns;
+  const int64_t cpu_ns = cpu_of(control, load) - begin_cpu_ns;
   const int64_t took_ns = ringway::read_clock_ns(CLOCK_MONOTONIC) - begin_ns;
   const auto count = static_cast<double>(times_ns.size());
   std::sort(times_ns.begin(), times_ns.end());
@@ -206,20 +256,24 @@ bool take_number(std::string_view text, size_t& out) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  size_t callers = 1000;
-  size_t connections = 8;
-  size_t calls = 100'000;
+  Load load;
   for (int i = 1; i < argc; i += 2) {
     const std::string_view name = argv[i];
-    size_t* value = name == "--callers"       ? &callers
-                    : name == "--connections" ? &connections
-                    : name == "--calls"       ? &calls
+    size_t* value = name == "--callers"       ? &load.callers
+                    : name == "--connections" ? &load.connections
+                    : name == "--calls"       ? &load.calls
+                    : name == "--rate"        ? &load.rate
+                    : name == "--port"        ? &load.port
+                    : name == "--pid"         ? &load.pid
                                               : nullptr;
     if (value == nullptr || i + 1 == argc || !take_number(argv[i + 1], *value)) {
-      std::fprintf(stderr, "usage: proxy_calls [--callers N] [--connections N] [--calls N]\n");
+      std::fprintf(stderr,
+                   "usage: proxy_calls [--callers N] [--connections N] [--calls N] [--rate N] "
+                   "[--port N --pid N]\n");
       return 2;
     }
   }
+  if (load.port != 0) return run(-1, load);
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return 1;
   const pid_t server = fork();
@@ -228,7 +282,7 @@ int main(int argc, char** argv) {
     return serve(ends[1]);
   }
   close(ends[1]);
-  const int result = load(ends[0], callers, std::min(connections, callers), calls);
+  const int result = run(ends[0], load);
   close(ends[0]);
   int status = 0;
   waitpid(server, &status, 0);
