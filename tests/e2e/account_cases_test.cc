@@ -3,8 +3,8 @@
 #include <signal.h>
 
 #include "client/account/account.h"
-#include "client/account/sync_caller.h"
 #include "e2e/stack.h"
+#include "e2e/sync_caller.h"
 #include "tl/embedded.h"
 #include "tl/schema_parser.h"
 

@@ -1,5 +1,4 @@
-// client/account/sync_caller: API calls one at a time, for programs and tests that have nothing
-// else to do meanwhile.
+// API calls one at a time, for tests that have nothing else to do meanwhile.
 //
 // A call runs the loop until it is answered, so pushes, timers and other callers of the loop have
 // their turns too. The thread is the loop's, and may not be inside of a turn.

@@ -1,4 +1,4 @@
-#include "client/account/sync_caller.h"
+#include "e2e/sync_caller.h"
 
 #include <fmt/format.h>
 
