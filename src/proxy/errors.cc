@@ -122,8 +122,10 @@ Failure failure_of(const client::CallOutcome& outcome,
     case End::kSignedOut:
       return server_error(outcome, grpc::StatusCode::UNAUTHENTICATED);
     case End::kUnavailable:
-      return own_error(grpc::StatusCode::UNAVAILABLE,
-                       fmt::format("no connection: {}", harmless(outcome.text)));
+      // Clients that retry by themselves take UNAVAILABLE as leave to do so.
+      return own_error(
+          outcome.sent ? grpc::StatusCode::ABORTED : grpc::StatusCode::UNAVAILABLE,
+          fmt::format("no connection: {}{}", harmless(outcome.text), effect_text(outcome)));
     case End::kFull:
       return own_error(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls at once");
     case End::kDeadline:

@@ -8,6 +8,9 @@
 //   x-mtproto-retry-after   30, in seconds, where the server wants a wait
 //   grpc-status-details-bin ErrorInfo{reason, domain "telegram.org"}, RetryInfo for a wait
 //
+// UNAVAILABLE, which many clients retry by themselves, is only said of calls that the server does
+// not have, or has refused; one that it may have run when the connection went is ABORTED.
+//
 // Texts are made harmless first: printable ASCII, bounded. Pure; any thread.
 #pragma once
 

@@ -103,6 +103,22 @@ TEST(Errors, EndsThatAreNotTheServers) {
             "mtproto RPC error: 406 AUTH_KEY_DUPLICATED");
 }
 
+// Clients retry UNAVAILABLE by themselves: a message would be sent twice.
+TEST(Errors, WhatMayHaveRunIsNoLeaveToRetry) {
+  CallOutcome broken;
+  broken.end = CallOutcome::End::kUnavailable;
+  broken.text = "the connection broke";
+  broken.sent = true;
+  const grpc::Status sent = failure_of(broken, {}).status;
+  EXPECT_EQ(sent.error_code(), StatusCode::ABORTED);
+  EXPECT_NE(sent.error_message().find("not known"), std::string::npos);
+  EXPECT_NE(sent.error_message().find(broken.text), std::string::npos);
+  broken.sent = false;
+  const grpc::Status waiting = failure_of(broken, {}).status;
+  EXPECT_EQ(waiting.error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_NE(waiting.error_message().find("not sent"), std::string::npos);
+}
+
 TEST(Errors, WhetherItTookEffectIsSaid) {
   CallOutcome late;
   late.end = CallOutcome::End::kDeadline;
