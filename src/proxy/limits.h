@@ -32,6 +32,8 @@ inline constexpr size_t kTransfersInFlightPerClientMax = 8;
 // small calls of all clients take turns one by one.
 inline constexpr int64_t kQuantumBytes = 1024;
 inline constexpr int64_t kDefaultCallTimeoutNs = 60 * kNsPerSecond;
+// How long a call that its caller gave up keeps its place: the server may be at work on it still.
+inline constexpr int64_t kSettleNs = 2 * kNsPerSecond;
 // How often calls that wait are looked through for passed deadlines that no client watches.
 inline constexpr int64_t kQueueSweepNs = kNsPerSecond;
 
@@ -52,12 +54,16 @@ inline constexpr size_t kErrorTextBytesMax = 256;
 inline constexpr size_t kJournalEventsMax = 10'000;
 inline constexpr size_t kJournalBytesMax = size_t{64} << 20;
 inline constexpr size_t kListenersMax = 10'000;
+inline constexpr size_t kListenersPerCallerMax = 1'000;
 inline constexpr size_t kListenTypesMax = 256;
 inline constexpr int64_t kHeartbeatNs = 30 * kNsPerSecond;
 // How often listeners are looked through for those that need a heartbeat.
 inline constexpr int64_t kHeartbeatLookNs = kNsPerSecond;
 
-// Token files.
+// The certificate chain and its key.
+inline constexpr size_t kPemBytesMax = size_t{1} << 20;
+
+// Token files. Sessions are named as tokens are.
 inline constexpr size_t kTokenFileBytesMax = size_t{1} << 20;
 inline constexpr size_t kTokensMax = 4096;
 inline constexpr size_t kTokenBytesMin = 16;

@@ -1,15 +1,12 @@
 #include "proxy/tokens.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "base/bytes.h"
+#include "base/small_file.h"
 #include "crypto/sha.h"
 #include "proxy/limits.h"
 
@@ -17,7 +14,6 @@ namespace ringway::proxy {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r";
-constexpr mode_t kOthersMode = 077;
 
 std::string_view next_word(std::string_view& line) noexcept {
   line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
@@ -78,6 +74,10 @@ std::string add_option(std::string_view word, Access& access) {
 
 }  // namespace
 
+bool is_plain_name(std::string_view text) noexcept {
+  return text.size() <= kTokenNameBytesMax && consists_of(text, is_name_character);
+}
+
 std::string Tokens::add_line(std::string_view line) {
   const std::string_view token = next_word(line);
   if (token.size() < kTokenBytesMin || token.size() > kTokenBytesMax ||
@@ -86,28 +86,28 @@ std::string Tokens::add_line(std::string_view line) {
         "a token has {} to {} printable characters; `openssl rand -hex 32` makes one",
         kTokenBytesMin, kTokenBytesMax);
   }
-  Entry entry;
+  Client client;
   const std::string_view name = next_word(line);
-  if (name.size() > kTokenNameBytesMax || !consists_of(name, is_name_character)) {
+  if (!is_plain_name(name)) {
     return fmt::format(
         "behind the token stands its name, of at most {} letters, digits, '.', '_' and '-'",
         kTokenNameBytesMax);
   }
-  entry.client.name = name;
+  client.name = name;
   for (std::string_view word = next_word(line); !word.empty(); word = next_word(line)) {
-    if (std::string wrong = add_option(word, entry.client.access); !wrong.empty()) return wrong;
+    if (std::string wrong = add_option(word, client.access); !wrong.empty()) return wrong;
   }
-  entry.digest = crypto::sha256({as_bytes(token)});
-  for (const Entry& other : entries_) {
-    if (other.client.name == entry.client.name) {
-      return fmt::format("the name {} is taken by a line above", entry.client.name);
+  client.digest = crypto::sha256({as_bytes(token)});
+  for (const Client& other : clients_) {
+    if (other.name == client.name) {
+      return fmt::format("the name {} is taken by a line above", client.name);
     }
-    if (other.digest == entry.digest) {
-      return fmt::format("the token is that of {}, above", other.client.name);
+    if (other.digest == client.digest) {
+      return fmt::format("the token is that of {}, above", other.name);
     }
   }
-  if (entries_.size() == kTokensMax) return fmt::format("more than {} tokens", kTokensMax);
-  entries_.push_back(std::move(entry));
+  if (clients_.size() == kTokensMax) return fmt::format("more than {} tokens", kTokensMax);
+  clients_.push_back(std::move(client));
   return {};
 }
 
@@ -124,7 +124,7 @@ Tokens::Made Tokens::parse(std::string_view text, std::string_view file) {
       made.errors.push_back(fmt::format("{}:{}: {}", file, number, wrong));
     }
   }
-  if (tokens->entries_.empty() && made.errors.empty()) {
+  if (tokens->clients_.empty() && made.errors.empty()) {
     made.errors.push_back(fmt::format("{}: no tokens in it: nobody could call", file));
   }
   if (made.errors.empty()) made.tokens = std::move(tokens);
@@ -132,46 +132,29 @@ Tokens::Made Tokens::parse(std::string_view text, std::string_view file) {
 }
 
 Tokens::Made Tokens::load(const std::string& path) {
-  const auto refused = [&](std::string_view why) {
-    return Made{.tokens = nullptr, .errors = {fmt::format("{}: {}", path, why)}};
-  };
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return refused(std::strerror(errno));
-  struct stat info {};
-  std::string text;
-  std::string wrong;
-  if (fstat(fd, &info) != 0) {
-    wrong = std::strerror(errno);
-  } else if (!S_ISREG(info.st_mode)) {
-    wrong = "not a file";
-  } else if ((info.st_mode & kOthersMode) != 0) {
-    wrong = fmt::format("others may read it: chmod 600 {}", path);
-  } else {
-    // One byte more than may be, so that a longer file shows.
-    text.resize(kTokenFileBytesMax + 1);
-    size_t size = 0;
-    ssize_t got = 1;
-    while (got > 0 && size < text.size()) {
-      got = ::read(fd, text.data() + size, text.size() - size);
-      if (got > 0) size += static_cast<size_t>(got);
-    }
-    text.resize(size);
-    if (got < 0) wrong = std::strerror(errno);
-    if (size > kTokenFileBytesMax) wrong = fmt::format("larger than {} bytes", kTokenFileBytesMax);
-  }
-  ::close(fd);
-  Made made = wrong.empty() ? parse(text, path) : refused(wrong);
+  std::string problem;
+  auto read = read_small_file(path, kTokenFileBytesMax, FileAccess::kOwnerOnly, problem);
+  if (!read.ok()) return {.tokens = nullptr, .errors = {std::move(problem)}};
+  Bytes text = *std::move(read);
+  Made made = parse(as_text(text), path);
   cleanse(text.data(), text.size());
   return made;
 }
 
-const Client* Tokens::find(std::string_view token) const {
-  const Digest digest = crypto::sha256({as_bytes(token)});
+const Client* Tokens::find_digest(const TokenDigest& digest) const noexcept {
   const Client* found = nullptr;
-  for (const Entry& entry : entries_) {
-    if (equal_constant_time(entry.digest, digest)) found = &entry.client;
+  for (const Client& client : clients_) {
+    if (equal_constant_time(client.digest, digest)) found = &client;
   }
   return found;
+}
+
+const Client* Tokens::find(std::string_view token) const {
+  return find_digest(crypto::sha256({as_bytes(token)}));
+}
+
+const Client* Tokens::successor_of(const Client& client) const noexcept {
+  return find_digest(client.digest);
 }
 
 std::string_view Tokens::bearer(std::string_view header) noexcept {

@@ -23,10 +23,16 @@
 
 namespace ringway::proxy {
 
+using TokenDigest = std::array<uint8_t, 32>;
+
 struct Client {
   std::string name;
   Access access;
+  TokenDigest digest{};  // of the token
 };
+
+// Names of clients and sessions: 1 to kTokenNameBytesMax letters, digits, '.', '_' and '-'.
+[[nodiscard]] bool is_plain_name(std::string_view text) noexcept;
 
 class Tokens {
  public:
@@ -41,22 +47,19 @@ class Tokens {
 
   // Null when there is none like it. Borrowed from this object.
   [[nodiscard]] const Client* find(std::string_view token) const;
+  // What became of a client of another set: who has the same token now; null when nobody has.
+  [[nodiscard]] const Client* successor_of(const Client& client) const noexcept;
   // What follows "Bearer " in an authorization header; empty when it is none.
   [[nodiscard]] static std::string_view bearer(std::string_view header) noexcept;
 
-  [[nodiscard]] size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] size_t size() const noexcept { return clients_.size(); }
 
  private:
-  using Digest = std::array<uint8_t, 32>;
-  struct Entry {
-    Digest digest{};
-    Client client;
-  };
-
+  [[nodiscard]] const Client* find_digest(const TokenDigest& digest) const noexcept;
   // What is wrong with it, empty when it was taken.
   std::string add_line(std::string_view line);
 
-  std::vector<Entry> entries_;
+  std::vector<Client> clients_;
 };
 
 }  // namespace ringway::proxy

@@ -86,6 +86,27 @@ TEST(Tokens, TooManyAreRefused) {
   EXPECT_NE(first_error(text).find("more than"), std::string::npos);
 }
 
+TEST(Tokens, SuccessorHasTheSameToken) {
+  const std::string one(kOne);
+  const auto before = Tokens::parse(one + " name", "tokens").tokens;
+  const Client& client = *before->find(kOne);
+  const auto renamed = Tokens::parse(one + " other deny=*", "tokens").tokens;
+  ASSERT_NE(renamed->successor_of(client), nullptr);
+  EXPECT_EQ(renamed->successor_of(client)->name, "other");
+  // Its name with another token is somebody else.
+  const auto rotated = Tokens::parse(std::string(kTwo) + " name", "tokens").tokens;
+  EXPECT_EQ(rotated->successor_of(client), nullptr);
+}
+
+TEST(Tokens, PlainNames) {
+  EXPECT_TRUE(is_plain_name("a.B_9-"));
+  EXPECT_TRUE(is_plain_name(std::string(kTokenNameBytesMax, 'a')));
+  EXPECT_FALSE(is_plain_name(std::string(kTokenNameBytesMax + 1, 'a')));
+  for (const char* bad : {"", "a b", "a/b", "a\n", "a\"", "\xc3\xa9"}) {
+    EXPECT_FALSE(is_plain_name(bad)) << bad;
+  }
+}
+
 TEST(Tokens, BearerOfAHeader) {
   EXPECT_EQ(Tokens::bearer("Bearer abc"), "abc");
   EXPECT_EQ(Tokens::bearer("bEARER   abc"), "abc");
@@ -112,6 +133,10 @@ TEST(Tokens, FilesOfOthersAreRefused) {
   }
   ASSERT_EQ(unlink(path.c_str()), 0);
   EXPECT_NE(Tokens::load(path).errors.at(0).find(path), std::string::npos);
+  // Whose other end nobody has opened: nothing waits for it.
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_NE(Tokens::load(path).errors.at(0).find(path), std::string::npos);
+  ASSERT_EQ(unlink(path.c_str()), 0);
 }
 
 TEST(Access, Globs) {
