@@ -171,15 +171,19 @@ void Call::cancelled() {
 }
 
 void Call::on_call_done(client::CallId, client::CallOutcome outcome) {
+  using End = client::CallOutcome::End;
   state_ = State::kEnded;
-  session_.finished(*this);
-  if (outcome.end == client::CallOutcome::End::kResult) {
+  const bool given_up = outcome.end == End::kCancelled || outcome.end == End::kDeadline;
+  if (outcome.end == End::kResult) {
     answer(outcome.result);
   } else {
     fail(failure_of(outcome, rules_.unavailable_errors));
   }
-  release();
+  // settled() is what comes last.
+  session_.finished(*this, given_up && outcome.sent);
 }
+
+void Call::settled() { release(); }
 
 void Call::on_call_held(client::CallId, bool held) { session_.hold(*this, held); }
 

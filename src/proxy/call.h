@@ -14,13 +14,15 @@
 #include "proxy/errors.h"
 #include "proxy/rpc_server.h"
 #include "proxy/session.h"
+#include "proxy/tokens.h"
 
 namespace ringway::proxy {
 
-// Who calls. `access` is borrowed from what `tokens` keeps.
+// Who calls. `client` and `access` are borrowed from what `tokens` keeps.
 struct Caller {
   std::string key;  // for limits: a token's name, or a connection's address
   std::shared_ptr<const void> tokens;
+  const Client* client = nullptr;  // null: without tokens
   const Access* access = nullptr;
   StatusTally* tally = nullptr;
 };
@@ -45,6 +47,7 @@ class Call final : public RpcHandler, public client::CallSink, public SessionCal
   [[nodiscard]] int64_t deadline_ns() const noexcept override { return deadline_ns_; }
   void on_call_done(client::CallId id, client::CallOutcome outcome) override;
   void on_call_held(client::CallId id, bool held) override;
+  void settled() override;
 
  private:
   // Of the loop's side.

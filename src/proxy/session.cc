@@ -1,5 +1,6 @@
 #include "proxy/session.h"
 
+#include <utility>
 #include <vector>
 
 #include "proxy/limits.h"
@@ -14,8 +15,11 @@ Session::Session(SessionSetup setup, client::EventLoop& loop)
       transcoders_(layout_),
       tally_(methods_.size()) {}
 
-Session::~Session() {
-  if (sweep_timer_ != 0) loop_.cancel(sweep_timer_);
+void Session::close() {
+  if (sweep_timer_ != 0) loop_.cancel(std::exchange(sweep_timer_, 0));
+  if (settle_timer_ != 0) loop_.cancel(std::exchange(settle_timer_, 0));
+  for (const Settling& one : settling_) settle(*one.call);
+  settling_.clear();
 }
 
 bool Session::enqueue(std::string_view client, FairQueue::Lane lane, SessionCall& call,
@@ -33,9 +37,32 @@ void Session::withdraw(SessionCall& call) {
   pump_later();
 }
 
-void Session::finished(SessionCall& call) {
+void Session::finished(SessionCall& call, bool at_work) {
+  // One that is held has no place, and the server has answered it.
+  if (!at_work || call.item_held) {
+    settle(call);
+    return;
+  }
+  settling_.push_back({&call, loop_.now().mono_ns + setup_.settle_ns});
+  if (settle_timer_ != 0) return;
+  settle_timer_ = loop_.at(settling_.front().due_ns, [this] { settle_due(); });
+}
+
+void Session::settle(SessionCall& call) {
   queue_.finish(call);
   pump_later();
+  call.settled();
+}
+
+void Session::settle_due() {
+  settle_timer_ = 0;
+  while (!settling_.empty() && settling_.front().due_ns <= loop_.now().mono_ns) {
+    SessionCall& call = *settling_.front().call;
+    settling_.pop_front();
+    settle(call);
+  }
+  if (settling_.empty()) return;
+  settle_timer_ = loop_.at(settling_.front().due_ns, [this] { settle_due(); });
 }
 
 void Session::hold(SessionCall& call, bool held) {

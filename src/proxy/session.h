@@ -6,12 +6,14 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 
 #include "client/account/calls.h"
 #include "client/account/loop.h"
 #include "proxy/fair_queue.h"
+#include "proxy/limits.h"
 #include "proxy/method_table.h"
 #include "proxy/tally.h"
 #include "proxy/transcoders.h"
@@ -29,6 +31,8 @@ struct SessionSetup {
   std::shared_ptr<const tl::Contract> contract;
   client::Calls* calls = nullptr;
   Journal* journal = nullptr;  // null: no updates
+  // How long a call that was given up keeps its place.
+  int64_t settle_ns = kSettleNs;
 };
 
 // A call that waits for its turn, or for its answer. Loop's thread.
@@ -37,6 +41,8 @@ class SessionCall : public FairQueue::Item {
   virtual void start(client::Calls& calls) = 0;
   // It waited until its deadline.
   virtual void expire() = 0;
+  // Its place is given back: the session knows it no longer.
+  virtual void settled() = 0;
   [[nodiscard]] virtual int64_t deadline_ns() const noexcept = 0;
 
  protected:
@@ -46,8 +52,8 @@ class SessionCall : public FairQueue::Item {
 class Session {
  public:
   Session(SessionSetup setup, client::EventLoop& loop);
-  // On the loop's thread, or when the loop turns no more.
-  ~Session();
+  // After close(), when it had calls.
+  ~Session() = default;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -66,11 +72,22 @@ class Session {
   // False: too much waits already.
   bool enqueue(std::string_view client, FairQueue::Lane lane, SessionCall& call, size_t bytes);
   void withdraw(SessionCall& call);  // one that waits
-  void finished(SessionCall& call);  // one that was started
+  // One that was started, which hears settled() now or later. `at_work`: the server may be, for a
+  // while; until then the call stays where it is.
+  void finished(SessionCall& call, bool at_work);
   void hold(SessionCall& call, bool held);
   void cancel(client::CallId call) { setup_.calls->cancel(call); }
+  // There are no calls any more: leaves nothing on the loop.
+  void close();
 
  private:
+  struct Settling {
+    SessionCall* call = nullptr;
+    int64_t due_ns = 0;
+  };
+
+  void settle(SessionCall& call);
+  void settle_due();
   // Starts what may be started once all that this turn brings is there.
   void pump_later();
   void pump();
@@ -86,6 +103,8 @@ class Session {
   FairQueue queue_;
   bool pump_scheduled_ = false;
   client::EventLoop::TimerId sweep_timer_ = 0;  // 0: none
+  std::deque<Settling> settling_;               // by due_ns; each has a place, so they are few
+  client::EventLoop::TimerId settle_timer_ = 0;
 };
 
 }  // namespace ringway::proxy
