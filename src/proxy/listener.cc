@@ -42,15 +42,16 @@ void Listener::on_read(bool good) {
     status = open(bytes.view());
     request_.Clear();
   }
-  if (status.ok() && !hub_.add(shared_from_this())) {
-    status = {StatusCode::RESOURCE_EXHAUSTED, "too many listeners, or the proxy stops"};
+  if (status.ok()) {
+    // Who waits for the first event sees that the stream stands. Once the hub has it, it may end
+    // at any moment, and gRPC takes nothing behind the end.
+    rpc_.open();
+    status = join();
   }
   if (!status.ok()) {
     end(std::move(status));
     return;
   }
-  // Who waits for the first event sees that the stream stands.
-  rpc_.open();
   const int64_t now_ns = read_clocks().mono_ns;
   {
     const std::lock_guard lock(mutex_);
@@ -58,6 +59,22 @@ void Listener::on_read(bool good) {
     sent_ns_ = now_ns;
   }
   advance(now_ns);
+}
+
+grpc::Status Listener::join() {
+  switch (hub_.add(shared_from_this())) {
+    case UpdateHub::Admission::kAdmitted:
+      break;
+    case UpdateHub::Admission::kCallerFull:
+      return {StatusCode::RESOURCE_EXHAUSTED,
+              fmt::format("this caller listens {} times already", kListenersPerCallerMax)};
+    case UpdateHub::Admission::kFull:
+      return {StatusCode::RESOURCE_EXHAUSTED, "too many listeners"};
+    case UpdateHub::Admission::kStopping:
+      return {StatusCode::UNAVAILABLE, "the proxy stops"};
+  }
+  // Tokens that changed since it was identified and before the hub had it.
+  return finder_.may_listen(caller_, *session_);
 }
 
 grpc::Status Listener::open(ByteView request) {
@@ -198,6 +215,11 @@ void Listener::end(grpc::Status status) {
 void Listener::on_gone() { end({StatusCode::CANCELLED, "the listener is gone"}); }
 
 void Listener::stop() { end({StatusCode::UNAVAILABLE, "the proxy stops"}); }
+
+void Listener::judge() {
+  grpc::Status status = finder_.may_listen(caller_, *session_);
+  if (!status.ok()) end(std::move(status));
+}
 
 void Listener::on_done() {
   hub_.remove(*this);

@@ -19,12 +19,14 @@
 
 namespace ringway::proxy {
 
-// Finds a session for a caller. Any thread.
+// Knows what is open to a caller. Any thread.
 class SessionFinder {
  public:
   // Without a name, the first that is open to the caller.
   virtual grpc::Status find_session(std::optional<std::string_view> name, const Caller& caller,
                                     Session*& session) = 0;
+  // Whether it may listen there still, by the tokens as they are now.
+  [[nodiscard]] virtual grpc::Status may_listen(const Caller& caller, const Session& session) = 0;
 
  protected:
   ~SessionFinder() = default;
@@ -50,8 +52,10 @@ class Listener final : public RpcHandler,
   void on_done() override;
 
   // The hub's thread, and others.
+  [[nodiscard]] const std::string& caller() const noexcept override { return caller_.key; }
   void advance(int64_t now_ns) override;
   void stop() override;
+  void judge() override;
   [[nodiscard]] uint64_t lag() const override;
 
  private:
@@ -59,6 +63,7 @@ class Listener final : public RpcHandler,
            UpdateHub& hub);
 
   [[nodiscard]] grpc::Status open(ByteView request);
+  [[nodiscard]] grpc::Status join();
   [[nodiscard]] grpc::Status open_events(ByteView request);
   [[nodiscard]] grpc::Status begin_at(std::string_view cursor);
   bool add_types(const std::string& name);

@@ -152,6 +152,9 @@ void add_updates(Page& page, const ProxyStatus& status) {
                    [](const auto& s) { return s.journal.kept_bytes; });
   page.family(MetricType::Gauge, "listeners", "Streams of updates.");
   page.add(static_cast<double>(status.listeners), {});
+  page.family(MetricType::Counter, "listeners_refused_full_total",
+              "Streams of updates that were one too many.");
+  page.add(static_cast<double>(status.listeners_refused_full), {});
   page.family(MetricType::Gauge, "listener_lag_max",
               "How many events the slowest listener is behind.");
   page.add(static_cast<double>(status.listener_lag_max), {});

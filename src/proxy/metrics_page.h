@@ -52,6 +52,7 @@ struct ProxyStatus {
   std::map<std::string, StatusCounts> clients;  // by the token's name
   StatusCounts refused{};                       // before it was known what they want
   uint64_t listeners = 0;
+  uint64_t listeners_refused_full = 0;
   uint64_t listener_lag_max = 0;  // events
 };
 

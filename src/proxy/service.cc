@@ -50,8 +50,32 @@ Service::Service(ServiceRules rules, std::vector<Session*> sessions, const Refle
 }
 
 void Service::set_tokens(std::shared_ptr<const Tokens> tokens) {
+  {
+    const std::lock_guard lock(mutex_);
+    tokens_ = std::move(tokens);
+  }
+  hub_.judge();
+}
+
+std::shared_ptr<const Tokens> Service::tokens() const {
   const std::lock_guard lock(mutex_);
-  tokens_ = std::move(tokens);
+  return tokens_;
+}
+
+grpc::Status Service::may_listen(const Caller& caller, const Session& session) {
+  const std::shared_ptr<const Tokens> tokens = this->tokens();
+  if (tokens == nullptr) return grpc::Status::OK;
+  const Client* client = caller.client == nullptr ? nullptr : tokens->successor_of(*caller.client);
+  if (client == nullptr) return {grpc::StatusCode::UNAUTHENTICATED, "the token was withdrawn"};
+  if (!client->access.allows_method(kListenMethod)) {
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            fmt::format("{}: not allowed for this caller any more", kListenMethod)};
+  }
+  if (!client->access.allows_session(session.name())) {
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            fmt::format("the session {} is not open to this caller any more", session.name())};
+  }
+  return grpc::Status::OK;
 }
 
 RpcHandler& Service::refuse(Rpc& rpc, const grpc::Status& status) {
@@ -60,11 +84,7 @@ RpcHandler& Service::refuse(Rpc& rpc, const grpc::Status& status) {
 }
 
 grpc::Status Service::identify(const Context& context, Caller& caller) {
-  std::shared_ptr<const Tokens> tokens;
-  {
-    const std::lock_guard lock(mutex_);
-    tokens = tokens_;
-  }
+  std::shared_ptr<const Tokens> tokens = this->tokens();
   if (tokens == nullptr) {
     caller.key = context.peer();
     caller.access = &rules_.access;
@@ -78,6 +98,7 @@ grpc::Status Service::identify(const Context& context, Caller& caller) {
   const Client* client = tokens->find(Tokens::bearer(*header));
   if (client == nullptr) return {grpc::StatusCode::UNAUTHENTICATED, "no such token"};
   caller.key = client->name;
+  caller.client = client;
   caller.access = &client->access;
   caller.tokens = std::move(tokens);
   caller.tally = &clients_.of(client->name);

@@ -35,7 +35,8 @@ class Service final : public RpcAcceptor, private SessionFinder {
   Service(ServiceRules rules, std::vector<Session*> sessions, const Reflection& reflection,
           UpdateHub& hub);
 
-  // Null: callers need no token. Any thread; calls that run go on with what they began with.
+  // Null: callers need no token. Any thread; calls that run go on with what they began with, and
+  // listeners that no longer may are ended.
   void set_tokens(std::shared_ptr<const Tokens> tokens);
   [[nodiscard]] const ClientTally& clients() const noexcept { return clients_; }
   [[nodiscard]] const StatusTally& refused() const noexcept { return refused_; }
@@ -46,6 +47,8 @@ class Service final : public RpcAcceptor, private SessionFinder {
   grpc::Status identify(const grpc::GenericServerContext& context, Caller& caller);
   grpc::Status find_session(std::optional<std::string_view> name, const Caller& caller,
                             Session*& session) override;
+  grpc::Status may_listen(const Caller& caller, const Session& session) override;
+  [[nodiscard]] std::shared_ptr<const Tokens> tokens() const;
   [[nodiscard]] grpc::Status unknown_path(const Session& session, std::string_view path) const;
   RpcHandler& refuse(Rpc& rpc, const grpc::Status& status);
 
@@ -55,7 +58,7 @@ class Service final : public RpcAcceptor, private SessionFinder {
   UpdateHub& hub_;
   ClientTally clients_;
   StatusTally refused_;  // before it was known what they want
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::shared_ptr<const Tokens> tokens_;  // guarded by mutex_
 };
 

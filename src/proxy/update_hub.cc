@@ -16,14 +16,21 @@ UpdateHub::~UpdateHub() {
   thread_.join();
 }
 
-bool UpdateHub::add(std::shared_ptr<HubListener> listener) {
+UpdateHub::Admission UpdateHub::add(std::shared_ptr<HubListener> listener) {
   const std::lock_guard lock(mutex_);
-  if (stopping_ || listeners_.size() >= kListenersMax) return false;
+  if (stopping_) return Admission::kStopping;
   HubListener* key = listener.get();
+  const auto mine = of_caller_.find(key->caller());
+  const bool caller_full = mine != of_caller_.end() && mine->second >= kListenersPerCallerMax;
+  if (caller_full || listeners_.size() >= kListenersMax) {
+    refused_full_.fetch_add(1, std::memory_order_relaxed);
+    return caller_full ? Admission::kCallerFull : Admission::kFull;
+  }
+  ++of_caller_[key->caller()];
   listeners_.emplace(key, std::move(listener));
   // The first one starts the heartbeats.
   if (listeners_.size() == 1) changed_.notify_one();
-  return true;
+  return Admission::kAdmitted;
 }
 
 void UpdateHub::remove(HubListener& listener) {
@@ -33,6 +40,8 @@ void UpdateHub::remove(HubListener& listener) {
   const auto found = listeners_.find(&listener);
   if (found == listeners_.end()) return;
   removed = std::move(found->second);
+  const auto mine = of_caller_.find(removed->caller());
+  if (--mine->second == 0) of_caller_.erase(mine);
   listeners_.erase(found);
 }
 
@@ -49,6 +58,10 @@ std::vector<std::shared_ptr<HubListener>> UpdateHub::all() const {
   all.reserve(listeners_.size());
   for (const auto& [key, listener] : listeners_) all.push_back(listener);
   return all;
+}
+
+void UpdateHub::judge() {
+  for (const auto& listener : all()) listener->judge();
 }
 
 void UpdateHub::stop() {

@@ -10,20 +10,25 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
 namespace ringway::proxy {
 
-// Its functions are called on the hub's thread, and must not wait.
+// Its functions are called on the hub's thread, or by who calls the hub, and must not wait.
 class HubListener {
  public:
   virtual ~HubListener() = default;
+  // Whose it is: each has only so many.
+  [[nodiscard]] virtual const std::string& caller() const noexcept = 0;
   // Sends what there is, unless it is sending already.
   virtual void advance(int64_t now_ns) = 0;
   // The server stops.
   virtual void stop() = 0;
+  // Who may listen has changed: ends where the caller no longer may.
+  virtual void judge() = 0;
   // How many events it is behind.
   [[nodiscard]] virtual uint64_t lag() const = 0;
 };
@@ -36,18 +41,23 @@ class UpdateHub {
   UpdateHub(const UpdateHub&) = delete;
   UpdateHub& operator=(const UpdateHub&) = delete;
 
-  // Any thread. add() is false when there are too many, or the server stops. What was added is
-  // kept until it is removed.
-  bool add(std::shared_ptr<HubListener> listener);
+  enum class Admission : uint8_t { kAdmitted, kCallerFull, kFull, kStopping };
+  // Any thread. What was admitted is kept until it is removed.
+  [[nodiscard]] Admission add(std::shared_ptr<HubListener> listener);
   void remove(HubListener& listener);
   // Any thread; costs next to nothing while a wake is under way already.
   void wake();
+  // Has every listener judge. Any thread.
+  void judge();
   // Stops every listener and takes no more.
   void stop();
 
   [[nodiscard]] int64_t heartbeat_ns() const noexcept { return heartbeat_ns_; }
   [[nodiscard]] size_t listeners() const;
   [[nodiscard]] uint64_t lag_max() const;
+  [[nodiscard]] uint64_t refused_full() const noexcept {
+    return refused_full_.load(std::memory_order_relaxed);
+  }
 
  private:
   void run();
@@ -58,8 +68,10 @@ class UpdateHub {
   std::condition_variable changed_;
   // Guarded by mutex_.
   std::unordered_map<HubListener*, std::shared_ptr<HubListener>> listeners_;
+  std::unordered_map<std::string, size_t> of_caller_;  // how many of each
   bool stopping_ = false;
 
+  std::atomic<uint64_t> refused_full_ = 0;
   std::atomic<bool> woken_ = false;
   std::thread thread_;
 };

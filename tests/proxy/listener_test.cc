@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/clock.h"
 #include "harness.h"
+#include "proxy/limits.h"
 #include "proxy/proto_fields.h"
 #include "ringway/proxy/v1/updates.pb.h"
 #include "update_samples.h"
@@ -234,6 +236,89 @@ TEST(Listener, EndsWhenTheProxyStops) {
   server.server().stop();
   EXPECT_FALSE(listening.next().has_value());
   EXPECT_EQ(listening.finish().error_code(), StatusCode::UNAVAILABLE);
+}
+
+// gRPC aborts the program over an answer that begins behind its end.
+TEST(Listener, StopWhileManyBeginToListen) {
+  const std::string request = v1::ListenRequest().SerializeAsString();
+  for (int round = 0; round < 20; ++round) {
+    TestServer server;
+    const auto channel = server.channel();
+    std::vector<std::unique_ptr<RawStream>> streams;
+    for (int i = 0; i < 64; ++i) streams.push_back(std::make_unique<RawStream>(channel, kListen));
+    std::thread stopper([&] {
+      while (server.server().listeners() == 0) std::this_thread::yield();
+      server.server().stop();
+    });
+    for (auto& stream : streams) stream->write(request, true);
+    stopper.join();
+    for (auto& stream : streams) EXPECT_FALSE(stream->finish().ok());
+  }
+}
+
+constexpr char kReader[] = "0123456789abcdef";
+constexpr char kWriter[] = "fedcba9876543210";
+
+std::shared_ptr<const Tokens> tokens_of(const std::string& lines) {
+  return Tokens::parse(lines, "tokens").tokens;
+}
+CallSettings by(std::string_view token) {
+  CallSettings settings{.metadata = {}, .timeout_ms = 60'000};
+  settings.metadata.emplace("authorization", "Bearer " + std::string(token));
+  return settings;
+}
+
+TEST(Listener, EndsWithItsToken) {
+  const std::string reader = kReader;
+  const std::string writer = kWriter;
+  ServerOptions options;
+  options.tokens = tokens_of(reader + " reader\n" + writer + " writer");
+  TestServer server({NamedSession{}}, options);
+  Listening stays(server.channel(), {}, by(kReader));
+  Listening goes(server.channel(), {}, by(kWriter));
+  while (server.server().listeners() != 2) sleep_ns(kNsPerMs);
+  // Its name stays, with another token.
+  server.server().set_tokens(tokens_of(reader + " reader\nanother-0123456789 writer"));
+  EXPECT_FALSE(goes.next().has_value());
+  EXPECT_EQ(goes.finish().error_code(), StatusCode::UNAUTHENTICATED);
+  server.append(update_event(1));
+  EXPECT_EQ(stays.next_number(), 1);
+  server.server().set_tokens(tokens_of(reader + " reader deny=updates.*"));
+  EXPECT_FALSE(stays.next().has_value());
+  EXPECT_EQ(stays.finish().error_code(), StatusCode::PERMISSION_DENIED);
+  server.server().set_tokens(tokens_of(reader + " reader"));
+  Listening again(server.channel(), {}, by(kReader));
+  while (server.server().listeners() != 1) sleep_ns(kNsPerMs);
+  server.server().set_tokens(tokens_of(reader + " reader sessions=other"));
+  EXPECT_FALSE(again.next().has_value());
+  EXPECT_EQ(again.finish().error_code(), StatusCode::PERMISSION_DENIED);
+}
+
+TEST(Listener, OneCallerLeavesPlacesForOthers) {
+  ServerOptions options;
+  options.tokens = tokens_of(std::string(kReader) + " reader\n" + kWriter + " writer");
+  TestServer server({NamedSession{}}, options);
+  const auto channel = server.channel();
+  std::vector<std::unique_ptr<Listening>> all;
+  for (size_t i = 0; i < kListenersPerCallerMax; ++i) {
+    all.push_back(std::make_unique<Listening>(channel, v1::ListenRequest(), by(kReader)));
+  }
+  while (server.server().listeners() != all.size()) sleep_ns(kNsPerMs);
+  {
+    Listening one_too_many(channel, {}, by(kReader));
+    EXPECT_FALSE(one_too_many.next().has_value());
+    EXPECT_EQ(one_too_many.finish().error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  }
+  EXPECT_EQ(server.server().status().listeners_refused_full, 1U);
+  Listening other(channel, {}, by(kWriter));
+  while (server.server().listeners() != all.size() + 1) sleep_ns(kNsPerMs);
+  // One that ends makes room.
+  all.pop_back();
+  while (server.server().listeners() != all.size() + 1) sleep_ns(kNsPerMs);
+  Listening next(channel, {}, by(kReader));
+  server.append(update_event(1));
+  EXPECT_EQ(next.next_number(), 1);
+  EXPECT_EQ(other.next_number(), 1);
 }
 
 TEST(CompatListener, GetsSourcesAndEndsWithAGap) {
