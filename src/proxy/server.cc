@@ -5,14 +5,14 @@
 #include <grpcpp/resource_quota.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <utility>
 
 #include "base/assert.h"
+#include "base/bytes.h"
+#include "base/small_file.h"
 #include "proxy/journal.h"
 #include "proxy/listen_address.h"
 #include "proxy/metrics_endpoint.h"
@@ -24,22 +24,15 @@
 namespace ringway::proxy {
 namespace {
 
-constexpr size_t kPemBytesMax = size_t{1} << 20;
-
 bool read_pem(const std::string& path, std::string& out, std::string& error) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    error = fmt::format("{}: {}", path, std::strerror(errno));
-    return false;
-  }
-  out.resize(kPemBytesMax);
-  file.read(out.data(), static_cast<std::streamsize>(out.size()));
-  out.resize(static_cast<size_t>(file.gcount()));
-  if (out.find("-----BEGIN ") == std::string::npos) {
-    error = fmt::format("{}: not a PEM file", path);
-    return false;
-  }
-  return true;
+  auto read = read_small_file(path, kPemBytesMax, FileAccess::kAny, error);
+  if (!read.ok()) return false;
+  Bytes bytes = *std::move(read);
+  out = as_text(bytes);
+  cleanse(bytes.data(), bytes.size());
+  if (out.find("-----BEGIN ") != std::string::npos) return true;
+  error = fmt::format("{}: not a PEM file", path);
+  return false;
 }
 
 std::string bad_options(const ServerOptions& options) {
@@ -74,6 +67,10 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const ServerOptions& opt
 void set_limits(grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
   builder.SetMaxSendMessageSize(static_cast<int>(kMessageBytesMax));
+  // gRPC unpacks a message before it looks at its size.
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
   grpc::ResourceQuota quota("ringway-proxy");
   quota.Resize(kServerMemoryBytesMax);
   builder.SetResourceQuota(quota);
@@ -148,6 +145,7 @@ ProxyStatus Server::Impl::status() const {
   });
   status.refused = counts_of(service->refused());
   status.listeners = hub.listeners();
+  status.listeners_refused_full = hub.refused_full();
   status.listener_lag_max = hub.lag_max();
   const std::lock_guard lock(mutex);
   for (size_t i = 0; i < accounts.size(); ++i) status.sessions[i].account = accounts[i];
@@ -156,6 +154,12 @@ ProxyStatus Server::Impl::status() const {
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { stop(); }
+
+std::string Server::check(const ServerOptions& options) {
+  std::string error = bad_options(options);
+  if (error.empty()) static_cast<void>(credentials_of(options, error));
+  return error;
+}
 
 std::unique_ptr<Server> Server::start(const ServerOptions& options, client::EventLoop& loop,
                                       std::vector<SessionSetup> sessions, std::string& error) {
@@ -180,6 +184,15 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, client::Even
   impl->service->set_tokens(options.tokens);
   impl->accounts.resize(impl->sessions.size());
 
+  // Before anybody can call: a failure leaves nothing that somebody has seen.
+  if (!options.metrics_listen.empty()) {
+    impl->metrics = MetricsEndpoint::start(
+        options.metrics_listen, [from = impl.get()] { return from->status(); }, error);
+    if (impl->metrics == nullptr) {
+      error = "--metrics " + error;
+      return nullptr;
+    }
+  }
   grpc::ServerBuilder builder;
   set_limits(builder);
   builder.AddListeningPort(options.listen, credentials, &impl->port);
@@ -191,14 +204,6 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, client::Even
         options.listen,
         options.tls_certificate_file.empty() ? "" : ", and the certificate must fit its key");
     return nullptr;
-  }
-  if (!options.metrics_listen.empty()) {
-    impl->metrics = MetricsEndpoint::start(
-        options.metrics_listen, [from = impl.get()] { return from->status(); }, error);
-    if (impl->metrics == nullptr) {
-      error = "--metrics " + error;
-      return nullptr;
-    }
   }
   for (const auto& session : impl->sessions) {
     if (session->journal() == nullptr) continue;
@@ -238,6 +243,16 @@ void Server::stop(int64_t timeout_ns) {
   }
   impl_->hub.stop();
   impl_->server->stop(timeout_ns);
+  // What it tells of is the program's, which may end that now.
+  impl_->metrics.reset();
+  for (const auto& session : impl_->sessions) {
+    std::promise<void> closed;
+    session->loop().post([&] {
+      session->close();
+      closed.set_value();
+    });
+    closed.get_future().wait();
+  }
 }
 
 }  // namespace ringway::proxy

@@ -37,6 +37,9 @@ struct ServerOptions {
 
 class Server {
  public:
+  // What start() would refuse before it listens, so that it is known before a sign-in: empty, or
+  // which option is wrong and what would be right. Reads the files.
+  [[nodiscard]] static std::string check(const ServerOptions& options);
   // Null with `error` set: it names the option and what would be right. Serves from then on.
   [[nodiscard]] static std::unique_ptr<Server> start(const ServerOptions& options,
                                                      client::EventLoop& loop,
@@ -59,7 +62,8 @@ class Server {
   void set_tokens(std::shared_ptr<const Tokens> tokens);
 
   // Takes no new calls, waits for those that run, and breaks them off after that time. Not on the
-  // loop's thread, which has to turn meanwhile.
+  // loop's thread, which has to turn meanwhile. Afterwards the accounts and journals may go: the
+  // metrics are no longer served, and status() is nobody's to call.
   void stop(int64_t timeout_ns = kStopTimeoutNs);
 
  private:

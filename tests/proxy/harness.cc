@@ -134,6 +134,7 @@ RawCall::RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::strin
   for (const auto& [key, value] : settings.metadata) context_.AddMetadata(key, value);
   context_.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_REALTIME),
                                      gpr_time_from_millis(settings.timeout_ms, GPR_TIMESPAN)));
+  context_.set_compression_algorithm(settings.compression);
   reader_ = stub_.PrepareUnaryCall(&context_, path, buffer_of(request), &queue_);
   reader_->StartCall();
   reader_->Finish(&response_, &reply_.status, this);
@@ -249,6 +250,7 @@ TestServer::TestServer(std::vector<NamedSession> sessions, ServerOptions options
     setup.layer = named.layer;
     setup.contract = contract_of(named.layer);
     setup.calls = calls_.back().get();
+    setup.settle_ns = named.settle_ns;
     journals_.push_back(std::make_unique<Journal>(setup.contract, named.journal));
     setup.journal = journals_.back().get();
     setups.push_back(std::move(setup));

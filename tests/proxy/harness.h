@@ -81,6 +81,7 @@ struct Reply {
 struct CallSettings {
   std::multimap<std::string, std::string> metadata;
   int64_t timeout_ms = 20'000;
+  grpc_compression_algorithm compression = GRPC_COMPRESS_NONE;
 };
 
 // A unary call that the test waits for, or gives up.
@@ -151,6 +152,7 @@ struct NamedSession {
   std::string name = "main";
   int layer = 228;
   Journal::Limits journal{};
+  int64_t settle_ns = kSettleNs;
 };
 
 // A server with sessions of made-up accounts.

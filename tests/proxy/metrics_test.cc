@@ -10,13 +10,21 @@
 namespace ringway::proxy::test {
 namespace {
 
-std::string http(int port, const std::string& request) {
+// A connection to it, or -1.
+int connect_to(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+std::string http(int port, const std::string& request) {
+  const int fd = connect_to(port);
+  EXPECT_GE(fd, 0);
   EXPECT_EQ(send(fd, request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
   std::string answer;
   char buffer[4096];
@@ -57,7 +65,8 @@ TEST(Metrics, CallsAreCounted) {
         "ringway_proxy_client_calls_total{client=\"reader\",status=\"RESOURCE_EXHAUSTED\"} 3",
         "ringway_proxy_refused_total{status=\"UNAUTHENTICATED\"} 1",
         "ringway_proxy_in_flight{session=\"main\",lane=\"calls\"} 0",
-        "ringway_proxy_ready{session=\"main\"} 0", "ringway_proxy_listeners 0"}) {
+        "ringway_proxy_ready{session=\"main\"} 0", "ringway_proxy_listeners 0",
+        "ringway_proxy_listeners_refused_full_total 0"}) {
     EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page;
   }
   EXPECT_EQ(page.find("0123456789abcdef"), std::string::npos);
@@ -81,6 +90,15 @@ TEST(Metrics, HealthIsThatOfAllSessions) {
   EXPECT_EQ(
       http(port, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").substr(0, 12),
       "HTTP/1.1 405");
+}
+
+TEST(Metrics, AreNotServedOnceTheServerHasStopped) {
+  TestServer server({NamedSession{}}, with_metrics());
+  const int port = server.server().metrics_port();
+  EXPECT_FALSE(get(port, "/metrics").empty());
+  // What they tell of is let go of next.
+  server.server().stop();
+  EXPECT_EQ(connect_to(port), -1);
 }
 
 TEST(Metrics, TakenAddressIsSaidSo) {

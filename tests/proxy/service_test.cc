@@ -4,7 +4,9 @@
 #include <atomic>
 #include <thread>
 
+#include "client/account/loop_thread.h"
 #include "harness.h"
+#include "proxy/limits.h"
 #include "proxy/proto_fields.h"
 
 namespace ringway::proxy::test {
@@ -224,7 +226,7 @@ TEST(Service, TokensSayWhoMayCallWhat) {
 }
 
 TEST(Service, CancelledCallsLeaveNothing) {
-  TestServer server;
+  TestServer server({{.name = "main", .settle_ns = kNsPerMs}});
   const auto channel = server.channel();
   RawCall sent(channel, kGetNearestDcPath, "");
   server.calls().wait_started(1);
@@ -340,6 +342,89 @@ TEST(Service, FiftyClientsGetTheirOwnAnswers) {
   }
   for (auto& client : clients) client.join();
   EXPECT_EQ(wrong, 0);
+}
+
+// A few KiB that would become 20 MiB before anybody looks at the size.
+TEST(Service, PackedMessagesAreRefused) {
+  TestServer server;
+  const auto channel = server.channel();
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    CallSettings settings;
+    settings.compression = algorithm;
+    const Reply reply =
+        call(channel, kGetNearestDcPath, std::string(size_t{20} << 20, '\0'), settings);
+    EXPECT_EQ(reply.status.error_code(), StatusCode::UNIMPLEMENTED) << reply.status.error_message();
+  }
+  EXPECT_TRUE(server.calls().started().empty());
+}
+
+TEST(Service, PlaceOfACallThatWasGivenUpIsKeptForAWhile) {
+  TestServer server({{.name = "main", .settle_ns = 3600 * kNsPerSecond}});
+  const auto channel = server.channel();
+  std::vector<std::unique_ptr<RawCall>> calls;
+  for (size_t i = 0; i < kCallsInFlightPerClientMax; ++i) {
+    calls.push_back(std::make_unique<RawCall>(channel, kGetNearestDcPath, ""));
+  }
+  server.calls().wait_started(calls.size());
+  calls[0]->cancel();
+  while (server.calls().cancelled() == 0) sleep_ns(kNsPerMs);
+  EXPECT_EQ(calls[0]->wait().status.error_code(), StatusCode::CANCELLED);
+  RawCall next(channel, kGetNearestDcPath, "");
+  while (server.server().tally(0).queued == 0) sleep_ns(kNsPerMs);
+  EXPECT_EQ(server.calls().started().size(), calls.size());
+  // A place that came free is another matter: of two, one at least was not given up.
+  for (size_t id = 1; id <= 2; ++id) server.calls().finish(id, result_of(kNearestDc));
+  server.calls().wait_started(calls.size() + 1);
+  for (size_t id = 3; id <= calls.size() + 1; ++id) {
+    server.calls().finish(id, result_of(kNearestDc));
+  }
+  EXPECT_TRUE(next.wait().status.ok());
+  for (size_t i = 1; i < calls.size(); ++i) EXPECT_TRUE(calls[i]->wait().status.ok());
+}
+
+TEST(Service, PlaceOfACallThatWasGivenUpComesBack) {
+  TestServer server({{.name = "main", .settle_ns = kNsPerMs}});
+  const auto channel = server.channel();
+  std::vector<std::unique_ptr<RawCall>> calls;
+  for (size_t i = 0; i < kCallsInFlightPerClientMax; ++i) {
+    calls.push_back(std::make_unique<RawCall>(channel, kGetNearestDcPath, ""));
+  }
+  server.calls().wait_started(calls.size());
+  for (auto& call : calls) call->cancel();
+  for (auto& call : calls) EXPECT_EQ(call->wait().status.error_code(), StatusCode::CANCELLED);
+  server.calls().set_answer([](ByteView) { return result_of(kNearestDc); });
+  EXPECT_TRUE(call(channel, kGetNearestDcPath, "").status.ok());
+  while (server.server().tally(0).in_flight_calls != 0) sleep_ns(kNsPerMs);
+}
+
+// The program ends the loop between stop() and the server's own end.
+TEST(Service, NothingOfAServerIsLeftOnTheLoopOnceItHasStopped) {
+  std::string problem;
+  auto loop = client::LoopThread::start(problem);
+  ASSERT_NE(loop, nullptr) << problem;
+  ScriptedCalls calls(loop->loop());
+  SessionSetup setup;
+  setup.name = "main";
+  setup.layer = 228;
+  setup.contract = contract_of(228);
+  setup.calls = &calls;
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  auto server = Server::start(options, loop->loop(), {setup}, problem);
+  ASSERT_NE(server, nullptr) << problem;
+  const auto channel = grpc::CreateChannel("127.0.0.1:" + std::to_string(server->port()),
+                                           grpc::InsecureChannelCredentials());
+  // One more than may be in flight, so that one waits and its deadline is watched.
+  std::vector<std::unique_ptr<RawCall>> sent;
+  for (size_t i = 0; i <= kCallsInFlightPerClientMax; ++i) {
+    sent.push_back(std::make_unique<RawCall>(channel, kGetNearestDcPath, ""));
+  }
+  while (server->tally(0).queued == 0) sleep_ns(kNsPerMs);
+  for (auto& call : sent) call->cancel();
+  for (auto& call : sent) EXPECT_EQ(call->wait().status.error_code(), StatusCode::CANCELLED);
+  server->stop();
+  loop.reset();
+  server.reset();
 }
 
 }  // namespace

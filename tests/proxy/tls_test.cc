@@ -34,6 +34,31 @@ TEST(Tls, CallsThroughTlsWithAToken) {
             grpc::StatusCode::UNAVAILABLE);
 }
 
+TEST(Tls, OptionsAreJudgedWithoutAServer) {
+  const auto certificate = tls::make_certificate();
+  tls::TestFiles files;
+  ServerOptions good;
+  good.listen = "0.0.0.0:0";
+  good.tls_certificate_file = files.write("chain.pem", certificate.certificate);
+  good.tls_key_file = files.write("key.pem", certificate.key);
+  good.tokens = Tokens::parse("0123456789abcdef name", "tokens").tokens;
+  EXPECT_EQ(Server::check(good), "");
+  const auto says = [&](void (*change)(ServerOptions&), std::string_view what) {
+    ServerOptions options = good;
+    change(options);
+    const std::string error = Server::check(options);
+    EXPECT_NE(error.find(what), std::string::npos) << error;
+  };
+  says([](ServerOptions& o) { o.tokens = nullptr; }, "--insecure");
+  says([](ServerOptions& o) { o.tls_key_file = ""; }, "--tls-key");
+  says([](ServerOptions& o) { o.listen = "nowhere"; }, "--listen");
+  says([](ServerOptions& o) { o.tls_key_file += ".none"; }, "key.pem.none");
+  files.write("key.pem", "nothing");
+  says([](ServerOptions&) {}, "not a PEM file");
+  files.write("key.pem", certificate.key + std::string(kPemBytesMax, '\n'));
+  says([](ServerOptions&) {}, "more than");
+}
+
 TEST(Tls, KeyOfAnotherCertificateIsRefused) {
   tls::TestFiles files;
   ServerOptions options;
