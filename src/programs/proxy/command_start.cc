@@ -193,6 +193,7 @@ class Daemon {
 
  private:
   bool read_options(int& status);
+  std::string read_sessions();  // what is wrong with them
   bool load_tokens();
   bool open_sessions(int& status);
   void serve_until_signal();
@@ -213,21 +214,45 @@ bool Daemon::read_options(int& status) {
     status = kFailed;
     return false;
   }
-  files_.emplace_back(kFirstSession, options_.secrets);
-  for (const std::string& session : options_.sessions) {
-    const size_t equals = session.find('=');
-    if (equals == std::string::npos || equals == 0 || equals + 1 == session.size()) {
-      status = fail(kBadConfiguration, fmt::format("--session {}: expected NAME=FILE", session));
-      return false;
-    }
-    files_.emplace_back(session.substr(0, equals), session.substr(equals + 1));
+  status = kBadConfiguration;
+  if (std::string wrong = read_sessions(); !wrong.empty()) {
+    fail(kBadConfiguration, wrong);
+    return false;
   }
   const bool is_v6 = options_.listen.find(':') != std::string::npos && options_.listen[0] != '[';
   options_.server.listen = is_v6 ? fmt::format("[{}]:{}", options_.listen, options_.port)
                                  : fmt::format("{}:{}", options_.listen, options_.port);
-  if (options_.token_file.empty() || load_tokens()) return true;
-  status = kBadConfiguration;
-  return false;
+  if (!options_.token_file.empty() && !load_tokens()) return false;
+  // Before anybody is asked for a code.
+  if (const std::string wrong = proxy::Server::check(options_.server); !wrong.empty()) {
+    fail(kBadConfiguration, wrong);
+    return false;
+  }
+  status = 0;
+  return true;
+}
+
+std::string Daemon::read_sessions() {
+  files_.emplace_back(kFirstSession, options_.secrets);
+  for (const std::string& session : options_.sessions) {
+    const size_t equals = session.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == session.size()) {
+      return fmt::format("--session {}: expected NAME=FILE", session);
+    }
+    const std::string name = session.substr(0, equals);
+    if (!proxy::is_plain_name(name)) {
+      return fmt::format(
+          "--session {}: a session's name has at most {} letters, digits, '.', '_' and '-'",
+          session, proxy::kTokenNameBytesMax);
+    }
+    for (const auto& [other, path] : files_) {
+      if (other != name) continue;
+      return fmt::format("--session {}: {} is called {} already: take another name", session, path,
+                         name);
+    }
+    files_.emplace_back(name, session.substr(equals + 1));
+  }
+  return {};
 }
 
 bool Daemon::load_tokens() {
