@@ -9,9 +9,11 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "base/small_file.h"
+#include "client/account/known_servers.h"
 #include "client/account/limits.h"
 #include "crypto/base64.h"
 #include "crypto/passphrase.h"
@@ -116,6 +118,15 @@ Result<Json> parse_object(std::string_view text, std::string& problem) {
   return json;
 }
 
+std::optional<int32_t> known_dc(std::string_view host) {
+  for (const bool test : {false, true}) {
+    for (const DcAddress& address : known_addresses(test)) {
+      if (address.host == host) return address.dc;
+    }
+  }
+  return std::nullopt;
+}
+
 std::string state_path(const std::string& path) { return path + ".state"; }
 
 }  // namespace
@@ -149,6 +160,8 @@ Result<void> parse_credentials(std::string_view text, Credentials& credentials,
   fields.text("api_hash", credentials.api_hash, true);
   fields.text("ip", account.host, true);
   fields.number("port", account.port, 1, UINT16_MAX, true);
+  // mtprotod does not say which DC it is.
+  account.main_dc = known_dc(account.host).value_or(account.main_dc);
   fields.number("dc_id", account.main_dc, 1, INT16_MAX, false);
   fields.number("layer", credentials.layer, 1, INT32_MAX, false);
   fields.flag("pfs", credentials.temporary_keys);

@@ -99,6 +99,22 @@ TEST_F(CredentialsFile, ReadsWhatMtprotodWrote) {
   EXPECT_EQ(static_cast<uint64_t>(key.auth_key_id), 0x919b0d57fd0b08b1u);
 }
 
+TEST_F(CredentialsFile, TheAddressSaysWhichDcIsHomeWhereNothingElseDoes) {
+  const auto home_of = [this](const std::string& host) {
+    std::string text = old_file();
+    text.replace(text.find("149.154.167.50"), 14, host);
+    put(path_, text);
+    const auto loaded = open()->load(problem_);
+    EXPECT_TRUE(loaded.ok()) << problem_;
+    EXPECT_TRUE(loaded->account.keys.contains(loaded->account.main_dc)) << host;
+    return loaded->account.main_dc;
+  };
+  EXPECT_EQ(home_of("149.154.175.50"), 1);
+  EXPECT_EQ(home_of("149.154.167.91"), 4);
+  EXPECT_EQ(home_of("149.154.175.117"), 3) << "one of those for tests";
+  EXPECT_EQ(home_of("127.0.0.1"), 2);
+}
+
 TEST_F(CredentialsFile, WritesWhatMtprotodCanRead) {
   ASSERT_TRUE(open()->save(example(), problem_).ok()) << problem_;
   const std::string text = text_of(path_);
