@@ -10,8 +10,8 @@ namespace ringway::tl::dynamic {
 
 class LayerReader {
  public:
-  LayerReader(const Layer& layer, ByteView bytes, size_t values_max)
-      : layer_(layer), whole_(bytes), in_(bytes), values_left_(values_max) {}
+  LayerReader(const Layer& layer, ByteView bytes, size_t values_max, size_t depth_max)
+      : layer_(layer), whole_(bytes), in_(bytes), values_left_(values_max), depth_max_(depth_max) {}
 
   Result<Object> body(const tl::Combinator& combinator, size_t depth);
   Result<Object> any_object();
@@ -26,10 +26,14 @@ class LayerReader {
   ByteView whole_;
   ByteReader in_;
   size_t values_left_;
+  size_t depth_max_;
 };
 
+// What servers send is deeper than what clients do: pages of blocks of texts within texts.
+constexpr size_t kAnswerDepthMax = kTranscodeDepthMax;
+
 Result<Object> LayerReader::body(const tl::Combinator& combinator, size_t depth) {
-  if (depth > kTlValueDepthMax) return Error::kTooLarge;
+  if (depth > depth_max_) return Error::kTooLarge;
   Object object{combinator.name, {}};
   std::array<uint32_t, kSchemaFlagsWordsMax> words{};
   size_t words_read = 0;
@@ -135,21 +139,21 @@ Result<Query> Layer::read(uint32_t constructor, ByteView arguments) const {
   const auto found = by_id_.find(constructor);
   if (found == by_id_.end() || !schema_->is_method(found->second)) return Error::kNotFound;
   const tl::Combinator& method = schema_->combinators[found->second];
-  LayerReader reader(*this, arguments, kTlQueryValuesMax);
+  LayerReader reader(*this, arguments, kTlQueryValuesMax, kTlValueDepthMax);
   RW_TRY_ASSIGN(Object request, reader.body(method, 0));
   if (!reader.at_end()) return Error::kTrailing;
   return Query{&method, std::move(request)};
 }
 
 Result<Object> Layer::read_object(ByteView tl) const {
-  LayerReader reader(*this, tl, kTlAnswerValuesMax);
+  LayerReader reader(*this, tl, kTlAnswerValuesMax, kAnswerDepthMax);
   RW_TRY_ASSIGN(Object object, reader.any_object());
   if (!reader.at_end()) return Error::kTrailing;
   return object;
 }
 
 Result<Value> Layer::read_answer(const tl::Combinator& method, ByteView tl) const {
-  LayerReader reader(*this, tl, kTlAnswerValuesMax);
+  LayerReader reader(*this, tl, kTlAnswerValuesMax, kAnswerDepthMax);
   RW_TRY_ASSIGN(Value answer, reader.value(method.result, 0));
   if (!reader.at_end()) return Error::kTrailing;
   return answer;

@@ -42,6 +42,19 @@ TEST(Layer, ReadsFieldsFlagsAndObjects) {
   EXPECT_EQ(request.find("entities"), nullptr);
 }
 
+TEST(Layer, AnswersAreReadAsDeepAsServersMakeThem) {
+  const auto nested = [](int depth) {
+    std::string text;
+    for (int i = 0; i < depth; ++i) text += "c4ab2467";  // textBold
+    return hex(text + "4f823ddc");                       // textEmpty
+  };
+  const Layer& layer = Layers::nearest(228);
+  const auto deep = layer.read_object(nested(40));
+  ASSERT_TRUE(deep.ok()) << to_string(deep.error());
+  EXPECT_EQ(deep->object("text")->name, "textBold");
+  EXPECT_EQ(layer.read_object(nested(70)).error(), Error::kTooLarge);
+}
+
 TEST(Layer, RefusesWhatIsNotOfTheLayer) {
   const Layer& layer = Layers::nearest(71);
   const Bytes good = hex("21000000c97ea07d07000000026869000500000000000000");
