@@ -55,11 +55,20 @@ struct EventLoop::Impl {
     for (Task& task : taken) task();
     taken.clear();
   }
+  // What they set for a time that has come already is of the next turn: between two of them sockets
+  // are looked at, whoever sets what.
   void run_timers() {
-    while (!timers.empty() && timers.begin()->first.first <= now.mono_ns) {
-      auto node = timers.extract(timers.begin());
+    const TimerId made_now = next_timer;
+    auto at = timers.begin();
+    while (at != timers.end() && at->first.first <= now.mono_ns) {
+      if (at->first.second >= made_now) {
+        ++at;
+        continue;
+      }
+      auto node = timers.extract(at);
       deadlines.erase(node.key().second);
       node.mapped()();
+      at = timers.upper_bound(node.key());
     }
   }
   // What they start belongs to the same turn, and so does what they ask to be done at its end.

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,19 @@ TEST_F(LoopTest, TimersRunInTheOrderOfTheirDeadlines) {
   while (ran.size() < 3) loop_->run_once(kNsPerSecond);
   loop_->cancel(cancelled);
   EXPECT_EQ(ran, (std::vector<int>{1, 2, 3}));
+}
+
+TEST_F(LoopTest, ATimerThatSetsAnotherForNowLeavesRoomForOtherThingsBetweenThem) {
+  int ran = 0;
+  std::function<void()> again = [&] {
+    if (++ran < 1000) loop_->at(loop_->now().mono_ns - 1, again);
+  };
+  loop_->at(loop_->now().mono_ns, again);
+  loop_->at(loop_->now().mono_ns, [&] { ran += 10; });
+  loop_->run_once(0);
+  EXPECT_EQ(ran, 11) << "both of before, and nothing that was set meanwhile";
+  loop_->run_once(1000 * kNsPerSecond);
+  EXPECT_EQ(ran, 12);
 }
 
 TEST_F(LoopTest, ATurnsEndSeesWhatTheTurnStartedAndWhatItAddsItself) {
