@@ -17,6 +17,7 @@ inline constexpr int kCallRedirectsMax = 3;
 // Of one call, by answers that say that it was not processed.
 inline constexpr int kCallRepeatsMax = 5;
 inline constexpr size_t kOpenWaitsMax = 1024;
+inline constexpr size_t kWaitReleasesMax = 16;            // of held calls, by one answer
 inline constexpr size_t kDcAddressesMax = 32;             // of one DC
 inline constexpr size_t kDcsMax = 64;                     // known at once
 inline constexpr int64_t kDcIdleNs = 300 * kNsPerSecond;  // then a link that is not main is closed

@@ -28,7 +28,7 @@ Waits::Wait* Waits::find(const Key& key, int64_t now_ns) {
   const auto found = waits_.find(key);
   if (found == waits_.end()) return nullptr;
   Wait& wait = found->second;
-  if (wait.until_ns <= now_ns && wait.held.empty() && wait.probe == 0) {
+  if (wait.until_ns <= now_ns && wait.held.empty() && wait.out.empty()) {
     erase(found);
     return nullptr;
   }
@@ -54,7 +54,8 @@ Verdict Waits::before(const Subject& subject, int64_t now_ns) {
 
 Verdict Waits::asked(const Subject& subject, const ErrorReading& asked, int64_t now_ns) {
   Wait wait;
-  wait.until_ns = now_ns + asked.wait_seconds * kNsPerSecond;
+  // What asks for nothing would come again at once, for ever.
+  wait.until_ns = now_ns + std::max<int64_t>(asked.wait_seconds, 1) * kNsPerSecond;
   wait.prefix = asked.wait_prefix;
   gone(subject.call);
   Key key{subject.method, asked.for_peer ? std::string(subject.peer) : std::string()};
@@ -69,6 +70,9 @@ Verdict Waits::asked(const Subject& subject, const ErrorReading& asked, int64_t 
   // Calls that were under way at the same time may each be told; the latest word counts.
   open.until_ns = std::max(open.until_ns, wait.until_ns);
   open.prefix = wait.prefix;
+  // Those that are out let nobody go any more.
+  for (const CallId out : open.out) where_.erase(out);
+  open.out.clear();
   std::deque<Held> staying;
   for (const Held& held : open.held) {
     if (fits(open, held.deadline_ns, now_ns)) {
@@ -90,12 +94,17 @@ void Waits::answered(CallId call) {
   const auto where = where_.find(call);
   if (where == where_.end()) return;
   const auto found = waits_.find(where->second);
+  Wait& wait = found->second;
   where_.erase(where);
-  if (found->second.probe != call) return;
-  for (const Held& held : found->second.held) {
-    where_.erase(held.call);
-    released_.push_back({held.call, {}});
+  if (wait.out.erase(call) == 0) return;
+  for (size_t count = 0; count < kWaitReleasesMax && !wait.held.empty(); ++count) {
+    const CallId next = wait.held.front().call;
+    wait.held.pop_front();
+    wait.out.insert(next);  // where_ goes on naming this wait
+    released_.push_back({next, {}});
   }
+  if (!wait.held.empty()) return;
+  for (const CallId out : wait.out) where_.erase(out);
   erase(found);
 }
 
@@ -105,7 +114,7 @@ void Waits::gone(CallId call) {
   if (where == where_.end()) return;
   Wait& wait = waits_.find(where->second)->second;
   where_.erase(where);
-  if (wait.probe == call) wait.probe = 0;
+  wait.out.erase(call);
   std::erase_if(wait.held, [call](const Held& held) { return held.call == call; });
 }
 
@@ -114,23 +123,24 @@ std::vector<Waits::Release> Waits::due(int64_t now_ns) {
   for (auto at = waits_.begin(); at != waits_.end();) {
     Wait& wait = at->second;
     const auto here = at++;
-    if (wait.until_ns > now_ns || wait.probe != 0) continue;
+    if (wait.until_ns > now_ns || !wait.out.empty()) continue;
     if (wait.held.empty()) {
       erase(here);
       continue;
     }
-    wait.probe = wait.held.front().call;  // where_ goes on naming this wait
+    const CallId probe = wait.held.front().call;
     wait.held.pop_front();
-    due.push_back({wait.probe, {}});
+    wait.out.insert(probe);
+    due.push_back({probe, {}});
   }
   return due;
 }
 
 std::optional<int64_t> Waits::next_due_ns() const noexcept {
-  if (!released_.empty()) return INT64_MIN;
+  if (!released_.empty()) return 0;
   std::optional<int64_t> next;
   for (const auto& [key, wait] : waits_) {
-    if (wait.probe == 0 && (!next || wait.until_ns < *next)) next = wait.until_ns;
+    if (wait.out.empty() && (!next || wait.until_ns < *next)) next = wait.until_ns;
   }
   return next;
 }
@@ -138,7 +148,7 @@ std::optional<int64_t> Waits::next_due_ns() const noexcept {
 void Waits::make_room(int64_t now_ns) {
   for (auto at = waits_.begin(); at != waits_.end();) {
     const auto here = at++;
-    if (here->second.until_ns <= now_ns && here->second.held.empty() && here->second.probe == 0) {
+    if (here->second.until_ns <= now_ns && here->second.held.empty() && here->second.out.empty()) {
       erase(here);
     }
   }

@@ -3,7 +3,8 @@
 // Pure. A wait is on a method, or on a method and a peer. While it is open no call that it is about
 // reaches the server: a call that can wait is held, another one is refused with the seconds that
 // are left. When the time is up one held call goes ahead as a probe; its answer lets the others go,
-// or opens the wait anew. At most kOpenWaitsMax waits; what finds no room is not remembered.
+// kWaitReleasesMax with each answer, or opens the wait anew. At most kOpenWaitsMax waits; what
+// finds no room is not remembered.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +59,7 @@ class Waits {
   };
   // Held calls whose waiting is over.
   [[nodiscard]] std::vector<Release> due(int64_t now_ns);
-  // When due() has something; nothing if never.
+  // When due() has something, 0 for at once; nothing if never.
   [[nodiscard]] std::optional<int64_t> next_due_ns() const noexcept;
   [[nodiscard]] size_t open() const noexcept { return waits_.size(); }
 
@@ -72,7 +73,8 @@ class Waits {
     int64_t until_ns = 0;
     std::string_view prefix;
     std::deque<Held> held;
-    CallId probe = 0;
+    // Went ahead: the probe, or what its answer and the answers after that let go.
+    std::set<CallId> out;
   };
 
   [[nodiscard]] bool fits(const Wait& wait, int64_t deadline_ns, int64_t now_ns) const noexcept;

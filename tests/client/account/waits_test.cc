@@ -97,6 +97,49 @@ TEST_F(WaitsTest, OneProbeGoesFirstAndItsAnswerLetsTheOthersGo) {
   EXPECT_EQ(waits_.before(call(5), 7 * kNsPerSecond).kind, Kind::kGo);
 }
 
+TEST_F(WaitsTest, AThousandThatWaitedDoNotComeAllAtOnce) {
+  EXPECT_EQ(waits_.asked(call(1), flood(5), 0).kind, Kind::kHold);
+  constexpr CallId kLast = 3 * kWaitReleasesMax;
+  for (CallId id = 2; id <= kLast; ++id) EXPECT_EQ(waits_.before(call(id), 0).kind, Kind::kHold);
+  EXPECT_EQ(due(5 * kNsPerSecond), std::vector<CallId>{1});
+  waits_.answered(1);
+  EXPECT_EQ(waits_.next_due_ns(), 0);
+  auto released = due(5 * kNsPerSecond);
+  EXPECT_EQ(released.size(), kWaitReleasesMax);
+  EXPECT_EQ(released.front(), 2U);
+  EXPECT_EQ(waits_.before(call(100), 5 * kNsPerSecond).kind, Kind::kHold) << "behind the others";
+  EXPECT_TRUE(due(6 * kNsPerSecond).empty());
+  waits_.answered(2);
+  EXPECT_EQ(due(6 * kNsPerSecond).size(), kWaitReleasesMax);
+  // One of those that are out is told to wait: the others that are out let nobody go any more.
+  EXPECT_EQ(waits_.asked(call(3), flood(5), 6 * kNsPerSecond).kind, Kind::kHold);
+  waits_.answered(4);
+  EXPECT_TRUE(due(7 * kNsPerSecond).empty());
+  EXPECT_EQ(due(11 * kNsPerSecond), std::vector<CallId>{3});
+  waits_.answered(3);
+  released = due(11 * kNsPerSecond);
+  EXPECT_EQ(released.size(), kLast - 1 - 2 * kWaitReleasesMax + 1);
+  EXPECT_EQ(released.back(), 100U);
+  EXPECT_EQ(waits_.open(), 0U);
+}
+
+TEST_F(WaitsTest, ThoseThatWentAheadAndWereGivenUpLeaveTheirPlaceToAProbe) {
+  EXPECT_EQ(waits_.asked(call(1), flood(5), 0).kind, Kind::kHold);
+  constexpr CallId kLast = 2 + kWaitReleasesMax;
+  for (CallId id = 2; id <= kLast; ++id) EXPECT_EQ(waits_.before(call(id), 0).kind, Kind::kHold);
+  EXPECT_EQ(due(5 * kNsPerSecond), std::vector<CallId>{1});
+  waits_.answered(1);
+  EXPECT_EQ(due(5 * kNsPerSecond).size(), kWaitReleasesMax);
+  for (CallId id = 2; id < kLast; ++id) waits_.gone(id);
+  EXPECT_EQ(due(5 * kNsPerSecond), std::vector<CallId>{kLast});
+}
+
+TEST_F(WaitsTest, AWaitOfNothingIsASecond) {
+  EXPECT_EQ(waits_.asked(call(1), flood(0), 0).kind, Kind::kHold);
+  EXPECT_TRUE(due(0).empty());
+  EXPECT_EQ(due(kNsPerSecond), std::vector<CallId>{1});
+}
+
 TEST_F(WaitsTest, AProbeThatIsToldToWaitAgainKeepsTheOthersOrRefusesThem) {
   EXPECT_EQ(waits_.asked(call(1), flood(5), 0).kind, Kind::kHold);
   EXPECT_EQ(waits_.before(call(2), 0).kind, Kind::kHold);
