@@ -191,6 +191,7 @@ void LoadWorker::on_event(Client& client, SessionEvent& event) {
       ++stats_.errors["unexpected message"];
       return;
     case SessionEvent::Kind::kNewSession:
+    case SessionEvent::Kind::kRestarted:
     case SessionEvent::Kind::kSalt:
     case SessionEvent::Kind::kClock:
       return;

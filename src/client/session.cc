@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "client/objects.h"
+#include "client/session_limits.h"
 #include "crypto/random.h"
 #include "mtproto/deflate.h"
 #include "mtproto/tl.h"
@@ -70,6 +71,13 @@ Session::Pending& Session::queue(ByteView object, const RequestOptions& request,
 
 // What the session asks or states for itself; statements get no answer.
 void Session::queue_own(Purpose purpose, ByteView object, int64_t timeout_ns, Now now) {
+  // A server that asks and does not read what it is told is told the rest when it asks again.
+  if (purpose == Purpose::kStatement && waiting_.size() >= kSessionStatementsMax &&
+      std::count_if(waiting_.begin(), waiting_.end(), [](const Pending& entry) {
+        return entry.purpose == Purpose::kStatement;
+      }) >= static_cast<ptrdiff_t>(kSessionStatementsMax)) {
+    return;
+  }
   RequestOptions options;
   options.content_related = false;
   options.expect_reply = purpose != Purpose::kStatement;
@@ -112,7 +120,7 @@ void Session::recycle(Pending& entry) {
 }
 
 // A new session id, and numbering from the start: the way out when the server has lost count of us.
-void Session::restart() noexcept {
+void Session::restart(int32_t code, std::vector<SessionEvent>& events) {
   session_id_ = random_id();
   content_count_ = 0;
   msg_ids_.restart();
@@ -122,6 +130,11 @@ void Session::restart() noexcept {
   resends_owed_.clear();
   dropped_.clear();
   ask_due_ = false;
+  if (!options_.tell_changes) return;
+  SessionEvent event;
+  event.kind = SessionEvent::Kind::kRestarted;
+  event.bad_msg_code = code;
+  events.push_back(std::move(event));
 }
 
 Session::Dropped Session::drop(RequestId request, Now now) {

@@ -146,7 +146,7 @@ class Session {
   bool pack(ByteView object, Bytes& out) const;
   void back_to_waiting(std::vector<Pending> entries);
   void recycle(Pending& entry);
-  void restart() noexcept;
+  void restart(int32_t code, std::vector<SessionEvent>& events);
 
   // Out: frames (session_send.cc).
   int64_t next_msg_id(Now now) noexcept;
@@ -180,6 +180,7 @@ class Session {
                  std::vector<SessionEvent>& events);
   Result<void> handle(const InboundPart& part, Now now, std::vector<SessionEvent>& events);
   Result<void> on_rpc_result(const InboundPart& part, std::vector<SessionEvent>& events);
+  Result<Bytes> unpack(ByteView object);
   Result<void> on_pong(const InboundPart& part, std::vector<SessionEvent>& events);
   Result<void> on_service_answer(const InboundPart& part, Now now,
                                  std::vector<SessionEvent>& events);
@@ -266,6 +267,7 @@ class Session {
   bool salts_asked_ = false;
   int64_t salts_ask_ns_ = 0;  // not before
   std::vector<InboundPart> parts_;
+  size_t inflate_left_ = 0;  // of the frame that is looked at
   std::vector<Bytes> spare_;
   SessionCounts counts_;
 };

@@ -17,8 +17,11 @@ inline constexpr size_t kSessionDroppedMax = 1024;  // dropped calls whose resul
 inline constexpr size_t kSessionDropsMax = 256;     // rpc_drop_answer whose answers are awaited
 inline constexpr size_t kSessionSaltsMax = 64;      // that are kept of future_salts
 inline constexpr int32_t kSessionSaltsAsked = 32;   // with one get_future_salts
-inline constexpr size_t kSessionGzipDepthMax = 4;   // gzip_packed in gzip_packed
-inline constexpr int kSessionFaultsMax = 2;         // a message the server calls faulty so often
+inline constexpr size_t kSessionGzipDepthMax = 2;   // gzip_packed in gzip_packed
+// All that is unpacked of one frame; one object may take kClientInflateBytesMax of it.
+inline constexpr size_t kSessionFrameInflateBytesMax = 4 * kClientInflateBytesMax;
+inline constexpr size_t kSessionStatementsMax = 256;  // of its own that wait to be sent
+inline constexpr int kSessionFaultsMax = 2;           // a message the server calls faulty so often
 
 // A server that knows msgs_state_req answers it at once; one that lets this pass twice does not.
 inline constexpr int64_t kSessionStateWaitNs = 5 * kNsPerSecond;

@@ -4,6 +4,7 @@
 
 #include "client/objects.h"
 #include "client/session.h"
+#include "client/session_limits.h"
 #include "mtproto/tl.h"
 
 namespace ringway::client {
@@ -16,18 +17,7 @@ constexpr size_t kMsgKeyOffset = 8;        // in a frame
 
 // The bytes behind msg_id, seq_no and length of an opened message.
 constexpr size_t kPayloadHeaderBytes = 16;
-
-// What gzip_packed holds, unpacked as often as it was packed.
-Result<Bytes> unpack(ByteView object) {
-  Bytes plain;
-  for (size_t depth = 0; constructor_of(object) == ctor::kGzipPacked; ++depth) {
-    if (depth == kSessionGzipDepthMax) return Error::kTooLarge;
-    RW_TRY_ASSIGN(Bytes inner, unpack_gzip(object, kClientInflateBytesMax));
-    plain = std::move(inner);
-    object = plain;
-  }
-  return plain;
-}
+constexpr size_t kDeflateRatioMax = 1032;  // bytes that one byte of deflate may become
 
 // The server could not wait for the request that this one was to come after, so it ran neither.
 bool says_wait_failed(ByteView result) {
@@ -60,6 +50,7 @@ Result<void> Session::on_opened(const mtproto::OpenJob& job, Now now,
   const InboundPart whole{job.header.msg_id, job.header.seq_no,
                           ByteView(job.payload).subspan(kPayloadHeaderBytes)};
   parts_.clear();
+  inflate_left_ = kSessionFrameInflateBytesMax;
   RW_TRY(split_message(whole, parts_));
   const auto frame_mark = load_le<uint64_t>(job.frame.data() + kMsgKeyOffset);
   const int64_t session_id = session_id_;
@@ -161,6 +152,23 @@ void Session::on_packed(const InboundPart& part, uint64_t frame_mark, Now now,
   }
 }
 
+// What gzip_packed holds, unpacked as often as it was packed.
+Result<Bytes> Session::unpack(ByteView object) {
+  Bytes plain;
+  for (size_t depth = 0; constructor_of(object) == ctor::kGzipPacked; ++depth) {
+    if (depth == kSessionGzipDepthMax) return Error::kTooLarge;
+    const size_t bytes_max = std::min(kClientInflateBytesMax, inflate_left_);
+    auto inner = unpack_gzip(object, bytes_max);
+    // What fails has cost what could have come out of it.
+    inflate_left_ -=
+        inner.ok() ? inner->size() : std::min(bytes_max, object.size() * kDeflateRatioMax);
+    if (!inner.ok()) return inner.error();
+    plain = *std::move(inner);
+    object = plain;
+  }
+  return plain;
+}
+
 void Session::owe_ack(int64_t msg_id, Now now) {
   if (acks_.empty()) ack_deadline_ns_ = now.mono_ns + options_.ack_delay_ns;
   // A server that floods us past this does without: it will send the message again.
@@ -217,10 +225,11 @@ Result<void> Session::on_rpc_result(const InboundPart& part, std::vector<Session
     if (entry) recycle(*entry);
     return {};
   }
-  if (constructor_of(event.body) == ctor::kGzipPacked) {
+  // What nobody waits for is not worth its unpacking.
+  if (entry && constructor_of(event.body) == ctor::kGzipPacked) {
     auto plain = unpack(event.body);
     if (!plain.ok()) {
-      if (entry) fail(*entry, plain.error(), 0, events);
+      fail(*entry, plain.error(), 0, events);
       return plain.error();
     }
     event.storage = std::move(*plain);

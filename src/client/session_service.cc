@@ -99,7 +99,7 @@ void Session::on_wrong_clock(const BadMsg& notice, int64_t msg_id, Now now,
     return;
   }
   // Our numbers may not fall within a session, so a lower clock needs a new one.
-  restart();
+  restart(notice.code, events);
   send_again(take_sent_if([](const Pending&) { return true; }), notice.code, false, events);
 }
 
@@ -119,16 +119,19 @@ void Session::on_too_old(const BadMsg& notice, std::vector<SessionEvent>& events
 }
 
 // Our numbering and the server's view of it have parted. A new session puts that right, and if it
-// does not, the message is given up.
+// does not, the message is given up. Of the others that were sent it cannot be told any more
+// whether the server ran them: to run one twice would be worse than to say so.
 void Session::on_fault(const BadMsg& notice, std::vector<SessionEvent>& events) {
-  restart();
+  restart(notice.code, events);
   std::vector<Pending> all = take_sent_if([](const Pending&) { return true; });
   std::vector<Pending> again;
   for (Pending& entry : all) {
-    if (is_named(entry, notice.msg_id) && ++entry.faults == kSessionFaultsMax) {
-      fail(entry, Error::kNotAllowed, notice.code, events);
-    } else {
+    if (entry.purpose == Purpose::kSalts) salts_asked_ = false;
+    if (is_named(entry, notice.msg_id) && ++entry.faults < kSessionFaultsMax &&
+        entry.purpose == Purpose::kCall) {
       again.push_back(std::move(entry));
+    } else {
+      fail(entry, Error::kNotAllowed, notice.code, events);
     }
   }
   send_again(std::move(again), notice.code, false, events);

@@ -39,7 +39,7 @@ struct SessionOptions {
   bool ask_state = false;     // after a reconnection ask what arrived; false: send all again
   bool check_time = false;    // drop what is too far from the server's clock
   bool fetch_salts = false;   // ask for the next salts in time
-  bool tell_changes = false;  // events kSalt and kClock
+  bool tell_changes = false;  // events kSalt, kClock and kRestarted
   size_t gzip_bytes_min = 0;  // longer requests are packed if that makes them smaller; 0: none
 
   // All of it, as an account uses it.
@@ -70,7 +70,7 @@ struct RequestOptions {
 
 struct SessionEvent {
   enum class Kind : uint8_t {
-    kReply,  // rpc_result: body is the result or rpc_error, unpacked
+    kReply,  // rpc_result: body is the result or rpc_error, unpacked if a request is named
     kPong,
     kQuickAck,
     kService,  // an answer to a service request (future_salts, msgs_state_info): the whole object
@@ -84,6 +84,9 @@ struct SessionEvent {
     kResent,  // the request goes out again; bad_msg_code says why (0: the server does not have it)
     kSalt,    // Session::salt() is another one (with tell_changes)
     kClock,   // Session::key().time_offset_ns was corrected (with tell_changes)
+    // The session has another id, and the server knows nothing of it yet; bad_msg_code says why
+    // (with tell_changes).
+    kRestarted,
   };
   SessionEvent() = default;
   SessionEvent(SessionEvent&&) noexcept = default;

@@ -27,7 +27,7 @@ class SessionLastingTest : public SessionBench {
     mtproto::write_tl_string(out, *packed);
     return object;
   }
-  Bytes container(std::initializer_list<Bytes> bodies, int32_t seq_no) {
+  Bytes container(const std::vector<Bytes>& bodies, int32_t seq_no) {
     Bytes object = numbered(ctor::kMsgContainer);
     ByteAppender out(object);
     out.u32(static_cast<uint32_t>(bodies.size()));
@@ -317,6 +317,43 @@ TEST_F(SessionLastingTest, AResultThatDoesNotUnpackFailsItsCallOnly) {
   EXPECT_EQ(events[0].error, Error::kTooLarge);
   EXPECT_TRUE(answered(session, deep).empty());
   EXPECT_EQ(session.pending(), 0U);
+}
+
+TEST_F(SessionLastingTest, AFrameOfManyPackedPartsIsUnpackedWithinOneBudget) {
+  Session session = make();
+  constexpr size_t kFit = kSessionFrameInflateBytesMax / kClientInflateBytesMax;
+  const auto ids = send_each(session, kFit + 2);
+  const Bytes large = gzip(Bytes(kClientInflateBytesMax));
+  std::vector<Bytes> results;
+  for (const int64_t id : ids) results.push_back(rpc_result(id, large));
+  const auto events = answered(session, container(results, 1));
+  ASSERT_EQ(events.size(), kFit + 2);
+  for (size_t i = 0; i < events.size(); ++i) {
+    EXPECT_EQ(events[i].kind, i < kFit ? Kind::kReply : Kind::kFailed) << i;
+    EXPECT_EQ(events[i].error, i < kFit ? Error::kNone : Error::kTooLarge) << i;
+  }
+  // The next frame has its own.
+  const auto next = send_each(session, 1);
+  EXPECT_EQ(answered(session, rpc_result(next[0], large)).at(0).kind, Kind::kReply);
+}
+
+TEST_F(SessionLastingTest, AnOversizedResultTakesNoOtherOneWithIt) {
+  Session session = make();
+  const auto ids = send_each(session, 2);
+  const Bytes large = gzip(Bytes(kClientInflateBytesMax + 1));
+  const auto events = answered(
+      session, container({rpc_result(ids[0], large), rpc_result(ids[1], gzip(Bytes(100)))}, 1));
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_EQ(events[0].error, Error::kTooLarge);
+  EXPECT_EQ(events[1].kind, Kind::kReply);
+}
+
+TEST_F(SessionLastingTest, AResultThatNobodyWaitsForIsNotUnpacked) {
+  Session session = make();
+  const auto events = answered(session, rpc_result(400, gzip(Bytes(4000))));
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].request, 0U);
+  EXPECT_EQ(constructor_of(events[0].body), ctor::kGzipPacked);
 }
 
 TEST_F(SessionLastingTest, TheFirstOfTwoResultsCountsAndBothAreAcknowledged) {

@@ -132,33 +132,50 @@ TEST_F(SessionServiceTest, AKnownClockThatIsWrongIsPutRightByANotificationAboutU
   EXPECT_EQ(take(session).at(0).msg_id >> 32, now_.unix_seconds() - 7200);
 }
 
-TEST_F(SessionServiceTest, FaultsOfOursBeginANewSessionOnce) {
+TEST_F(SessionServiceTest, FaultsOfOursBeginANewSessionAndNothingRunsTwice) {
   for (const int32_t code : {18, 19, 32, 33, 34, 35, 64}) {
-    Session session = make();
+    Session session = make({.tell_changes = true});
     const auto guilty = session.send(kRequest, {}, now_);
     const ClientMessage first = take(session).at(0);
-    ASSERT_TRUE(session.send(numbered(7), {}, now_).ok());
+    const auto sent = session.send(numbered(7), {}, now_);
     static_cast<void>(take(session));
+    ASSERT_TRUE(session.send(numbered(8), {}, now_).ok());
     auto events = answered(session, bad_msg(first.msg_id, code));
-    ASSERT_EQ(events.size(), 2U);
-    for (const SessionEvent& event : events) {
-      EXPECT_EQ(event.kind, Kind::kResent);
-      EXPECT_EQ(event.bad_msg_code, code);
-    }
+    ASSERT_EQ(events.size(), 3U);
+    for (const SessionEvent& event : events) EXPECT_EQ(event.bad_msg_code, code);
+    EXPECT_EQ(events[0].kind, Kind::kRestarted);
+    EXPECT_EQ(events[1].kind, Kind::kFailed) << "the server may have run it";
+    EXPECT_EQ(events[1].request, *sent);
+    EXPECT_EQ(events[1].error, Error::kNotAllowed);
+    EXPECT_EQ(events[2].kind, Kind::kResent);
+    EXPECT_EQ(events[2].request, *guilty);
     const ClientMessage again = take(session).at(0);
     EXPECT_NE(again.session_id, first.session_id);
     const auto parts = parts_of(again);
-    ASSERT_EQ(parts.size(), 2U);
+    ASSERT_EQ(parts.size(), 2U) << "with what had not left";
     EXPECT_EQ(parts[0].seq_no, 1);
-    // Once more, and it is given up; the other one is not.
+    // Once more, and it is given up.
     events = answered(session, bad_msg(parts[0].msg_id, code));
-    ASSERT_EQ(events.size(), 2U);
-    EXPECT_EQ(events[0].kind, Kind::kFailed);
-    EXPECT_EQ(events[0].request, *guilty);
-    EXPECT_EQ(events[0].bad_msg_code, code);
-    EXPECT_EQ(events[1].kind, Kind::kResent);
-    EXPECT_EQ(session.pending(), 1U);
+    ASSERT_EQ(events.size(), 3U);
+    EXPECT_EQ(events[1].kind, Kind::kFailed);
+    EXPECT_EQ(events[1].request, *guilty);
+    EXPECT_EQ(events[1].bad_msg_code, code);
+    EXPECT_EQ(events[2].kind, Kind::kFailed);
+    EXPECT_EQ(session.pending(), 0U);
   }
+}
+
+TEST_F(SessionServiceTest, AServerThatAsksAndDoesNotReadIsNotAnsweredWithoutEnd) {
+  Session session = make();
+  const int64_t id = 4;
+  for (size_t i = 0; i < 2 * kSessionStatementsMax; ++i) {
+    static_cast<void>(answered(session, msg_ids(ctor::kMsgsStateReq, {&id, 1})));
+  }
+  EXPECT_EQ(session.pending(), kSessionStatementsMax);
+  static_cast<void>(take(session));
+  EXPECT_EQ(session.pending(), 0U);
+  static_cast<void>(answered(session, msg_ids(ctor::kMsgsStateReq, {&id, 1})));
+  EXPECT_EQ(take(session).size(), 1U) << "it is told again when it reads";
 }
 
 TEST_F(SessionServiceTest, TooOldAMessageIsAskedForBeforeItGoesAgain) {

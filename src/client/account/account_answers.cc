@@ -24,6 +24,13 @@ void Account::Impl::on_event(Line& line, SessionEvent& event) {
       if (is_main(line) && line.initialized && state.user_id() != 0) listener.on_gap();
       line.initialized = false;
       break;
+    case SessionEvent::Kind::kRestarted:
+      log_at(LogLevel::kWarning, "client",
+             "DC {}: the server refuses our numbers (code {}): a new session begins",
+             line.dc.number, event.bad_msg_code);
+      if (is_main(line) && line.initialized && state.user_id() != 0) listener.on_gap();
+      line.initialized = false;
+      break;
     case SessionEvent::Kind::kResent:
       on_resent(line, event);
       break;
@@ -47,10 +54,16 @@ void Account::Impl::on_resent(Line& line, const SessionEvent& event) {
   // keep their order: the call goes on waiting here. The server did nothing for it.
   const CallId id = known->second;
   Call& call = calls.at(id);
-  if (may_follow(id, call, line)) return;
-  line.link.drop(call.request);
+  const bool follows = may_follow(id, call, line);
+  // A session that the server knows nothing of has to be told who calls. Calls with an order keep
+  // their places, and are told to introduce themselves.
+  const bool stranger = !line.initialized && !call.wrapped && call.order == 0 && line.link.is_up();
+  if (follows && !stranger) return;
+  const bool was_sent = line.link.drop(call.request) == Session::Dropped::kSent;
   line.calls.erase(known);
   call.line = nullptr;
+  if (stranger && was_sent) call.may_have_run = true;
+  if (follows) send(id, call, line);
 }
 
 void Account::Impl::on_reply(Line& line, SessionEvent& event) {
@@ -59,7 +72,11 @@ void Account::Impl::on_reply(Line& line, SessionEvent& event) {
   const CallId id = known->second;
   line.calls.erase(known);
   if (line.retired_ns != 0 && line.calls.empty()) watch_deadline(now_ns());
-  Call& call = calls.at(id);
+  on_reply_to(line, id, calls.at(id), event);
+  release_waits();
+}
+
+void Account::Impl::on_reply_to(Line& line, CallId id, Call& call, SessionEvent& event) {
   call.state = Call::State::kQueued;
   call.line = nullptr;
   if (event.kind == SessionEvent::Kind::kFailed) {
@@ -94,7 +111,6 @@ void Account::Impl::on_result(Line& line, CallId id, Call& call, ByteView result
   outcome.sent = true;
   outcome.result.assign(result.begin(), result.end());
   finish(id, std::move(outcome));
-  release_waits();
 }
 
 // A login token of another DC's: that DC is home, and answers for the one that was asked.
@@ -149,7 +165,6 @@ void Account::Impl::on_rpc_error(Line& line, CallId id, Call& call, const RpcErr
       break;
   }
   finish(id, {.end = End::kRpcError, .sent = true, .code = error.code, .text = error.message});
-  release_waits();
 }
 
 // The server has said that it did nothing for the call: it goes out again.
@@ -183,7 +198,6 @@ void Account::Impl::on_wait(CallId id, Call& call, const RpcError& error,
                 .text = error.message,
                 .retry_after_seconds = reading.wait_seconds});
   }
-  release_waits();
 }
 
 void Account::Impl::on_redirect(CallId id, Call& call, const RpcError& error,

@@ -62,7 +62,8 @@ struct Account::Impl {
     std::deque<CallId> queue;
     std::vector<LinkAddress> learned;  // from help.getConfig
     Import import = Import::kNone;
-    int64_t busy_ns = 0;  // when it was last wanted
+    bool made_key = false;  // its key is of this run, and not a stored one
+    int64_t busy_ns = 0;    // when it was last wanted
   };
   struct Call {
     enum class State : uint8_t { kBehind, kHeld, kQueued, kSent };
@@ -73,8 +74,9 @@ struct Account::Impl {
     uint64_t order = 0;
     uint32_t method = 0;
     State state = State::kQueued;
-    int32_t dc = 0;        // 0: the main one, whichever that is
-    Line* line = nullptr;  // of kSent
+    int32_t dc = 0;           // 0: the main one, whichever that is
+    Line* line = nullptr;     // of kSent
+    Dc* queued_at = nullptr;  // of kQueued: whose queue it is in, which need not be that of `dc`
     RequestId request = 0;
     uint64_t mark = 0;
     bool wrapped = false;
@@ -133,6 +135,7 @@ struct Account::Impl {
   // --- account_answers.cc: what servers say
   void on_event(Line& line, SessionEvent& event);
   void on_reply(Line& line, SessionEvent& event);
+  void on_reply_to(Line& line, CallId id, Call& call, SessionEvent& event);
   void on_resent(Line& line, const SessionEvent& event);
   void on_result(Line& line, CallId id, Call& call, ByteView result);
   void on_rpc_error(Line& line, CallId id, Call& call, const RpcError& error);
@@ -151,6 +154,8 @@ struct Account::Impl {
   std::unique_ptr<Line> make_line(Dc& place);
   [[nodiscard]] std::vector<LinkAddress> addresses_of(const Dc& place) const;
   void flush_queue(Dc& place);
+  void enqueue(CallId id, Call& call, Dc& place);
+  void move_queue(Dc& before, Dc& home);
   [[nodiscard]] bool needs_import(const Dc& place) const;
   void import_sign_in(Dc& place);
   void on_exported(int32_t number, CallOutcome outcome);
