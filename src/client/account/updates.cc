@@ -186,9 +186,11 @@ void UpdatesEngine::arrive(const UpdateOrder& order, Item item, Now now, Updates
       deliver(std::move(item), out);
       return;
     case UpdateOrder::Box::kCommon:
+      if (question_.busy()) return hold_for_answer(common_, order.pts, std::move(item));
       arrive_in(common_, state_.pts, order.pts, std::move(item), now.mono_ns + kUpdatesHoldNs, out);
       return;
     case UpdateOrder::Box::kSecret:
+      if (question_.busy()) return hold_for_answer(secret_, order.pts, std::move(item));
       arrive_in(secret_, state_.qts, order.pts, std::move(item), now.mono_ns + kUpdatesHoldNs, out);
       return;
     case UpdateOrder::Box::kChannel:
@@ -229,6 +231,13 @@ void UpdatesEngine::arrive_in_channel(const UpdateOrder& order, Item item, Now n
   Channel& channel = channels_[order.channel_id];
   arrive_in(channel.box, state.pts, order.pts, std::move(item), now.mono_ns + kUpdatesHoldNs, out);
   if (channel.box.held.empty() && !channel.question.busy()) channels_.erase(order.channel_id);
+}
+
+// The difference that was asked for may bring it, too.
+void UpdatesEngine::hold_for_answer(Box& box, int32_t pts, Item item) {
+  const size_t before = held_count_;
+  hold(box, pts, std::move(item), INT64_MAX);
+  if (held_count_ == before) question_.again = true;  // no room: the server has it still
 }
 
 void UpdatesEngine::hold(Box& box, int32_t pts, Item item, int64_t deadline_ns) {

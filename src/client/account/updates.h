@@ -61,6 +61,10 @@ struct UpdatesCounts {
 
 class UpdatesEngine {
  public:
+  // Whether the layer has the calls that an engine makes. Without them there is none to be made.
+  [[nodiscard]] static bool supports(const tl::dynamic::Layer& layer);
+
+  // supports(*options.layer).
   UpdatesEngine(UpdatesOptions options, UpdatesState state);
 
   // An object of type Updates, pushed or in a result.
@@ -128,6 +132,7 @@ class UpdatesEngine {
                  UpdatesOutput& out);
   void arrive_in_channel(const UpdateOrder& order, Item item, Now now, UpdatesOutput& out);
   void hold(Box& box, int32_t pts, Item item, int64_t deadline_ns);
+  void hold_for_answer(Box& box, int32_t pts, Item item);
   // Applies what fits now, drops what was there before.
   void settle(Box& box, int32_t& local, UpdatesOutput& out);
   void settle_after_answer(Box& box, int32_t& local, UpdatesOutput& out);
@@ -158,6 +163,8 @@ class UpdatesEngine {
   void finish(Now now, UpdatesOutput& out);
 
   // updates_channel.cc
+  [[nodiscard]] static Object channel_request(int64_t channel_id,
+                                              const UpdatesState::Channel& state, int32_t limit);
   void ask_channel(int64_t channel_id, Now now, UpdatesOutput& out);
   void begin_waiting_channels(Now now, UpdatesOutput& out);
   void on_channel_difference(int64_t channel_id, const Object& difference, Now now,

@@ -19,6 +19,18 @@ bool is_closed_to_us(std::string_view text) {
 
 }  // namespace
 
+Object UpdatesEngine::channel_request(int64_t channel_id, const UpdatesState::Channel& state,
+                                      int32_t limit) {
+  return {"updates.getChannelDifference",
+          {{"channel", Object{"inputChannel",
+                              {{"channel_id", channel_id}, {"access_hash", state.access_hash}},
+                              {}}},
+           {"filter", Object{"channelMessagesFilterEmpty", {}, {}}},
+           {"pts", state.pts},
+           {"limit", limit}},
+          {}};
+}
+
 void UpdatesEngine::ask_channel(int64_t channel_id, Now now, UpdatesOutput& out) {
   const UpdatesState::Channel& state = channel_state(channel_id);
   if (state.access_hash == 0 || state.pts == 0) {
@@ -41,14 +53,8 @@ void UpdatesEngine::ask_channel(int64_t channel_id, Now now, UpdatesOutput& out)
   }
   ++counts_.channel_differences;
   channel.question.call =
-      call({"updates.getChannelDifference",
-            {{"channel", Object{"inputChannel",
-                                {{"channel_id", channel_id}, {"access_hash", state.access_hash}},
-                                {}}},
-             {"filter", Object{"channelMessagesFilterEmpty", {}, {}}},
-             {"pts", state.pts},
-             {"limit", options_.is_bot ? kUpdatesBotChannelLimit : kUpdatesChannelLimit}},
-            {}},
+      call(channel_request(channel_id, state,
+                           options_.is_bot ? kUpdatesBotChannelLimit : kUpdatesChannelLimit),
            out);
   channel_calls_.emplace(channel.question.call, channel_id);
 }

@@ -11,7 +11,21 @@ using tl::dynamic::List;
 using tl::dynamic::Object;
 using tl::dynamic::Value;
 
+Object state_request() { return {"updates.getState", {}, {}}; }
+
+Object difference_request(const UpdatesState& state) {
+  return {
+      "updates.getDifference", {{"pts", state.pts}, {"date", state.date}, {"qts", state.qts}}, {}};
+}
+
 }  // namespace
+
+bool UpdatesEngine::supports(const tl::dynamic::Layer& layer) {
+  Bytes unused;
+  ByteAppender out(unused);
+  return layer.write_call(state_request(), out) && layer.write_call(difference_request({}), out) &&
+         layer.write_call(channel_request({}, {}, kUpdatesChannelLimit), out);
+}
 
 uint64_t UpdatesEngine::call(const Object& request, UpdatesOutput& out) {
   UpdatesCall made;
@@ -44,14 +58,11 @@ void UpdatesEngine::ask(Now now, UpdatesOutput& out) {
   question_.retry_at_ns = INT64_MAX;
   asks_state_ = !state_.known;
   if (asks_state_) {
-    question_.call = call({"updates.getState", {}, {}}, out);
+    question_.call = call(state_request(), out);
     return;
   }
   ++counts_.differences;
-  question_.call = call({"updates.getDifference",
-                         {{"pts", state_.pts}, {"date", state_.date}, {"qts", state_.qts}},
-                         {}},
-                        out);
+  question_.call = call(difference_request(state_), out);
 }
 
 void UpdatesEngine::on_answer(uint64_t call, ByteView tl, Now now, UpdatesOutput& out) {

@@ -81,6 +81,13 @@ ServedSession::ServedSession(std::string name, client::LoopThread& thread, OpenS
       thread_(thread),
       open_(std::move(open)),
       journal_(open_.schema.contract) {
+  if (!client::UpdatesEngine::supports(*open_.schema.layer)) {
+    log_warning("proxy",
+                "{}: the schema has no updates.getState, updates.getDifference or "
+                "updates.getChannelDifference: there will be no updates",
+                name_);
+    return;
+  }
   const client::SignedIn& user = open_.user;
   client::UpdatesState state = stored_state(user.user_id);
   thread.run([&] {
@@ -145,7 +152,9 @@ void ServedSession::on_condition(client::Condition condition) {
 
 ServedSession::~ServedSession() {
   open_.account->watch({});
-  thread_.run([this] { updates_->stop(); });
+  thread_.run([this] {
+    if (updates_ != nullptr) updates_->stop();
+  });
   // It tells nobody of the calls that it still has.
   open_.account.reset();
   thread_.run([this] {

@@ -59,6 +59,19 @@ TEST_P(UpdatesOfLayer, AGapThatStaysIsAskedFor) {
   EXPECT_TRUE(out.calls.empty());
 }
 
+TEST_P(UpdatesOfLayer, WhatStandsBehindAReasonToAskIsNotToldTwice) {
+  begin(at(10, 5));
+  push(updates({Object{"updatePtsChanged", {}, {}}, deleted(1, 11), deleted(2, 12)}));
+  EXPECT_EQ(told(), Texts{}) << "the difference may bring them, too";
+  EXPECT_EQ(engine->state().pts, 10);
+  EXPECT_EQ(asked().number("pts"), 10);
+  answer(difference("updates.difference", {}, {deleted(1, 11)}, state(11, 5)));
+  EXPECT_EQ(told(), (Texts{"1", "2"}));
+  EXPECT_EQ(engine->state().pts, 12);
+  EXPECT_EQ(engine->held(), 0U);
+  EXPECT_TRUE(out.calls.empty());
+}
+
 TEST_P(UpdatesOfLayer, SlicesAreReadToTheEnd) {
   begin(at(10));
   push(write("Updates", {"updatesTooLong", {}, {}}));
@@ -230,6 +243,18 @@ TEST_P(UpdatesOfLayer, TooLongAChannelsDifferenceIsAGap) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layers, UpdatesOfLayer, ::testing::Values(71, 144, 228));
+
+TEST_F(Updates, ASchemaWithoutTheCallsForDifferencesHasNoEngine) {
+  EXPECT_TRUE(UpdatesEngine::supports(*layer));
+  for (const std::string_view method :
+       {"updates.getState#", "updates.getDifference#", "updates.getChannelDifference#"}) {
+    std::string text(*tl::embedded_schema(228));
+    const size_t line = text.find(std::string("\n") + std::string(method));
+    ASSERT_NE(line, std::string::npos) << method;
+    text.erase(line, text.find('\n', line + 1) - line);
+    EXPECT_FALSE(UpdatesEngine::supports(Layer(228, tl::parse_schema(text).schema))) << method;
+  }
+}
 
 TEST_F(Updates, QtsIsABoxOfItsOwn) {
   begin(at(10, 20));
