@@ -64,6 +64,8 @@ struct AccountOptions {
   bool follow_config = true;         // false: only ever `addresses` (a server behind one gateway)
   bool temporary_keys = false;       // PFS
   int32_t temporary_key_seconds = 86'400;  // the life of one; renewed when 80 % of it are over
+  // How long an acknowledgement waits for a message to ride on.
+  int64_t ack_delay_ns = SessionOptions::lasting().ack_delay_ns;
   int64_t call_timeout_ns = 60 * kNsPerSecond;
   int64_t wait_max_ns = 30 * kNsPerSecond;  // the longest wait that is waited for here
 };

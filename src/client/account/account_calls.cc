@@ -88,8 +88,7 @@ void Account::Impl::dispatch(CallId id, Call& call) {
     finish(id, {.end = End::kUnavailable, .text = place.line->link.problem()});
     return;
   }
-  call.state = Call::State::kQueued;
-  place.queue.push_back(id);
+  enqueue(id, call, place);
   place.line->link.start();
   if (up) flush_queue(place);
 }
@@ -120,6 +119,7 @@ void Account::Impl::send(CallId id, Call& call, Line& line) {
     return;
   }
   call.state = Call::State::kSent;
+  call.queued_at = nullptr;
   call.line = &line;
   call.request = *sent;
   call.mark = line.link.mark();
@@ -135,7 +135,7 @@ bool Account::Impl::withdraw(CallId id, Call& call) {
       call.line->calls.erase(call.request);
       break;
     case Call::State::kQueued:
-      std::erase(dc_of(call).queue, id);
+      if (call.queued_at != nullptr) std::erase(call.queued_at->queue, id);
       break;
     case Call::State::kBehind:
       if (const auto before = calls.find(call.predecessor); before != calls.end()) {
@@ -194,7 +194,7 @@ void Account::Impl::unblock(Call& call) {
     if (signed_out) {
       finish(id, sign_out_outcome);
     } else {
-      dispatch(id, found->second);
+      route(id);
     }
   }
   unblocking = false;

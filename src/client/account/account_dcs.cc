@@ -32,6 +32,7 @@ std::unique_ptr<Account::Impl::Line> Account::Impl::make_line(Dc& place) {
   link.server_keys = options.server_keys;
   link.temporary_keys = options.temporary_keys;
   link.temporary_key_seconds = options.temporary_key_seconds;
+  link.ack_delay_ns = options.ack_delay_ns;
   if (const auto known = state.keys.find(place.number); known != state.keys.end()) {
     SessionKey key;
     key.key = known->second.key;
@@ -89,6 +90,22 @@ void Account::Impl::flush_queue(Dc& place) {
   for (const CallId id : queue) send(id, calls.at(id), *place.line);
 }
 
+void Account::Impl::enqueue(CallId id, Call& call, Dc& place) {
+  call.state = Call::State::kQueued;
+  call.queued_at = &place;
+  place.queue.push_back(id);
+}
+
+// Calls that are for home, wherever that is.
+void Account::Impl::move_queue(Dc& before, Dc& home) {
+  const std::deque<CallId> queue = std::move(before.queue);
+  before.queue.clear();
+  for (const CallId id : queue) {
+    Call& call = calls.at(id);
+    enqueue(id, call, call.dc == 0 ? home : before);
+  }
+}
+
 // --- The sign-in at DCs that are not home
 
 bool Account::Impl::needs_import(const Dc& place) const {
@@ -136,6 +153,7 @@ void Account::Impl::on_imported(int32_t number, CallOutcome outcome) {
   }
   if (moving_to == number) {
     moving_to = 0;
+    move_queue(dc(state.main_dc), place);
     state.main_dc = number;
     state.host = place.line->link.address().host;
     state.port = place.line->link.address().port;
@@ -176,12 +194,7 @@ void Account::Impl::move_home(int32_t number) {
   state.main_dc = number;
   state.host.clear();  // that of the other one
   Dc& home = dc(number);
-  // Calls that are for home, wherever that is.
-  std::deque<CallId> staying;
-  for (const CallId id : before.queue) {
-    (calls.at(id).dc == 0 ? home.queue : staying).push_back(id);
-  }
-  before.queue = std::move(staying);
+  move_queue(before, home);
   home.line->link.set_addresses(addresses_of(home));
   home.line->link.start();
   state_changed();
@@ -252,6 +265,7 @@ void Account::Impl::on_key(Line& line) {
   key.salt = made.salt;
   key.user_id = 0;
   line.dc.import = Dc::Import::kNone;
+  line.dc.made_key = true;
   state_changed();
 }
 
@@ -306,7 +320,7 @@ void Account::Impl::on_session_lost(Line& line) {
                   .sent = may_have_run,
                   .text = "the connection's key was lost before the answer came"});
     } else {
-      line.dc.queue.push_back(id);
+      enqueue(id, call, line.dc);
     }
   }
   if (line.dc.line.get() != &line) flush_queue(line.dc);
@@ -315,7 +329,9 @@ void Account::Impl::on_session_lost(Line& line) {
 void Account::Impl::on_key_refused(Line& line) {
   count(line);
   log_at(LogLevel::kWarning, "client", "DC {} does not know the key", line.dc.number);
-  if (is_main(line) && state.user_id() != 0) {
+  // Of a stored key it is not always known that somebody is signed in with it. One that another
+  // server, or one in trouble, refuses is never overwritten.
+  if (is_main(line) && (state.user_id() != 0 || !line.dc.made_key)) {
     sign_out(401, "AUTH_KEY_UNREGISTERED");
     return;
   }

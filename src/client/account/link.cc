@@ -117,6 +117,8 @@ void Link::connect(const net::SocketAddress& address) {
   set_state(State::kConnecting);
   mtproto::ClientTransportOptions transport = options_.transport;
   transport.dc = static_cast<int16_t>(options_.dc);
+  // One that is too large to be taken breaks the connection, and comes again with the next one.
+  transport.frame_bytes_max = kFrameBytesCeiling;
   // The full transport cannot be obfuscated; the nearest one that can is taken in its place.
   if (address_.obfuscated_only && !transport.obfuscated) {
     transport.obfuscated = true;
@@ -261,12 +263,18 @@ int64_t Link::next_due_ns() const noexcept {
     case State::kPausing:
       return attempt_deadline_ns_;
     case State::kBinding:
-      return std::min(attempt_deadline_ns_, session_->next_deadline_ns().value_or(INT64_MAX));
+      return std::min(attempt_deadline_ns_, session_due_ns());
     case State::kUp:
       return std::min({next_ping_ns_, last_heard_ns_ + kLinkSilenceNs, renew_ns_,
-                       session_expires_ns_, session_->next_deadline_ns().value_or(INT64_MAX)});
+                       session_expires_ns_, session_due_ns()});
   }
   return INT64_MAX;
+}
+
+// While a server does not read, the session cannot send what is due; on_stream_drained() goes on.
+int64_t Link::session_due_ns() const noexcept {
+  if (stream_->unsent() >= kLinkSendBytesMax) return INT64_MAX;
+  return session_->next_deadline_ns().value_or(INT64_MAX);
 }
 
 void Link::arm() {

@@ -67,6 +67,7 @@ struct LinkOptions {
   std::vector<ServerKey> server_keys;
   bool temporary_keys = false;
   int32_t temporary_key_seconds = 0;
+  int64_t ack_delay_ns = SessionOptions::lasting().ack_delay_ns;
   std::optional<SessionKey> key;  // permanent; made when it is missing
 };
 
@@ -157,6 +158,7 @@ class Link final : private StreamListener {
   void arm();
   void on_timer();
   [[nodiscard]] int64_t next_due_ns() const noexcept;
+  [[nodiscard]] int64_t session_due_ns() const noexcept;
   void ping();
 
   void go_on();

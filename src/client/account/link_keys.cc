@@ -19,8 +19,9 @@ constexpr size_t kUnencryptedHeaderBytes = 20;
 // Before this a temporary key is used up: the clocks of both sides are not quite the same.
 constexpr int64_t kExpiryMarginNs = 60 * kNsPerSecond;
 
-SessionOptions session_options() {
+SessionOptions session_options(int64_t ack_delay_ns) {
   SessionOptions options = SessionOptions::lasting();
+  options.ack_delay_ns = ack_delay_ns;
   options.request_timeout_ns = kNoTimeoutNs;
   return options;
 }
@@ -124,7 +125,7 @@ void Link::on_key_made(const HandshakeResult& result) {
 }
 
 void Link::begin_session(const SessionKey& key, bool temporary) {
-  session_.emplace(key, session_options());
+  session_.emplace(key, session_options(options_.ack_delay_ns));
   session_is_temporary_ = temporary;
   session_is_fresh_ = true;
   session_expires_ns_ = INT64_MAX;

@@ -1,6 +1,8 @@
 // An account among several DCs: redirects, and the sign-in that is taken along.
 #include <fmt/format.h>
 
+#include <atomic>
+
 #include "client/account/account_testing.h"
 
 namespace ringway::testing {
@@ -70,6 +72,38 @@ TEST_F(AccountDcsTest, AUserWhoMovedTakesTheSignInAlong) {
   EXPECT_EQ(home.taken(id_of("auth.importAuthorization")), 1U);
   EXPECT_EQ(outcome(start(3)).end, End::kResult);
   EXPECT_EQ(before.taken(kNumbered), 2U);
+}
+
+TEST_F(AccountDcsTest, CallsThatWaitForTheOldHomeGoToTheNewOne) {
+  struct {
+    std::atomic<bool> asked = false;
+    std::atomic<bool> go_on = false;
+  } import;
+  ScriptServer& before = add_dc(2, redirect_to(4, "USER"));
+  ScriptServer& home = add_dc(4, [&, serve = wants_import()](const ScriptedCall& call) mutable {
+    if (call.method == id_of("auth.importAuthorization")) {
+      import.asked = true;
+      import.go_on.wait(false);
+    }
+    return serve(call);
+  });
+  begin(make_state(2, kUser));
+  const auto moved = start(1);
+  EXPECT_TRUE(run_until([&] { return import.asked.load(); }));
+  before.refuse_connections(-429);
+  before.cut();
+  EXPECT_TRUE(run_until([&] { return account_->condition() == Condition::kConnecting; }));
+  const auto waiting = start(2);
+  const auto cancelled = start(3);
+  account_->cancel(cancelled);
+  import.go_on = true;
+  import.go_on.notify_all();
+  EXPECT_TRUE(run_until([&] { return account_->state().main_dc == 4; }));
+  EXPECT_EQ(outcome(moved).end, End::kResult);
+  EXPECT_EQ(outcome(waiting).end, End::kResult) << outcome(waiting).text;
+  EXPECT_EQ(outcome(cancelled).end, End::kCancelled);
+  EXPECT_FALSE(outcome(cancelled).sent);
+  EXPECT_EQ(home.taken(kNumbered), 2U);
 }
 
 TEST_F(AccountDcsTest, AFileOfAnotherDcIsFetchedThereAndTheLinkKept) {

@@ -142,16 +142,66 @@ TEST_F(AccountReconnectTest, ASaltThatHasChangedIsKept) {
   EXPECT_EQ(server.taken(kNumbered), 1U);
 }
 
-TEST_F(AccountReconnectTest, AKeyThatIsUnknownTwiceIsGivenUpWhenNobodyIsSignedIn) {
+TEST_F(AccountReconnectTest, AKeyOfThisRunThatIsUnknownTwiceIsGivenUpWhenNobodyIsSignedIn) {
+  ScriptServer& server = add_dc(2);
+  begin();
+  EXPECT_EQ(outcome(start(1)).end, End::kResult);
+  const int64_t first = account_->state().keys.at(2).auth_key_id;
+  server.forget_keys();
+  server.cut();
+  EXPECT_EQ(outcome(start(2)).end, End::kResult);
+  EXPECT_EQ(account_->counts().keys_made, 2U);
+  EXPECT_NE(account_->state().keys.at(2).auth_key_id, first);
+}
+
+TEST_F(AccountReconnectTest, AStoredKeyIsNeverGivenUpEvenIfItIsNotKnownWhoIsSignedInWithIt) {
   ScriptServer& server = add_dc(2);
   const client::AccountState state = make_state(2, 0);
   server.forget_keys();
-  const int before = server.connections();
   begin(state);
+  const int changes = listener_.state_changes;
+  const CallOutcome& done = outcome(start(1));
+  EXPECT_EQ(done.end, End::kSignedOut);
+  EXPECT_EQ(done.text, "AUTH_KEY_UNREGISTERED");
+  EXPECT_EQ(account_->counts().keys_made, 0U);
+  EXPECT_EQ(listener_.state_changes, changes) << "there is nothing to be stored";
+  EXPECT_EQ(account_->state().keys.at(2).auth_key_id, state.keys.at(2).auth_key_id);
+}
+
+TEST_F(AccountReconnectTest, AnIdleAccountAcknowledgesWhenTheTimeHasComeAndGoesOn) {
+  options_.ack_delay_ns = 100 * kNsPerMs;
+  ScriptServer& server = add_dc(2);
+  begin();
   EXPECT_EQ(outcome(start(1)).end, End::kResult);
-  EXPECT_EQ(server.connections() - before, 3);
-  EXPECT_EQ(account_->counts().keys_made, 1U);
-  EXPECT_NE(account_->state().keys.at(2).auth_key_id, state.keys.at(2).auth_key_id);
+  for (int round = 0; round < 3; ++round) {
+    const int acks = server.acks();
+    server.push(numbered(kNumber, round));
+    EXPECT_TRUE(run_until([&] { return server.acks() > acks; }));
+  }
+  EXPECT_EQ(outcome(start(2)).end, End::kResult);
+}
+
+TEST_F(AccountReconnectTest, AFaultEndsWhatWasUnderWayAndTheNewSessionIsToldWhoCalls) {
+  ScriptServer& server = add_dc(2, [faulty = true](const ScriptedCall& call) mutable {
+    if (call.method != kNumbered) return civil(call);
+    const int64_t number = number_of(call.object);
+    if (number == 5) return Reaction{.kind = Reaction::Kind::kSilence};
+    if (number == 2 && std::exchange(faulty, false)) {
+      return Reaction{.kind = Reaction::Kind::kBadMsg, .code = 32};
+    }
+    return civil(call);
+  });
+  begin();
+  EXPECT_EQ(outcome(start(1)).end, End::kResult);
+  const CallId lost = start(5);
+  ASSERT_TRUE(run_until([&] { return server.taken(kNumbered) == 2; }));
+  EXPECT_EQ(outcome(start(2)).end, End::kResult);
+  EXPECT_EQ(outcome(lost).end, End::kUnavailable);
+  EXPECT_TRUE(outcome(lost).sent);
+  const auto taken = server.taken();
+  ASSERT_EQ(server.taken(kNumbered), 3U) << "none ran twice";
+  EXPECT_FALSE(taken[taken.size() - 2].wrapped);
+  EXPECT_TRUE(taken.back().wrapped);
 }
 
 TEST_F(AccountReconnectTest, AKeyThatIsUnknownTwiceEndsASignIn) {
