@@ -41,9 +41,10 @@ StoredAccount::StoredAccount(LoopThread& thread, AccountOptions options,
       updates_period_ns_(store_->seals() ? kUpdatesSealedStoreNs : kUpdatesStoreNs),
       credentials_(std::move(credentials)),
       account_(nullptr) {
+  AccountListener& listener = *this;
   thread.run([&] {
-    account_ =
-        std::make_unique<Account>(thread.loop(), std::move(options), credentials_.account, *this);
+    account_ = std::make_unique<Account>(thread.loop(), std::move(options), credentials_.account,
+                                         listener);
   });
   calls_ = std::make_unique<BlockingCalls>(thread.loop(), *account_);
 }

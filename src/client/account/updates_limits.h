@@ -22,7 +22,9 @@ inline constexpr int64_t kUpdatesHoldNs = 500 * kNsPerMs;         // before a ga
 inline constexpr int64_t kUpdatesSilenceNs = 900 * kNsPerSecond;  // before we ask by ourselves
 inline constexpr int64_t kUpdatesRetryFirstNs = kNsPerSecond;     // doubled with every failure
 inline constexpr int64_t kUpdatesRetryMaxNs = 60 * kNsPerSecond;
-inline constexpr int64_t kUpdatesStoreNs = kNsPerSecond;   // between two stored states
+// Between two stored states; sealing one costs a tenth of a second.
+inline constexpr int64_t kUpdatesStoreNs = kNsPerSecond;
+inline constexpr int64_t kUpdatesSealedStoreNs = 30 * kNsPerSecond;
 inline constexpr int64_t kUpdatesTimeoutMaxSeconds = 600;  // that a server may ask between slices
 
 }  // namespace ringway::client
