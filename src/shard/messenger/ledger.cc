@@ -52,7 +52,7 @@ void drop(std::vector<Change>& changes, int64_t user_id, const std::deque<Messag
 }  // namespace
 
 std::string Ledger::load() {
-  const std::string wrong =
+  std::string wrong =
       store_->load([this](ByteView key, ByteView value) { return take(key, value); });
   if (!wrong.empty()) return wrong;
   for (const auto& [id, box] : boxes_) {
