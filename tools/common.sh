@@ -92,4 +92,4 @@ build() {
 
 # What the programs alone need, as they are shipped.
 # shellcheck disable=SC2034  # for the scripts that source this file
-release_options=(-Dbuildtype=release -Dtests=false -Dbenchmarks=false -Dfuzzers=false)
+release_options=(-Dbuildtype=release -Dpkgconfig.relocatable=true -Dtests=false -Dbenchmarks=false -Dfuzzers=false)
