@@ -134,6 +134,8 @@ class SessionBench : public ::testing::Test {
   }
 
   // What is in a message, taken out of its container if it is one.
+  // They borrow from the message.
+  static std::vector<InboundPart> parts_of(ClientMessage&&) = delete;
   static std::vector<InboundPart> parts_of(const ClientMessage& message) {
     std::vector<InboundPart> parts;
     EXPECT_TRUE(split_message({message.msg_id, message.seq_no, message.body}, parts).ok());

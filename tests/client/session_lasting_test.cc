@@ -74,7 +74,8 @@ TEST_F(SessionLastingTest, AsksAfterAReconnectionAndSendsOnlyWhatIsMissing) {
     EXPECT_EQ(event.kind, Kind::kResent);
     EXPECT_EQ(event.bad_msg_code, 0);
   }
-  const auto parts = parts_of(take(session).at(0));
+  const ClientMessage sent = take(session).at(0);
+  const auto parts = parts_of(sent);
   ASSERT_EQ(parts.size(), 3U);
   for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(constructor_of(parts[i].body), i);
   // The others are answered under the msg_ids that they had.
@@ -233,7 +234,8 @@ TEST_F(SessionLastingTest, OrderWaitsUntilTheStateOfTheEarlierOneIsKnown) {
     EXPECT_EQ(question[0].body, make_msgs_state_req({&first_msg_id, 1}));
     EXPECT_FALSE(session.wants_to_send(now_)) << "what has to wait does not keep anybody busy";
     static_cast<void>(answered(session, make_msgs_state_info(question[0].msg_id, {&state, 1})));
-    const auto parts = parts_of(take(session).at(0));
+    const ClientMessage sent = take(session).at(0);
+    const auto parts = parts_of(sent);
     ASSERT_EQ(parts.size(), state == 1 ? 3U : 2U);
     const int64_t expected = state == 1 ? parts[0].msg_id : first_msg_id;
     const size_t at = parts.size() - 2;
@@ -387,7 +389,8 @@ TEST_F(SessionLastingTest, AcksGoAtSixteenOrAfterFifteenSecondsOrWithARequest) {
   EXPECT_EQ(take(session).size(), 1U);
   static_cast<void>(answered(session, kRequest, 1));
   ASSERT_TRUE(session.send(kRequest, {}, now_).ok());
-  EXPECT_EQ(parts_of(take(session).at(0)).size(), 2U);
+  const ClientMessage pair = take(session).at(0);
+  EXPECT_EQ(parts_of(pair).size(), 2U);
   // However many are owed, one msgs_ack holds no more than the protocol lets it.
   std::vector<SessionEvent> events;
   for (size_t i = 0; i < kClientAcksMax + 10; ++i) {

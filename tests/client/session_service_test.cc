@@ -80,7 +80,8 @@ TEST_F(SessionServiceTest, FramesRefusedOneAfterTheOtherKeepTheOrder) {
   }
   for (const int64_t msg_id : frames) static_cast<void>(answered(session, bad_salt(msg_id, 5)));
   ASSERT_TRUE(session.send(numbered(3), {}, now_).ok());
-  const auto parts = parts_of(take(session).at(0));
+  const ClientMessage sent = take(session).at(0);
+  const auto parts = parts_of(sent);
   ASSERT_EQ(parts.size(), 4U);
   for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(constructor_of(parts[i].body), i);
 }
