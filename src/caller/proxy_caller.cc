@@ -8,6 +8,7 @@
 #include <charconv>
 #include <future>
 
+#include "base/listen_address.h"
 #include "base/small_file.h"
 #include "caller/caller.h"
 
@@ -27,14 +28,6 @@ std::string path_of(const google::protobuf::Message& request) {
   if (!name.starts_with(kRequestPrefix) || full.size() <= name.size() + 1) return "";
   return "/" + full.substr(0, full.size() - name.size()) + "Mtproto/" +
          name.substr(kRequestPrefix.size());
-}
-
-// Nobody but this machine can be behind it.
-bool is_local(std::string_view address) noexcept {
-  for (const std::string_view host : {"127.", "localhost:", "[::1]:", "unix:"}) {
-    if (address.starts_with(host)) return true;
-  }
-  return false;
 }
 
 int number_of(const grpc::ClientContext& context, const char* trailer) {
@@ -106,7 +99,7 @@ class ProxyCaller final : public Caller {
 
 std::unique_ptr<Caller> connect_to_proxy(const ProxyOptions& options, std::string& problem) {
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
-  if (options.ca_file.empty() && !options.token.empty() && !is_local(options.address)) {
+  if (options.ca_file.empty() && !options.token.empty() && !is_loopback(options.address)) {
     problem = options.address + ": a token goes to another machine only inside TLS: name a ca_file";
     return nullptr;
   }

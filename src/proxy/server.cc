@@ -12,9 +12,9 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/listen_address.h"
 #include "base/small_file.h"
 #include "proxy/journal.h"
-#include "proxy/listen_address.h"
 #include "proxy/metrics_endpoint.h"
 #include "proxy/reflection.h"
 #include "proxy/rpc_server.h"

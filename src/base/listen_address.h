@@ -1,9 +1,10 @@
-// proxy/listen_address: what may stand behind --listen, and who can reach that. Pure.
+// base/listen_address: what a gRPC server may listen on, and whether only this machine reaches it.
+// Pure.
 #pragma once
 
 #include <string_view>
 
-namespace ringway::proxy {
+namespace ringway {
 
 // "127.x.y.z:PORT", "[::1]:PORT", "localhost:PORT" and "unix:PATH" are. What is not understood is
 // not.
@@ -12,4 +13,4 @@ namespace ringway::proxy {
 // "HOST:PORT" with a port up to 65535, or "unix:PATH". gRPC takes other numbers for other ports.
 [[nodiscard]] bool is_listen_address(std::string_view address) noexcept;
 
-}  // namespace ringway::proxy
+}  // namespace ringway

@@ -1,9 +1,9 @@
-#include "proxy/listen_address.h"
+#include "base/listen_address.h"
 
 #include <charconv>
 #include <cstdint>
 
-namespace ringway::proxy {
+namespace ringway {
 namespace {
 
 // "127.0.0.1", as four numbers and nothing else: "127.evil.example" is a name.
@@ -43,4 +43,4 @@ bool is_loopback(std::string_view address) noexcept {
   return host == "localhost" || host == "[::1]" || is_loopback_v4(host);
 }
 
-}  // namespace ringway::proxy
+}  // namespace ringway
