@@ -1,7 +1,6 @@
 // The caller over a connection of its own; see caller.h.
 #include <fmt/format.h>
 
-#include "base/small_file.h"
 #include "caller/caller.h"
 #include "client/account/call_text.h"
 #include "client/account/known_servers.h"
@@ -14,8 +13,6 @@
 
 namespace ringway {
 namespace {
-
-constexpr size_t kKeyFileBytesMax = 64 * 1024;
 
 class Direct final : public ServerCaller {
  public:
@@ -100,32 +97,21 @@ std::string Direct::sign_in(const std::string& phone, const Prompts& prompts) {
 }
 
 // Null, and which option is wrong.
-std::shared_ptr<const tl::Contract> contract_of(const ServerOptions& options,
-                                                std::string& problem) {
+std::shared_ptr<const tl::Schema> schema_of(const ServerOptions& options, std::string& problem) {
   const auto text = tl::embedded_schema(options.layer);
   if (!text.has_value()) {
     problem = fmt::format("layer {} is not part of the library: 71, 144 or 228", options.layer);
     return nullptr;
   }
-  auto made =
-      tl::Contract::make(tl::parse_schema(*text).schema,
-                         tl::options_of_layer(options.layer, options.compat ? tl::Mode::kCompat
-                                                                            : tl::Mode::kExtended));
-  return std::move(made.contract);
+  return tl::parse_schema(*text).schema;
 }
 
 bool read_server(const ServerOptions& options, client::AccountOptions& account,
                  std::string& problem) {
   for (const std::string& file : options.server_key_files) {
-    const auto pem = read_small_file(file, kKeyFileBytesMax, FileAccess::kAny, problem);
-    if (!pem.ok()) return false;
-    auto key = crypto::RsaKey::from_pem(as_text(*pem));
-    if (!key.ok()) {
-      problem = fmt::format("{} is no 2048-bit RSA key in PEM", file);
-      return false;
-    }
-    const uint64_t fingerprint = (*key)->fingerprint();
-    account.server_keys.push_back({*std::move(key), fingerprint});
+    auto key = client::load_server_key(file, problem);
+    if (!key.ok()) return false;
+    account.server_keys.push_back(*std::move(key));
   }
   if (account.server_keys.empty()) account.server_keys = client::known_server_keys();
   if (options.address.empty()) {
@@ -146,8 +132,10 @@ bool read_server(const ServerOptions& options, client::AccountOptions& account,
 
 std::unique_ptr<ServerCaller> connect_to_server(const ServerOptions& options,
                                                 std::string& problem) {
-  auto contract = contract_of(options, problem);
-  if (contract == nullptr) return nullptr;
+  const auto schema = schema_of(options, problem);
+  if (schema == nullptr) return nullptr;
+  const auto mode = options.compat ? tl::Mode::kCompat : tl::Mode::kExtended;
+  auto made = tl::Contract::make(schema, tl::options_of_layer(options.layer, mode));
   auto store = client::CredentialsStore::open(options.credentials_file,
                                               SecretString(as_bytes(options.passphrase)), problem);
   if (store == nullptr) return nullptr;
@@ -163,16 +151,16 @@ std::unique_ptr<ServerCaller> connect_to_server(const ServerOptions& options,
   }
   credentials.layer = options.layer;
   client::AccountOptions account;
-  account.layer = std::make_shared<const tl::dynamic::Layer>(
-      options.layer, tl::parse_schema(*tl::embedded_schema(options.layer)).schema);
+  account.layer = std::make_shared<const tl::dynamic::Layer>(options.layer, schema);
   account.api_id = credentials.api_id;
   account.app_version = RINGWAY_VERSION;
   account.temporary_keys = credentials.temporary_keys;
   if (!read_server(options, account, problem)) return nullptr;
   auto thread = client::LoopThread::start(problem);
   if (thread == nullptr) return nullptr;
-  auto direct = std::make_unique<Direct>(std::move(thread), std::move(contract), std::move(account),
-                                         std::move(store), std::move(credentials));
+  auto direct =
+      std::make_unique<Direct>(std::move(thread), std::move(made.contract), std::move(account),
+                               std::move(store), std::move(credentials));
   problem = direct->account().wait_connected();
   if (!problem.empty()) return nullptr;
   return direct;

@@ -1,6 +1,11 @@
 #include "client/account/known_servers.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 #include "base/assert.h"
+#include "base/small_file.h"
 
 namespace ringway::client {
 namespace {
@@ -32,6 +37,13 @@ constexpr const char* kTestHosts[] = {"149.154.175.10", "149.154.167.40", "149.1
 // In the order in which they are tried.
 constexpr uint16_t kPorts[] = {443, 80, 5222};
 
+constexpr size_t kKeyFileBytesMax = 64 * 1024;
+
+ServerKey server_key(std::shared_ptr<const crypto::RsaKey> key) {
+  const uint64_t fingerprint = key->fingerprint();
+  return {std::move(key), fingerprint};
+}
+
 template <typename Hosts>
 std::vector<DcAddress> addresses_of(const Hosts& hosts) {
   std::vector<DcAddress> addresses;
@@ -54,10 +66,18 @@ std::vector<ServerKey> known_server_keys() {
   for (const std::string_view pem : kKeys) {
     auto key = crypto::RsaKey::from_pem(pem);
     RW_ASSERT(key.ok());
-    const uint64_t fingerprint = (*key)->fingerprint();
-    keys.push_back({*std::move(key), fingerprint});
+    keys.push_back(server_key(*std::move(key)));
   }
   return keys;
+}
+
+Result<ServerKey> load_server_key(const std::string& path, std::string& problem) {
+  RW_TRY_ASSIGN(const Bytes pem,
+                read_small_file(path, kKeyFileBytesMax, FileAccess::kAny, problem));
+  auto key = crypto::RsaKey::from_pem(as_text(pem));
+  if (key.ok()) return server_key(*std::move(key));
+  problem = fmt::format("{} is no 2048-bit RSA key in PEM", path);
+  return key.error();
 }
 
 }  // namespace ringway::client

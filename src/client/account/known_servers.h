@@ -11,5 +11,7 @@ namespace ringway::client {
 [[nodiscard]] std::vector<DcAddress> known_addresses(bool test);
 // The public keys that they prove to be Telegram with.
 [[nodiscard]] std::vector<ServerKey> known_server_keys();
+// Another server's key, from a PEM file. kNotFound, kIo, kMalformed with `problem`.
+Result<ServerKey> load_server_key(const std::string& path, std::string& problem);
 
 }  // namespace ringway::client

@@ -13,24 +13,8 @@ namespace ringway::programs {
 namespace {
 
 constexpr size_t kSecretFileBytesMax = 4096;
-constexpr size_t kKeyFileBytesMax = 64 * 1024;
 constexpr size_t kSecretPrefixBytes = 1;
 constexpr uint8_t kPaddedSecret = 0xdd;
-
-std::optional<client::ServerKey> load_server_key(const std::string& path, std::string& problem) {
-  const auto pem = read_small_file(path, kKeyFileBytesMax, FileAccess::kAny, problem);
-  if (!pem.ok()) {
-    problem = "--server-key: " + problem;
-    return std::nullopt;
-  }
-  auto key = crypto::RsaKey::from_pem(as_text(*pem));
-  if (!key.ok()) {
-    problem = fmt::format("--server-key: {} is no 2048-bit RSA key in PEM", path);
-    return std::nullopt;
-  }
-  const uint64_t fingerprint = (*key)->fingerprint();
-  return client::ServerKey{*std::move(key), fingerprint};
-}
 
 bool read_transport(const ConnectOptions& options, mtproto::ClientTransportOptions& transport,
                     std::string& problem) {
@@ -156,8 +140,11 @@ std::optional<client::AccountOptions> account_options(const ConnectOptions& opti
   account.temporary_keys = options.temporary_keys || credentials.temporary_keys;
   if (!read_transport(options, account.transport, problem)) return std::nullopt;
   for (const std::string& file : options.server_key_files) {
-    auto key = load_server_key(file, problem);
-    if (!key.has_value()) return std::nullopt;
+    auto key = client::load_server_key(file, problem);
+    if (!key.ok()) {
+      problem = "--server-key: " + problem;
+      return std::nullopt;
+    }
     account.server_keys.push_back(*std::move(key));
   }
   if (account.server_keys.empty()) account.server_keys = client::known_server_keys();
