@@ -8,7 +8,6 @@ import os
 import random
 import select
 import shutil
-import signal
 import socket
 import struct
 import sys
@@ -17,7 +16,7 @@ import threading
 import time
 import unittest
 
-from programs import CALL_SECONDS, Program, find, free_port, run, wait_for
+from programs import CALL_SECONDS, Program, find, free_port, fresh_counters, run, wait_for
 
 GATEWAY = SHARD = LOAD = None
 DOMAIN = "www.example.com"
@@ -113,12 +112,7 @@ class MaskTest(unittest.TestCase):
             raise RuntimeError(f"the gateway has died:\n{log[-4000:]}")
 
     def counter(self, name):
-        log = self.stack.gateway.log
-        before = len(log())
-        self.stack.gateway.process.send_signal(signal.SIGUSR1)
-        wait_for(lambda: "shards_known" in log()[before:], "counters")
-        words = log()[before:].split("counters:")[1].split()
-        return int(next(word for word in words if word.startswith(name + "=")).partition("=")[2])
+        return fresh_counters(self.stack.gateway)[name]
 
     def wait_counter(self, name, at_least):
         wait_for(lambda: self.counter(name) >= at_least, f"{name} >= {at_least}")

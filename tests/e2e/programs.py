@@ -4,6 +4,7 @@ import ctypes
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -59,6 +60,21 @@ def wait_for(condition, what):
         if time.monotonic() > deadline:
             raise RuntimeError(f"waited in vain for {what}")
         time.sleep(0.02)
+
+
+def fresh_counters(gateway):
+    """All counters of a running gateway, by name."""
+    before = len(gateway.log())
+    gateway.process.send_signal(signal.SIGUSR1)
+    found = []
+
+    def whole_line():
+        # A file being written may be read while it holds but the first pages of a line.
+        found.extend(re.findall(r"counters:(.*)\n", gateway.log()[before:]))
+        return found
+
+    wait_for(whole_line, "counters")
+    return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", found[0])}
 
 
 class Program:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import unittest
 
-from programs import CALL_SECONDS, Program, die_with_parent, find, free_port, wait_for
+from programs import CALL_SECONDS, Program, die_with_parent, find, free_port, fresh_counters, wait_for
 
 GATEWAY = SHARD = LOAD = None
 
@@ -92,14 +92,6 @@ class SocketsTest(unittest.TestCase):
         self.assertIn(f"ringway.yaml:{line}: Ringway.Listeners.Address: ", text)
         return text
 
-    def counters(self, gateway):
-        before = len(gateway.log())
-        gateway.process.send_signal(signal.SIGUSR1)
-        wait_for(lambda: "counters:" in gateway.log()[before:].partition("shards_known")[0] and
-                 "shards_known" in gateway.log()[before:], "counters")
-        words = gateway.log()[before:].split("counters:")[1].split()
-        return {name: int(value) for name, _, value in (word.partition("=") for word in words) if value.isdigit()}
-
     def load(self, address, *arguments, transport="intermediate"):
         done = subprocess.run([LOAD, "--addr", address, "--key", self.path("server_pub.pem"), "--transport", transport,
                                "--connections", "20", "--keys", "4", "--mode", "ping", "--warmup", "0",
@@ -120,7 +112,7 @@ class SocketsTest(unittest.TestCase):
         self.assertEqual(stat.S_IMODE(os.stat(web).st_mode), 0o600)
         self.load(f"unix:{path}")
         self.load(f"unix:{web}", transport="ws")
-        counters = self.counters(gateway)
+        counters = fresh_counters(gateway)
         self.assertGreaterEqual(counters["connections_dealt"], 40)
         self.assertEqual(counters["connections_refused_address"], 0)
         self.assertEqual(counters["handshakes_limited"], 0)
@@ -162,7 +154,7 @@ class SocketsTest(unittest.TestCase):
             self.addCleanup(client.close)
             client.settimeout(CALL_SECONDS)
             client.connect(path)
-        wait_for(lambda: self.counters(gateway)["connections_refused_listener"] == 4, "four refusals")
+        wait_for(lambda: fresh_counters(gateway)["connections_refused_listener"] == 4, "four refusals")
 
     def test_haproxy_over_a_unix_socket(self):
         path, proxied = self.path("clients.sock"), self.path("proxied.sock")
@@ -191,7 +183,7 @@ class SocketsTest(unittest.TestCase):
                              limits="HandshakesPerAddressPerSecond: 0, TlsHandshakesPerAddressPerSecond: 3")
         # Peers of a unix socket have no address to count for.
         self.load(f"unix:{path}", "--insecure", transport="tls")
-        self.assertEqual(self.counters(gateway)["tls_handshakes_refused"], 0)
+        self.assertEqual(fresh_counters(gateway)["tls_handshakes_refused"], 0)
         context = ssl.create_default_context(cafile=self.path("cert.pem"))
         context.check_hostname = False
         outcomes = []
@@ -213,7 +205,7 @@ class SocketsTest(unittest.TestCase):
         self.assertIn(("127.0.47.1", True), outcomes)
         self.assertIn(("127.0.47.1", False), outcomes)
         self.assertIn(("127.0.47.2", True), outcomes)
-        self.assertEqual(self.counters(gateway)["tls_handshakes_refused"], outcomes.count(("127.0.47.1", False)))
+        self.assertEqual(fresh_counters(gateway)["tls_handshakes_refused"], outcomes.count(("127.0.47.1", False)))
 
     # --- systemd
 
@@ -238,7 +230,7 @@ class SocketsTest(unittest.TestCase):
         self.load(f"127.0.0.1:{port}")
         self.load(f"unix:{path}")
         self.load(f"127.0.0.1:{self.ports['tcp']}")
-        self.assertGreaterEqual(self.counters(gateway)["connections_dealt"], 60)
+        self.assertGreaterEqual(fresh_counters(gateway)["connections_dealt"], 60)
         gateway.stop()
         self.assertTrue(os.path.exists(path), "it is systemd's")
 

@@ -117,8 +117,15 @@ void Stack::stop_gateway() {
 
 std::map<std::string, uint64_t> Stack::counters() {
   static constexpr std::string_view kMark = "counters:";
-  const auto count_marks = [this] {
-    const std::string log = gateway_log();
+  // A file being written may be read while it holds but the first pages of a line: what has not
+  // ended is not there yet.
+  const auto whole_lines = [this] {
+    std::string log = gateway_log();
+    log.resize(log.rfind('\n') + 1);
+    return log;
+  };
+  const auto count_marks = [&] {
+    const std::string log = whole_lines();
     size_t marks = 0;
     for (size_t at = log.find(kMark); at != std::string::npos; at = log.find(kMark, at + 1))
       ++marks;
@@ -127,7 +134,7 @@ std::map<std::string, uint64_t> Stack::counters() {
   const size_t before = count_marks();
   gateway_->signal(SIGUSR1);
   EXPECT_TRUE(wait_until([&] { return count_marks() > before; }, 5000)) << "no counters";
-  const std::string log = gateway_log();
+  const std::string log = whole_lines();
   size_t at = log.rfind(kMark);
   std::map<std::string, uint64_t> found;
   if (at == std::string::npos) return found;
