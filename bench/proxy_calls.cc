@@ -3,13 +3,14 @@
 //
 // The server runs in a process of its own, whose processor time, of all threads, is divided by the
 // calls. One line of JSON comes out. With --port and --pid it is a ringway-proxy that runs already,
-// and help.getConfig goes all the way to its server. With --rate the callers together begin so many
-// calls a second, as long as answers come in time.
+// and help.getConfig goes all the way to its server. With --rate a call is due so many times a
+// second, evenly or --burst of them at once, each caller's in turn, and its time counts from then.
 //
-//   proxy_calls [--callers 1000] [--connections 8] [--calls 100000] [--rate N] [--port N --pid N]
+// With --bare 1 the server is gRPC alone, which answers each call with an empty message.
+//
+//   proxy_calls [--callers 1000] [--connections 8] [--calls 100000] [--rate N [--burst N]]
+//               [--bare 1 | --port N --pid N]
 #include <fmt/format.h>
-#include <grpc/support/time.h>
-#include <grpcpp/alarm.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
@@ -31,6 +33,7 @@
 #include "base/clock.h"
 #include "client/account/loop.h"
 #include "proxy/byte_buffers.h"
+#include "proxy/rpc_server.h"
 #include "proxy/server.h"
 #include "tl/embedded.h"
 #include "tl/schema_parser.h"
@@ -75,11 +78,35 @@ class Answering final : public ringway::client::Calls {
   ringway::client::CallId last_id_ = 0;
 };
 
+// Answers each call with nothing, on gRPC's thread.
+class Echoing final : public ringway::proxy::RpcAcceptor {
+ public:
+  ringway::proxy::RpcHandler& accept(ringway::proxy::Rpc& rpc) override { return *new Echo(rpc); }
+
+ private:
+  class Echo final : public ringway::proxy::RpcHandler {
+   public:
+    explicit Echo(ringway::proxy::Rpc& rpc) : rpc_(rpc) { rpc_.read(message_); }
+    void on_read(bool good) override {
+      if (!good) return rpc_.finish(grpc::Status::CANCELLED);
+      rpc_.write_and_finish(message_);
+    }
+    void on_done() override { delete this; }
+
+   private:
+    ~Echo() = default;
+    ringway::proxy::Rpc& rpc_;
+    grpc::ByteBuffer message_;
+  };
+};
+
 struct Load {
   size_t callers = 1000;
   size_t connections = 8;
   size_t calls = 100'000;
   size_t rate = 0;  // 0: as many as go
+  size_t burst = 1;
+  size_t bare = 0;
   size_t port = 0;  // 0: a server of our own
   size_t pid = 0;
 };
@@ -87,6 +114,25 @@ struct Load {
 int64_t process_cpu_ns() { return ringway::read_clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 // Says its port, then its processor time each time that it is asked, until nobody asks any more.
+void report(int control, int port) {
+  int64_t word = port;
+  while (write(control, &word, sizeof word) == sizeof word &&
+         read(control, &word, sizeof word) == sizeof word) {
+    word = process_cpu_ns();
+  }
+}
+
+int serve_bare(int control) {
+  Echoing echoing;
+  ringway::proxy::RpcServer server(echoing);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  if (!server.start(builder)) return 1;
+  report(control, port);
+  return 0;
+}
+
 int serve(int control) {
   auto loop = *ringway::client::EventLoop::make();
   Answering calls(*loop);
@@ -108,11 +154,7 @@ int serve(int control) {
     return 1;
   }
   std::thread turning([&] { loop->run(); });
-  int64_t word = server->port();
-  while (write(control, &word, sizeof word) == sizeof word &&
-         read(control, &word, sizeof word) == sizeof word) {
-    word = process_cpu_ns();
-  }
+  report(control, server->port());
   server->stop();
   loop->stop();
   turning.join();
@@ -123,25 +165,17 @@ class Caller {
  public:
   Caller(std::shared_ptr<grpc::Channel> channel, grpc::CompletionQueue& queue, const char* path)
       : stub_(std::move(channel)), queue_(queue), path_(path) {}
-  void call() {
+  // That was due at `begin_ns`.
+  void call(int64_t begin_ns) {
+    begin_ns_ = begin_ns;
+    busy_.store(true, std::memory_order_relaxed);
     context_ = std::make_unique<grpc::ClientContext>();
     reader_ = stub_.PrepareUnaryCall(context_.get(), path_, request_, &queue_);
     reader_->StartCall();
     reader_->Finish(&response_, &status_, this);
-    begin_ns_ = ringway::read_clock_ns(CLOCK_MONOTONIC);
-    sleeping_ = false;
   }
-  // The next call begins `period_ns` after the last one did, or now.
-  void call_later(int64_t period_ns) {
-    const int64_t wait_ns = begin_ns_ + period_ns - ringway::read_clock_ns(CLOCK_MONOTONIC);
-    if (wait_ns <= 0) return call();
-    sleeping_ = true;
-    alarm_.Set(
-        &queue_,
-        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(wait_ns, GPR_TIMESPAN)),
-        this);
-  }
-  [[nodiscard]] bool sleeping() const { return sleeping_; }
+  void done() { busy_.store(false, std::memory_order_release); }
+  [[nodiscard]] bool busy() const { return busy_.load(std::memory_order_acquire); }
   [[nodiscard]] bool good() const { return status_.ok(); }
   [[nodiscard]] int64_t begin_ns() const { return begin_ns_; }
   uint64_t calls = 0;
@@ -150,8 +184,7 @@ class Caller {
   grpc::GenericStub stub_;
   grpc::CompletionQueue& queue_;
   const char* path_;
-  grpc::Alarm alarm_;
-  bool sleeping_ = false;
+  std::atomic<bool> busy_{false};
   const grpc::ByteBuffer request_ = ringway::proxy::buffer_of(std::string_view());
   std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::GenericClientAsyncResponseReader> reader_;
@@ -159,6 +192,28 @@ class Caller {
   grpc::Status status_;
   int64_t begin_ns_ = 0;
 };
+
+int64_t now_ns() { return ringway::read_clock_ns(CLOCK_MONOTONIC); }
+
+void sleep_until(int64_t mono_ns) {
+  const timespec when{mono_ns / ringway::kNsPerSecond, mono_ns % ringway::kNsPerSecond};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, nullptr);
+}
+
+// Begins all calls when they are due; one whose caller still waits for an answer begins after it.
+void pace(const Load& load, size_t calls, std::vector<std::unique_ptr<Caller>>& all) {
+  constexpr int64_t kLookAgainNs = 20'000;
+  const int64_t start_ns = now_ns();
+  for (size_t i = 0; i < calls; ++i) {
+    const size_t first = i - i % load.burst;
+    const int64_t due_ns = start_ns + static_cast<int64_t>(static_cast<double>(first) * 1e9 /
+                                                           static_cast<double>(load.rate));
+    if (due_ns > now_ns()) sleep_until(due_ns);
+    Caller& caller = *all[i % all.size()];
+    while (caller.busy()) sleep_until(now_ns() + kLookAgainNs);
+    caller.call(due_ns);
+  }
+}
 
 // The processor time of who serves, of all its threads.
 int64_t cpu_of(int control, const Load& load) {
@@ -176,13 +231,10 @@ int64_t cpu_of(int control, const Load& load) {
 }
 
 int run(int control, const Load& load) {
-  const auto [callers, connections, calls] =
-      std::tuple(load.callers, std::min(load.connections, load.callers), load.calls);
+  const auto [callers, connections, calls] = std::tuple(
+      std::min(load.callers, load.calls), std::min(load.connections, load.callers), load.calls);
   auto port = static_cast<int64_t>(load.port);
   if (port == 0 && read(control, &port, sizeof port) != sizeof port) return 1;
-  const int64_t period_ns = load.rate == 0 ? 0
-                                           : static_cast<int64_t>(callers) * ringway::kNsPerSecond /
-                                                 static_cast<int64_t>(load.rate);
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (size_t i = 0; i < connections; ++i) {
     grpc::ChannelArguments arguments;
@@ -201,39 +253,37 @@ int run(int control, const Load& load) {
   int64_t begin_cpu_ns = 0;
   int64_t begin_ns = 0;
   std::vector<int64_t> times_ns;
-  for (auto& caller : all) caller->call();
+  std::thread pacer;
+  if (load.rate != 0) {
+    pacer = std::thread([&] { pace(load, warm + calls, all); });
+  } else {
+    for (auto& caller : all) caller->call(now_ns());
+  }
   size_t failed = 0;
-  size_t running = callers;
-  size_t done = 0;
-  bool warmed = false;
-  while (running > 0) {
-    if (done == warm && !std::exchange(warmed, true)) {
+  size_t begun = callers;
+  for (size_t done = 0; done < warm + calls; ++done) {
+    if (done == warm) {
       begin_cpu_ns = cpu_of(control, load);
-      begin_ns = ringway::read_clock_ns(CLOCK_MONOTONIC);
+      begin_ns = now_ns();
       for (auto& caller : all) caller->calls = 0;
     }
     void* tag = nullptr;
     bool ok = false;
     if (!queue.Next(&tag, &ok)) break;
     auto& caller = *static_cast<Caller*>(tag);
-    if (caller.sleeping()) {
-      caller.call();
-      continue;
-    }
     if (!caller.good()) ++failed;
     ++caller.calls;
-    if (done >= warm) {
-      times_ns.push_back(ringway::read_clock_ns(CLOCK_MONOTONIC) - caller.begin_ns());
+    if (done >= warm) times_ns.push_back(now_ns() - caller.begin_ns());
+    if (load.rate != 0) {
+      caller.done();
+    } else if (begun < warm + calls) {
+      ++begun;
+      caller.call(now_ns());
     }
-    if (done + running < warm + calls) {
-      caller.call_later(period_ns);
-    } else {
-      --running;
-    }
-    ++done;
   }
+  if (pacer.joinable()) pacer.join();
   const int64_t cpu_ns = cpu_of(control, load) - begin_cpu_ns;
-  const int64_t took_ns = ringway::read_clock_ns(CLOCK_MONOTONIC) - begin_ns;
+  const int64_t took_ns = now_ns() - begin_ns;
   const auto count = static_cast<double>(times_ns.size());
   std::sort(times_ns.begin(), times_ns.end());
   const auto by_calls = [](const auto& a, const auto& b) { return a->calls < b->calls; };
@@ -263,13 +313,15 @@ int main(int argc, char** argv) {
                     : name == "--connections" ? &load.connections
                     : name == "--calls"       ? &load.calls
                     : name == "--rate"        ? &load.rate
+                    : name == "--burst"       ? &load.burst
+                    : name == "--bare"        ? &load.bare
                     : name == "--port"        ? &load.port
                     : name == "--pid"         ? &load.pid
                                               : nullptr;
     if (value == nullptr || i + 1 == argc || !take_number(argv[i + 1], *value)) {
       std::fprintf(stderr,
-                   "usage: proxy_calls [--callers N] [--connections N] [--calls N] [--rate N] "
-                   "[--port N --pid N]\n");
+                   "usage: proxy_calls [--callers N] [--connections N] [--calls N] "
+                   "[--rate N [--burst N]] [--bare 1 | --port N --pid N]\n");
       return 2;
     }
   }
@@ -279,7 +331,7 @@ int main(int argc, char** argv) {
   const pid_t server = fork();
   if (server == 0) {
     close(ends[0]);
-    return serve(ends[1]);
+    return load.bare != 0 ? serve_bare(ends[1]) : serve(ends[1]);
   }
   close(ends[1]);
   const int result = run(ends[0], load);
