@@ -96,7 +96,7 @@ void ClientTransport::open(std::span<uint8_t, kObfuscationInitBytes> drawn_init)
 
 void ClientTransport::write_frame(ByteView payload, bool quick_ack, Bytes& out) {
   const TransportKind kind = options_.kind;
-  const size_t padding = kind == TransportKind::kPadded ? draw_client_padding_bytes() : 0;
+  const size_t padding = kind == TransportKind::kPadded ? draw_padding_bytes() : 0;
   const size_t counted = payload.size() + padding;
   const size_t header_bytes = frame_header_bytes(kind, counted);
   const size_t begin = out.size();

@@ -14,8 +14,7 @@ constexpr size_t kAbridgedLongHeaderBytes = 4;
 constexpr size_t kIntermediateHeaderBytes = 4;
 constexpr size_t kFullHeaderBytes = 8;
 constexpr size_t kWordBytes = 4;
-constexpr uint8_t kClientPaddingMask = 15;
-constexpr uint8_t kServerPaddingMask = 3;
+constexpr uint8_t kPaddingMask = 3;
 
 static_assert(kFullHeaderBytes <= kFrameHeaderBytesMax);
 static_assert(kFrameBytesCeiling <= kAbridgedPayloadBytesMax);
@@ -68,12 +67,6 @@ Result<FrameHeader> read_full(ByteReader reader, size_t payload_bytes_max) noexc
   RW_TRY_ASSIGN(header->sequence, reader.u32());
   header->frame_bytes = length;
   return header;
-}
-
-size_t draw_masked(uint8_t mask) noexcept {
-  uint8_t raw = 0;
-  crypto::random_padding({&raw, 1});
-  return raw & mask;
 }
 
 }  // namespace
@@ -150,9 +143,11 @@ void write_frame_header(TransportKind kind, size_t payload_bytes, uint32_t seque
   }
 }
 
-size_t draw_client_padding_bytes() noexcept { return draw_masked(kClientPaddingMask); }
-
-size_t draw_server_padding_bytes() noexcept { return draw_masked(kServerPaddingMask); }
+size_t draw_padding_bytes() noexcept {
+  uint8_t raw = 0;
+  crypto::random_padding({&raw, 1});
+  return raw & kPaddingMask;
+}
 
 uint32_t frame_checksum(ByteView frame) noexcept {
   RW_ASSERT(frame.size() >= kFullTrailerBytes);

@@ -45,11 +45,11 @@ Result<FrameHeader> read_frame_header(TransportKind kind, ByteView head,
 void write_frame_header(TransportKind kind, size_t payload_bytes, uint32_t sequence, bool quick_ack,
                         ByteSpan frame) noexcept;
 
-// Random bytes to put behind a padded payload: 0..15 by a client. By a server 0..3, as MTProxy
-// does: there are clients that cut off what is beyond a multiple of four and nothing more
-// (Telethon), and official ones tell an error from a message by its size, under 12 bytes.
-[[nodiscard]] size_t draw_client_padding_bytes() noexcept;
-[[nodiscard]] size_t draw_server_padding_bytes() noexcept;
+// Random bytes to put behind a padded payload: 0..3, as MTProxy does, of the 0..15 that may be.
+// There are clients and servers that cut off what is beyond a multiple of four and nothing more
+// (Telethon, gotd/td), and official clients tell an error from a message by its size, under 12
+// bytes.
+[[nodiscard]] size_t draw_padding_bytes() noexcept;
 
 // CRC-32 (IEEE) of everything before a full frame's trailer.
 [[nodiscard]] uint32_t frame_checksum(ByteView frame) noexcept;

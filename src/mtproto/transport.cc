@@ -168,7 +168,7 @@ ServerTransport::Detection ServerTransport::detect_obfuscation(
 }
 
 ServerTransport::Plan ServerTransport::plan(size_t payload_bytes) noexcept {
-  const size_t padding = kind_ == TransportKind::kPadded ? draw_server_padding_bytes() : 0;
+  const size_t padding = kind_ == TransportKind::kPadded ? draw_padding_bytes() : 0;
   Plan plan;
   plan.payload_bytes = payload_bytes;
   plan.header_bytes = frame_header_bytes(kind_, payload_bytes + padding);

@@ -72,6 +72,23 @@ TEST(ClientTransport, NamesOfTransports) {
   }
 }
 
+// There are servers that cut off what is beyond a multiple of four and nothing more.
+TEST(ClientTransport, PaddingIsLessThanAWord) {
+  ClientTransport client(*client_transport_by_name("padded"));
+  const Bytes payload(40, 0x5a);
+  std::array<size_t, 4> drawn{};
+  for (int i = 0; i < 200; ++i) {
+    Bytes frame;
+    client.write_frame(payload, false, frame);
+    const auto counted = load_le<uint32_t>(frame.data());
+    ASSERT_EQ(frame.size(), sizeof counted + counted);
+    ASSERT_GE(counted, payload.size());
+    ASSERT_LT(counted - payload.size(), drawn.size());
+    ++drawn[counted - payload.size()];
+  }
+  for (const size_t times : drawn) EXPECT_GT(times, 0U);
+}
+
 TEST(ClientTransport, OpeningsOfPlainTransports) {
   EXPECT_EQ(to_hex(ClientTransport(*client_transport_by_name("abridged")).opening()), "ef");
   EXPECT_EQ(to_hex(ClientTransport(*client_transport_by_name("intermediate")).opening()),
