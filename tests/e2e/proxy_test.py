@@ -388,6 +388,20 @@ class Sessions(WithStack):
         with open(first.secrets) as file:
             self.assertEqual(json.load(file)["auth_key"], before["auth_key"])
 
+    def test_an_address_may_be_of_one_dc(self):
+        address = f"127.0.0.1:{self.stack.port}"
+        key = ["--server-key", self.stack.path("server_pub.pem")]
+        secrets = self.stack.path("fourth.json")
+        login = ["login", "--secrets", secrets, "--apiid", "1", "--apihash", API_HASH, "--phone", ALICE]
+        os.environ.update(RINGWAY_CODE=CODE)
+        status, said = run(PROXY, *login, "--addr", f"4={address}", "--addr", "2=127.0.0.1:9", *key)
+        self.assertEqual(status, 0, said)
+        with open(secrets) as file:
+            self.assertEqual(json.load(file)["dc_id"], 4)
+        status, said = run(PROXY, *login, "--addr", f"4:{address}", *key)
+        self.assertEqual(status, 128)
+        self.assertIn("expected HOST:PORT or DC=HOST:PORT", said)
+
     def test_two_layers_in_one_proxy(self):
         old = Proxy(self.stack, "old.json", layer="71")
         old.close()

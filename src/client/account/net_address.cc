@@ -1,10 +1,19 @@
 #include "client/account/net_address.h"
 
 #include <charconv>
+#include <cstdint>
 
 namespace ringway::client {
 
 std::optional<DcAddress> read_address(std::string_view text) {
+  DcAddress address;
+  if (const size_t equals = text.find('='); equals != std::string_view::npos) {
+    const char* const behind = text.data() + equals;
+    const auto parsed = std::from_chars(text.data(), behind, address.dc);
+    if (parsed.ec != std::errc() || parsed.ptr != behind) return std::nullopt;
+    if (address.dc < 1 || address.dc > INT16_MAX) return std::nullopt;
+    text.remove_prefix(equals + 1);
+  }
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view host = text.substr(0, colon);
@@ -13,7 +22,6 @@ std::optional<DcAddress> read_address(std::string_view text) {
   } else if (host.find(':') != std::string_view::npos) {
     return std::nullopt;
   }
-  DcAddress address;
   address.host = host;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data() + colon + 1, end, address.port);

@@ -8,7 +8,7 @@
 
 namespace ringway::client {
 
-// HOST:PORT or [IPV6]:PORT, of any DC. Nothing for anything else.
+// HOST:PORT or [IPV6]:PORT, of any DC; DC=HOST:PORT, of that one. Nothing for anything else.
 [[nodiscard]] std::optional<DcAddress> read_address(std::string_view text);
 
 }  // namespace ringway::client

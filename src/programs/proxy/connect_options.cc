@@ -61,8 +61,11 @@ void declare_schema(CLI::App& app, SchemaOptions& options) {
 }
 
 void declare_server(CLI::App& app, ConnectOptions& options) {
-  app.add_option("--addr", options.address,
-                 "the server or gateway, HOST:PORT (else: Telegram's own servers)")
+  app.add_option(
+         "--addr", options.addresses,
+         "the server or gateway, HOST:PORT, for all DCs; or DC=HOST:PORT for each of several, "
+         "first the one to sign in at (else: Telegram's own servers)")
+      ->type_name("ADDRESS")
       ->group("Server");
   app.add_flag("--test-servers", options.test_servers, "Telegram's servers for tests")
       ->group("Server");
@@ -148,16 +151,17 @@ std::optional<client::AccountOptions> account_options(const ConnectOptions& opti
     account.server_keys.push_back(*std::move(key));
   }
   if (account.server_keys.empty()) account.server_keys = client::known_server_keys();
-  if (!options.address.empty()) {
-    // One gateway stands for all of them.
-    const auto address = client::read_address(options.address);
+  for (const std::string& text : options.addresses) {
+    auto address = client::read_address(text);
     if (!address.has_value()) {
-      problem = fmt::format("--addr {}: expected HOST:PORT", options.address);
+      problem = fmt::format("--addr {}: expected HOST:PORT or DC=HOST:PORT", text);
       return std::nullopt;
     }
-    account.addresses.push_back(*address);
-    account.follow_config = false;
-  } else {
+    account.addresses.push_back(*std::move(address));
+  }
+  // What stands behind a gateway may name addresses that only it can reach.
+  account.follow_config = options.addresses.empty();
+  if (options.addresses.empty()) {
     account.addresses = client::known_addresses(options.test_servers);
   }
   return account;

@@ -16,7 +16,7 @@ namespace ringway::programs {
 
 struct ConnectOptions {
   SchemaOptions schema;
-  std::string address;  // HOST:PORT; empty: Telegram's own
+  std::vector<std::string> addresses;  // [DC=]HOST:PORT; none: Telegram's own
   bool test_servers = false;
   std::vector<std::string> server_key_files;
   std::string transport = "intermediate";

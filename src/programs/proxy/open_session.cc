@@ -52,6 +52,11 @@ bool open(client::LoopThread& thread, const ConnectOptions& options, const std::
   credentials.temporary_keys = credentials.temporary_keys || options.temporary_keys;
   auto account = account_options(options, *schema, credentials, problem);
   if (!account.has_value()) return false;
+  // A sign-in that has no key yet begins where the first address leads.
+  if (!options.addresses.empty() && credentials.account.keys.empty()) {
+    const int32_t dc = account->addresses.front().dc;
+    if (dc != 0) credentials.account.main_dc = dc;
+  }
   session.schema = *std::move(schema);
   session.account = std::make_unique<client::StoredAccount>(
       thread, *std::move(account), std::move(store), std::move(credentials));
