@@ -402,6 +402,25 @@ class Sessions(WithStack):
         self.assertEqual(status, 128)
         self.assertIn("expected HOST:PORT or DC=HOST:PORT", said)
 
+    def test_a_sign_in_that_was_ended_is_not_begun_again_in_silence(self):
+        tokens, token = self.stack.path("ended-tokens"), "0123456789abcdef" * 4
+        with open(os.open(tokens, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write(f"{token} admin allow=*,auth.logOut\n")
+        first = Proxy(self.stack, "ended.json", "--token-file", tokens, phone=BOB)
+        with open(first.secrets) as file:
+            signed_in = file.read()
+        self.contract.call(first.channel, "AuthLogOut", self.contract.tl.ReqAuthLogOut(),
+                           self.contract.tl.TypeAuthLoggedOut, metadata=(("authorization", f"Bearer {token}"),))
+        first.close()
+        with open(first.secrets, "w") as file:  # as if somebody else had ended it
+            file.write(signed_in)
+        status, said = run(*first.arguments())
+        self.assertEqual(status, 1, said)
+        self.assertIn("the server has ended this sign-in", said)
+        self.assertIn("AUTH_KEY_UNREGISTERED", said)
+        self.assertNotIn("auth.sendCode", said)
+        self.assertTrue(os.path.exists(first.secrets))
+
     def test_two_layers_in_one_proxy(self):
         old = Proxy(self.stack, "old.json", layer="71")
         old.close()

@@ -1,5 +1,7 @@
 #include "client/account/stored_account.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <future>
@@ -75,7 +77,15 @@ std::optional<SignedIn> StoredAccount::who(std::string& problem) {
   const auto answer =
       calls_->call(*layer_, {"users.getUsers", {{"id", List{Object{"inputUserSelf", {}}}}}});
   if (const auto* error = std::get_if<ApiError>(&answer)) {
-    if (error->code != kUnauthorized) problem = error->text;
+    bool ended = false;
+    thread_.run([&] { ended = account_->condition() == Condition::kSignedOut; });
+    if (ended) {
+      problem = fmt::format(
+          "the server has ended this sign-in ({} {}): move the file away to sign in anew",
+          error->code, error->text);
+    } else if (error->code != kUnauthorized) {
+      problem = error->text;
+    }
     return std::nullopt;
   }
   const auto* users = std::get_if<List>(&std::get<Value>(answer).data);
