@@ -151,14 +151,7 @@ void Account::Impl::on_imported(int32_t number, CallOutcome outcome) {
   if (const auto key = state.keys.find(number); key != state.keys.end()) {
     key->second.user_id = state.user_id();
   }
-  if (moving_to == number) {
-    moving_to = 0;
-    move_queue(dc(state.main_dc), place);
-    state.main_dc = number;
-    state.host = place.line->link.address().host;
-    state.port = place.line->link.address().port;
-    ask_config();
-  }
+  if (moving_to == number) make_home(place);
   state_changed();
   update_condition();
   flush_queue(place);
@@ -182,10 +175,30 @@ void Account::Impl::fail_queue(Dc& place, const CallOutcome& reason, const std::
   }
 }
 
+// The sign-in has been taken there.
+void Account::Impl::make_home(Dc& place) {
+  moving_to = 0;
+  move_queue(dc(state.main_dc), place);
+  state.main_dc = place.number;
+  state.host = place.line->link.address().host;
+  state.port = place.line->link.address().port;
+  ask_config();
+}
+
 void Account::Impl::move_home(int32_t number) {
   if (number == state.main_dc || number == moving_to) return;
-  dc(number);
+  Dc& place = dc(number);
+  if (state.user_id() != 0 && place.import == Dc::Import::kDone) {
+    make_home(place);
+    place.line->link.start();  // it may have been idle for long
+    state_changed();
+    update_condition();
+    flush_queue(place);
+    return;
+  }
   if (state.user_id() != 0) {
+    // What an earlier run took there may have been forgotten: only other DCs may do that.
+    if (const auto key = state.keys.find(number); key != state.keys.end()) key->second.user_id = 0;
     moving_to = number;
     return;
   }

@@ -163,6 +163,7 @@ struct Account::Impl {
   void end_retired(Dc& place);
   void fail_queue(Dc& place, const CallOutcome& outcome, const std::string& why);
   void move_home(int32_t number);
+  void make_home(Dc& place);
   void ask_config();
   void on_config(ByteView config);
   void close_idle();

@@ -74,6 +74,44 @@ TEST_F(AccountDcsTest, AUserWhoMovedTakesTheSignInAlong) {
   EXPECT_EQ(before.taken(kNumbered), 2U);
 }
 
+TEST_F(AccountDcsTest, AUserMovesToADcThatHasTheSignInAlready) {
+  ScriptServer& before = add_dc(2, [](const ScriptedCall& call) {
+    if (call.method == id_of("auth.exportAuthorization")) return exported(call);
+    if (call.method != kNumbered) return civil(call);
+    return refuse(303, number_of(call.object) == 1 ? "FILE_MIGRATE_4" : "USER_MIGRATE_4");
+  });
+  ScriptServer& home = add_dc(4, wants_import());
+  begin(make_state(2, kUser));
+  EXPECT_EQ(outcome(start(1)).end, End::kResult);
+  EXPECT_EQ(account_->state().main_dc, 2);
+  EXPECT_EQ(outcome(start(2)).end, End::kResult);
+  EXPECT_EQ(account_->state().main_dc, 4);
+  EXPECT_EQ(account_->state().port, home.port());
+  EXPECT_EQ(account_->state().user_id(), kUser);
+  EXPECT_EQ(account_->condition(), Condition::kSignedIn);
+  EXPECT_EQ(outcome(start(3)).end, End::kResult);
+  EXPECT_EQ(before.taken(kNumbered), 2U) << "later calls go home at once";
+  EXPECT_EQ(home.taken(id_of("auth.importAuthorization")), 1U);
+}
+
+// What an earlier run took there may have been forgotten since, and home must not: it is taken
+// again.
+TEST_F(AccountDcsTest, AUserMovesToADcThatHadTheSignInInAnEarlierRun) {
+  add_dc(2, redirect_to(4, "USER"));
+  ScriptServer& home = add_dc(4, [](const ScriptedCall& call) {
+    if (call.method == id_of("auth.importAuthorization")) return answer(authorization_of(kUser));
+    return civil(call);
+  });
+  client::AccountState state = make_state(2, kUser);
+  state.keys[4] = make_state(4, kUser).keys.at(4);
+  begin(std::move(state));
+  EXPECT_EQ(outcome(start(1)).end, End::kResult);
+  EXPECT_EQ(account_->state().main_dc, 4);
+  EXPECT_EQ(account_->state().user_id(), kUser);
+  EXPECT_EQ(account_->condition(), Condition::kSignedIn);
+  EXPECT_EQ(home.taken(id_of("auth.importAuthorization")), 1U);
+}
+
 TEST_F(AccountDcsTest, CallsThatWaitForTheOldHomeGoToTheNewOne) {
   struct {
     std::atomic<bool> asked = false;
