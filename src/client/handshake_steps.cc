@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "crypto/dh.h"
 #include "crypto/sha.h"
 #include "mtproto/message.h"
 
@@ -152,12 +151,9 @@ Result<void> take_server_dh_params(ByteView answer, ExchangeValues& values) {
   if (!inner.ok()) return Error::kBadInnerData;
   if (!mtproto::hash_matches(opened, inner_reader.position())) return Error::kBadInnerData;
   RW_TRY(check_nonces(*inner, values));
-  // Only the known prime and generator: testing others for safety takes long, and no server has
-  // any.
-  if (inner->g != crypto::kDhG) return Error::kBadDh;
-  if (!equal(inner->dh_prime, crypto::dh_prime())) return Error::kBadDh;
+  RW_TRY_ASSIGN(values.group, crypto::read_dh_group(inner->g, inner->dh_prime));
   if (inner->g_a.size() > crypto::kDhBytes) return Error::kBadDh;
-  if (!crypto::dh_value_in_range(inner->g_a)) return Error::kBadDh;
+  if (!crypto::dh_value_in_range(values.group, inner->g_a)) return Error::kBadDh;
   values.server_time = inner->server_time;
   values.g_a.fill(0);
   std::ranges::copy(inner->g_a, values.g_a.end() - static_cast<ptrdiff_t>(inner->g_a.size()));
@@ -166,14 +162,15 @@ Result<void> take_server_dh_params(ByteView answer, ExchangeValues& values) {
 
 Result<void> compute_key(ExchangeValues& values, RandomSource random, size_t exponent_bytes) {
   RW_ASSERT(exponent_bytes > 0 && exponent_bytes <= crypto::kDhBytes);
+  RW_TRY(crypto::check_dh_prime(values.group));
   values.g_b.resize(crypto::kDhBytes);
   values.b = {};
   const ByteSpan exponent = values.b.span().last(exponent_bytes);
   do {
     random(exponent);
-    crypto::dh_public(exponent, std::span<uint8_t, crypto::kDhBytes>(values.g_b));
-  } while (!crypto::dh_value_in_range(values.g_b));
-  return crypto::dh_power(values.g_a, exponent, values.auth_key.span());
+    crypto::dh_public(values.group, exponent, std::span<uint8_t, crypto::kDhBytes>(values.g_b));
+  } while (!crypto::dh_value_in_range(values.group, values.g_b));
+  return crypto::dh_power(values.group, values.g_a, exponent, values.auth_key.span());
 }
 
 mtproto::ClientDhInnerData make_client_dh_inner(const ExchangeValues& values) noexcept {

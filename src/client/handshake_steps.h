@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
-#include "crypto/dh.h"
+#include "crypto/dh_group.h"
 #include "crypto/factor.h"
 #include "crypto/random.h"
 #include "crypto/rsa.h"
@@ -43,6 +43,7 @@ struct ExchangeValues {
   int32_t expires_in = 0;  // seconds, when temporary
   std::optional<int32_t> dc;
   int32_t server_time = 0;  // unix seconds
+  crypto::DhGroup group;
   std::array<uint8_t, 256> g_a{};
   Secret<256> b;
   Bytes g_b;
@@ -77,11 +78,13 @@ Result<Bytes> rsa_pad_encrypt(const crypto::RsaKey& key, ByteView data, RandomSo
 Result<Bytes> legacy_encrypt(const crypto::RsaKey& key, ByteView data, RandomSource random);
 
 // Decrypts and checks server_DH_params_ok: kMalformed, kBadLength, kBadNonce, kBadInnerData (the
-// hash), kBadDh (another prime, g, or g_a out of range). server_time and g_a are kept.
+// hash), kBadDh (a g that does not fit the prime, g_a out of range). server_time, the group and g_a
+// are kept.
 Result<void> take_server_dh_params(ByteView answer, ExchangeValues& values);
 
-// Step 3. Makes b, g_b and the auth key (milliseconds). The functions below it take what it made.
-// b has `exponent_bytes` random bytes, its higher ones are zero.
+// Step 3. Makes b, g_b and the auth key (milliseconds; half a second for a prime that was not seen
+// before): kBadDh when the prime is not a safe one. The functions below it take what it made. b has
+// `exponent_bytes` random bytes, its higher ones are zero.
 Result<void> compute_key(ExchangeValues& values, RandomSource random,
                          size_t exponent_bytes = crypto::kDhExponentBytes);
 [[nodiscard]] mtproto::ClientDhInnerData make_client_dh_inner(

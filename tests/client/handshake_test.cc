@@ -3,10 +3,13 @@
 #include "client/handshake.h"
 
 #include <gtest/gtest.h>
+#include <openssl/bn.h>
 
 #include <functional>
 
 #include "base/limits.h"
+#include "crypto/dh_group.h"
+#include "crypto/openssl_ptr.h"
 #include "mtproto/message.h"
 #include "mtproto/tl.h"
 #include "support/handshake_harness.h"
@@ -241,10 +244,14 @@ class CarefulClient : public ::testing::Test {
       const crypto::IgeJob job{&key_iv, sealed};
       crypto::ige_encrypt_many({&job, 1});
     }
-    return handshake
-        .on_answer(mtproto::write_server_dh_params_ok({answer.nonce, answer.server_nonce, sealed}),
-                   server.now)
-        .error;
+    const Error verdict =
+        handshake
+            .on_answer(
+                mtproto::write_server_dh_params_ok({answer.nonce, answer.server_nonce, sealed}),
+                server.now)
+            .error;
+    seen_ = values;
+    return verdict;
   }
 
   // The client's verdict on an answer with one bit flipped, at step 2 or 3.
@@ -261,6 +268,8 @@ class CarefulClient : public ::testing::Test {
     const Bytes res_pq = ask(server, handshake.start());
     return ask(server, handshake.on_answer(res_pq, server.now).object);
   }
+
+  ExchangeValues seen_;  // after on_inner()
 };
 
 TEST_F(CarefulClient, ChecksResPq) {
@@ -295,8 +304,10 @@ TEST_F(CarefulClient, ChecksServerDhInnerData) {
   EXPECT_EQ(on_inner([](Inner&) {}), Error::kNone);
   EXPECT_EQ(on_inner([](Inner& inner) { inner.nonce[9] ^= 1; }), Error::kBadNonce);
   EXPECT_EQ(on_inner([](Inner& inner) { inner.server_nonce[9] ^= 1; }), Error::kBadNonce);
-  EXPECT_EQ(on_inner([](Inner& inner) { inner.g = 2; }), Error::kBadDh);
-  EXPECT_EQ(on_inner([](Inner& inner) { inner.g = 0; }), Error::kBadDh);
+  // The known prime allows 3, 4 and 7.
+  for (const int32_t g : {-3, 0, 1, 2, 5, 6, 8}) {
+    EXPECT_EQ(on_inner([g](Inner& inner) { inner.g = g; }), Error::kBadDh) << g;
+  }
   EXPECT_EQ(on_inner([](Inner&) {}, 16), Error::kBadInnerData);  // padding of 16 and more
 }
 
@@ -319,6 +330,38 @@ TEST_F(CarefulClient, ChecksPrimeAndGA) {
   Bytes edge(249);  // 2^1984 is the first that may be
   edge[0] = 1;
   EXPECT_EQ(on_inner([&](Inner& inner) { inner.g_a = edge; }), Error::kNone);
+}
+
+// https://core.telegram.org/mtproto/auth_key leaves the group to the server, if it is a good one.
+TEST_F(CarefulClient, TakesAnotherGroupThatIsGood) {
+  using Inner = mtproto::ServerDhInnerData;
+  const crypto::BnPtr number(BN_get_rfc3526_prime_2048(nullptr));
+  Bytes prime(crypto::kDhBytes);
+  BN_bn2bin(number.get(), prime.data());
+  for (const auto& group : {*crypto::read_dh_group(2, prime), *crypto::read_dh_group(5, prime),
+                            *crypto::read_dh_group(7, crypto::dh_prime())}) {
+    crypto::DhExponent a;
+    crypto::random_bytes(a.span());
+    std::array<uint8_t, crypto::kDhBytes> g_a;
+    crypto::dh_public(group, a.view(), g_a);
+    const auto tell = [&](Inner& inner) {
+      inner.g = group.g;
+      inner.dh_prime = group.prime;
+      inner.g_a = g_a;
+    };
+    EXPECT_EQ(on_inner(tell), Error::kNone);
+    std::array<uint8_t, crypto::kDhBytes> key;
+    ASSERT_TRUE(crypto::dh_power(group, seen_.g_b, a.view(), key).ok());
+    EXPECT_TRUE(equal(seen_.auth_key.view(), key)) << group.g;
+  }
+  // g and its residue alone do not tell.
+  Bytes composite = prime;
+  composite[100] ^= 2;
+  EXPECT_EQ(on_inner([&](Inner& inner) {
+              inner.g = 4;
+              inner.dh_prime = composite;
+            }),
+            Error::kBadDh);
 }
 
 TEST_F(CarefulClient, ChecksServerDhParams) {
