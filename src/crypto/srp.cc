@@ -16,9 +16,9 @@ constexpr int kRounds = 100'000;
 Sha256Digest salted(ByteView data, ByteView salt) noexcept { return sha256({salt, data, salt}); }
 
 // g as a number of 256 bytes.
-SrpNumber generator() noexcept {
+SrpNumber generator(const DhGroup& group) noexcept {
   SrpNumber number{};
-  number.back() = static_cast<uint8_t>(kDhG);
+  number.back() = static_cast<uint8_t>(group.g);
   return number;
 }
 
@@ -35,22 +35,22 @@ SrpNumber bytes_of(const BIGNUM* number) noexcept {
 }
 
 struct Modulus {
-  BnPtr prime = number_of(dh_prime());
+  BnPtr prime;
   BnCtxPtr scratch{BN_CTX_new()};
   BnPtr result{BN_new()};
 
-  Modulus() noexcept {
+  explicit Modulus(const DhGroup& group) noexcept : prime(number_of(group.prime)) {
     RW_ASSERT(scratch != nullptr);
     RW_ASSERT(result != nullptr);
   }
 };
 
 // M1 of the secret S that both sides share.
-Sha256Digest prove(SrpNumber shared, const SrpSalts& salts, const SrpNumber& a,
-                   const SrpNumber& b) noexcept {
+Sha256Digest prove(const DhGroup& group, SrpNumber shared, const SrpSalts& salts,
+                   const SrpNumber& a, const SrpNumber& b) noexcept {
   Sha256Digest key = sha256({shared});
-  const Sha256Digest hash_p = sha256({dh_prime()});
-  Sha256Digest mixed = sha256({generator()});
+  const Sha256Digest hash_p = sha256({group.prime});
+  Sha256Digest mixed = sha256({generator(group)});
   std::transform(mixed.begin(), mixed.end(), hash_p.begin(), mixed.begin(),
                  [](uint8_t x, uint8_t y) { return static_cast<uint8_t>(x ^ y); });
   const Sha256Digest proof =
@@ -72,17 +72,17 @@ SrpSecret srp_secret(ByteView password, const SrpSalts& salts) noexcept {
   return SrpSecret(salted(slow.view(), salts.second));
 }
 
-SrpNumber srp_verifier(const SrpSecret& secret) noexcept {
+SrpNumber srp_verifier(const SrpSecret& secret, const DhGroup& group) noexcept {
   SrpNumber verifier;
-  dh_public(secret.view(), verifier);
+  dh_public(group, secret.view(), verifier);
   return verifier;
 }
 
-SrpNumber srp_challenge(const SrpNumber& verifier, ByteView b) noexcept {
-  const Sha256Digest multiplier = sha256({dh_prime(), generator()});
+SrpNumber srp_challenge(const SrpNumber& verifier, ByteView b, const DhGroup& group) noexcept {
+  const Sha256Digest multiplier = sha256({group.prime, generator(group)});
   SrpNumber power;
-  dh_public(b, power);
-  Modulus modulus;
+  dh_public(group, b, power);
+  Modulus modulus(group);
   const BnPtr k = number_of(multiplier);
   const BnPtr v = number_of(verifier);
   const BnPtr g_b = number_of(power);
@@ -94,40 +94,40 @@ SrpNumber srp_challenge(const SrpNumber& verifier, ByteView b) noexcept {
 }
 
 Result<Sha256Digest> srp_proof(const SrpNumber& verifier, const SrpSalts& salts, ByteView b,
-                               ByteView client_value) noexcept {
-  if (!dh_value_in_range(client_value)) return Error::kBadDh;
+                               ByteView client_value, const DhGroup& group) noexcept {
+  if (!dh_value_in_range(group, client_value)) return Error::kBadDh;
   const BnPtr a = number_of(client_value);
   const SrpNumber a_bytes = bytes_of(a.get());
-  const SrpNumber challenge = srp_challenge(verifier, b);
+  const SrpNumber challenge = srp_challenge(verifier, b, group);
   // S = (A * v^u)^b.
   const BnPtr u = number_of(sha256({a_bytes, challenge}));
   const BnPtr v = number_of(verifier);
   const BnPtr secret = number_of(b);
   BN_set_flags(secret.get(), BN_FLG_CONSTTIME);
-  Modulus modulus;
+  Modulus modulus(group);
   BIGNUM* const s = modulus.result.get();
   BN_CTX* const scratch = modulus.scratch.get();
   const BIGNUM* const p = modulus.prime.get();
   RW_ASSERT(BN_mod_exp(s, v.get(), u.get(), p, scratch) == 1);
   RW_ASSERT(BN_mod_mul(s, s, a.get(), p, scratch) == 1);
   RW_ASSERT(BN_mod_exp_mont_consttime(s, s, secret.get(), p, scratch, nullptr) == 1);
-  return prove(bytes_of(s), salts, a_bytes, challenge);
+  return prove(group, bytes_of(s), salts, a_bytes, challenge);
 }
 
 Result<SrpAnswer> srp_answer(const SrpSecret& secret, const SrpSalts& salts, ByteView a,
-                             ByteView challenge) noexcept {
-  if (!dh_value_in_range(challenge)) return Error::kBadDh;
+                             ByteView challenge, const DhGroup& group) noexcept {
+  if (!dh_value_in_range(group, challenge)) return Error::kBadDh;
   SrpAnswer answer;
-  dh_public(a, answer.value);
+  dh_public(group, a, answer.value);
   const BnPtr b_value = number_of(challenge);
   const SrpNumber b_bytes = bytes_of(b_value.get());
   // S = (B - k * v)^(a + u * x).
-  Modulus modulus;
+  Modulus modulus(group);
   BIGNUM* const s = modulus.result.get();
   BN_CTX* const scratch = modulus.scratch.get();
   const BIGNUM* const p = modulus.prime.get();
-  const BnPtr k = number_of(sha256({dh_prime(), generator()}));
-  const BnPtr v = number_of(srp_verifier(secret));
+  const BnPtr k = number_of(sha256({group.prime, generator(group)}));
+  const BnPtr v = number_of(srp_verifier(secret, group));
   RW_ASSERT(BN_mod_mul(s, k.get(), v.get(), p, scratch) == 1);
   RW_ASSERT(BN_mod_sub(s, b_value.get(), s, p, scratch) == 1);
   const BnPtr exponent = number_of(sha256({answer.value, b_bytes}));
@@ -137,7 +137,7 @@ Result<SrpAnswer> srp_answer(const SrpSecret& secret, const SrpSalts& salts, Byt
   RW_ASSERT(BN_add(exponent.get(), exponent.get(), a_number.get()) == 1);
   BN_set_flags(exponent.get(), BN_FLG_CONSTTIME);
   RW_ASSERT(BN_mod_exp_mont_consttime(s, s, exponent.get(), p, scratch, nullptr) == 1);
-  answer.proof = prove(bytes_of(s), salts, answer.value, b_bytes);
+  answer.proof = prove(group, bytes_of(s), salts, answer.value, b_bytes);
   return answer;
 }
 

@@ -1,11 +1,13 @@
 #include "crypto/srp.h"
 
 #include <gtest/gtest.h>
+#include <openssl/bn.h>
 #include <openssl/sha.h>
 
 #include <numeric>
 
 #include "base/hex.h"
+#include "crypto/openssl_ptr.h"
 
 namespace ringway::crypto {
 namespace {
@@ -53,6 +55,25 @@ TEST(Srp, TheClientProvesWhatTheServerExpects) {
   const auto proof = srp_proof(srp_verifier(secret), vector.salts(), stretched("b"), answer->value);
   EXPECT_EQ(to_hex(*proof), to_hex(answer->proof));
   EXPECT_EQ(srp_answer(secret, vector.salts(), stretched("a"), SrpNumber{}).error(), Error::kBadDh);
+}
+
+// Calculated with Python's integers and hashlib from the description, as was the one above.
+TEST(Srp, KnownAnswerInAnotherGroup) {
+  const BnPtr number(BN_get_rfc3526_prime_2048(nullptr));
+  SrpNumber prime;
+  ASSERT_EQ(BN_bn2binpad(number.get(), prime.data(), kDhBytes), static_cast<int>(kDhBytes));
+  const DhGroup group = *read_dh_group(2, prime);
+  const Vector vector;
+  const SrpSecret secret = srp_secret(as_bytes("correct horse"), vector.salts());
+  const SrpNumber verifier = srp_verifier(secret, group);
+  const SrpNumber challenge = srp_challenge(verifier, stretched("b"), group);
+  const auto answer = srp_answer(secret, vector.salts(), stretched("a"), challenge, group);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(to_hex(answer->proof),
+            "c7852bb719f13cbab546d5458dcdd7a9da0f9a15d9225acb870ce1ab13cf683d");
+  const auto proof = srp_proof(verifier, vector.salts(), stretched("b"), answer->value, group);
+  ASSERT_TRUE(proof.ok());
+  EXPECT_EQ(to_hex(*proof), to_hex(answer->proof));
 }
 
 TEST(Srp, AnotherPasswordOrSecretGivesAnotherProof) {

@@ -157,11 +157,11 @@ std::optional<Object> SignIn::prove(const Object& password, ByteView text,
     problem = "the server wants the password proven in a way that this program does not know";
     return std::nullopt;
   }
-  const ByteView prime = as_bytes(algorithm->text("p"));
-  const auto known = crypto::dh_prime();
-  if (algorithm->number("g") != crypto::kDhG ||
-      !std::equal(prime.begin(), prime.end(), known.begin(), known.end())) {
-    problem = "the server's group for passwords is not the known one";
+  // A bad group could tell the server the password.
+  const auto group = crypto::read_dh_group(static_cast<int32_t>(algorithm->number("g")),
+                                           as_bytes(algorithm->text("p")));
+  if (!group.ok() || !crypto::check_dh_prime(*group).ok()) {
+    problem = "the server's group for passwords is none that is safe";
     return std::nullopt;
   }
   const crypto::SrpSalts salts{as_bytes(algorithm->text("salt1")),
@@ -169,7 +169,7 @@ std::optional<Object> SignIn::prove(const Object& password, ByteView text,
   Secret<crypto::kDhBytes> a;
   crypto::random_bytes(a.span());
   const auto answer = crypto::srp_answer(crypto::srp_secret(text, salts), salts, a.view(),
-                                         as_bytes(password.text("srp_B")));
+                                         as_bytes(password.text("srp_B")), *group);
   if (!answer.ok()) {
     problem = "the server's part of the password's proof is not in its range";
     return std::nullopt;

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "client/account/limits.h"
+#include "crypto/dh.h"
 #include "shard/messenger/messenger.h"
 #include "tl/embedded.h"
 
@@ -182,7 +183,7 @@ TEST(SignIn, AChallengeThatWasUsedUpIsReplaced) {
   EXPECT_EQ(std::count(bench.calls.begin(), bench.calls.end(), "account.getPassword"), 2);
 }
 
-TEST(SignIn, RefusesAnotherGroupAndAnotherProof) {
+TEST(SignIn, RefusesABadGroupAndAnotherProof) {
   Bench bench(tl::kModernLayer);
   const auto asks_for = [&](Object algorithm) {
     bench.codes = {"24680"};
@@ -197,10 +198,21 @@ TEST(SignIn, RefusesAnotherGroupAndAnotherProof) {
   };
   EXPECT_NE(asks_for({"passwordKdfAlgoUnknown", {}}).find("does not know"), std::string::npos);
   const std::string_view srp = "passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow";
-  EXPECT_NE(
-      asks_for({srp, {{"salt1", "a"}, {"salt2", "b"}, {"g", 3}, {"p", std::string(256, '\x11')}}})
-          .find("not the known one"),
-      std::string::npos);
+  const auto in_group = [&](int32_t g, const std::string& prime) {
+    return asks_for({srp, {{"salt1", "a"}, {"salt2", "b"}, {"g", g}, {"p", prime}}});
+  };
+  const std::string known(as_text(crypto::dh_prime()));
+  std::string composite = known;
+  composite[100] = static_cast<char>(composite[100] ^ 2);
+  for (const std::string& bad : {std::string(256, '\x11'), known.substr(1), composite}) {
+    EXPECT_NE(in_group(4, bad).find("none that is safe"), std::string::npos);
+  }
+  EXPECT_NE(in_group(2, known).find("none that is safe"), std::string::npos);
+  EXPECT_EQ(std::count(bench.calls.begin(), bench.calls.end(), "auth.checkPassword"), 0);
+  // 7 generates the same subgroup as 3 does.
+  bench.script["auth.checkPassword"].push_back(Value(Object{
+      "auth.authorization", {{"user", Object{"user", {{"id", 8}, {"first_name", "Eve"}}}}}}));
+  EXPECT_EQ(in_group(7, known), "8 Eve");
 }
 
 TEST(SignIn, ByBotToken) {
