@@ -70,19 +70,22 @@ Session::Pending& Session::queue(ByteView object, const RequestOptions& request,
 }
 
 // What the session asks or states for itself; statements get no answer.
-void Session::queue_own(Purpose purpose, ByteView object, int64_t timeout_ns, Now now) {
+Session::Pending* Session::queue_own(Purpose purpose, ByteView object, int64_t timeout_ns,
+                                     Now now) {
   // A server that asks and does not read what it is told is told the rest when it asks again.
   if (purpose == Purpose::kStatement && waiting_.size() >= kSessionStatementsMax &&
       std::count_if(waiting_.begin(), waiting_.end(), [](const Pending& entry) {
         return entry.purpose == Purpose::kStatement;
       }) >= static_cast<ptrdiff_t>(kSessionStatementsMax)) {
-    return;
+    return nullptr;
   }
   RequestOptions options;
   options.content_related = false;
   options.expect_reply = purpose != Purpose::kStatement;
   options.timeout_ns = timeout_ns;
-  queue(object, options, now).purpose = purpose;
+  Pending& entry = queue(object, options, now);
+  entry.purpose = purpose;
+  return &entry;
 }
 
 bool Session::pack(ByteView object, Bytes& out) const {
@@ -148,23 +151,30 @@ Session::Dropped Session::drop(RequestId request, Now now) {
     waiting_.erase(unsent);
     held_ = 0;
     // One that is about to go again has no answer to be dropped; perhaps it ran in the old session.
-    return was_sent ? Dropped::kSent : Dropped::kUnsent;
+    return was_sent ? Dropped::kToldNobody : Dropped::kUnsent;
   }
   const auto sent = std::find_if(sent_.begin(), sent_.end(), is_it);
   if (sent == sent_.end()) return Dropped::kUnknown;
   if (dropped_.size() == kSessionDroppedMax) dropped_.pop_front();
-  dropped_.push_back(sent->msg_id);
+  dropped_.push_back({sent->msg_id, request});
   const Bytes object = make_rpc_drop_answer(sent->msg_id);
   recycle(*sent);
   sent_.erase(sent);
   held_ = 0;
   if (drops_awaited_ < kSessionDropsMax) {
     ++drops_awaited_;
-    queue_own(Purpose::kDrop, object, kSessionServiceWaitNs, now);
+    queue_own(Purpose::kDrop, object, kSessionServiceWaitNs, now)->dropped = request;
   } else {
     queue_own(Purpose::kStatement, object, kSessionServiceWaitNs, now);
   }
   return Dropped::kSent;
+}
+
+void Session::settle(RequestId dropped, std::vector<SessionEvent>& events) {
+  SessionEvent event;
+  event.kind = SessionEvent::Kind::kSettled;
+  event.request = dropped;
+  events.push_back(std::move(event));
 }
 
 void Session::expire(Now now, std::vector<SessionEvent>& events) {
@@ -190,6 +200,8 @@ void Session::expire(Now now, std::vector<SessionEvent>& events) {
         ask_again_or_leave(entry);
         break;
       case Purpose::kDrop:
+        settle(entry.dropped, events);
+        break;
       case Purpose::kStatement:
         break;
     }
@@ -208,7 +220,7 @@ void Session::on_reconnected() {
       entry.quick_ack_token = 0;
       ask_due_ = true;
       unsure.push_back(std::move(entry));
-    } else if (entry.purpose == Purpose::kCall) {
+    } else if (entry.purpose == Purpose::kCall || entry.purpose == Purpose::kDrop) {
       again.push_back(std::move(entry));
     } else {
       // Asked anew when it is needed.
@@ -233,6 +245,8 @@ void Session::fail(Pending& entry, Error error, int32_t code, std::vector<Sessio
     event.error = error;
     event.bad_msg_code = code;
     events.push_back(std::move(event));
+  } else if (entry.purpose == Purpose::kDrop) {
+    settle(entry.dropped, events);
   }
   recycle(entry);
 }

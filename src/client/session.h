@@ -9,7 +9,7 @@
 //               ^                     |  --quick ack--> sent | gone (event kQuickAck; gone when no
 //               |                     |  reply is due)
 //               +--refused, lost------+  --deadline--> gone         (event kFailed)
-//               |                     |  --drop()--> gone           (no event)
+//               |                     |  --drop()--> gone           (event kSettled, later)
 //               |                on_reconnected()
 //               |                     v
 //               +--"not received"-- unsure --"received"--> sent
@@ -60,10 +60,12 @@ class Session {
   // Queues auth.bindTempAuthKey, for a session of a temporary key: alone in its frame, and made for
   // the msg_id that it gets each time it is sent. `expires_at` is that key's end, in unix seconds.
   Result<RequestId> send_bind(const SessionKey& permanent, int32_t expires_at, Now now);
-  enum class Dropped : uint8_t { kUnknown, kUnsent, kSent };
-  // The request is of no use any more: nothing will be said about it. kUnsent: the server never saw
-  // it; kSent: it is told that nobody waits for the answer (rpc_drop_answer), and whether the
-  // request took effect is not known.
+  enum class Dropped : uint8_t { kUnknown, kUnsent, kToldNobody, kSent };
+  // The request is of no use any more: no reply or failure of it will be told. kUnsent: the server
+  // never saw it; kSent: it is told that nobody waits for the answer (rpc_drop_answer), and
+  // kSettled says when that is over (of more than kSessionDropsMax only if the request is answered
+  // after all); kToldNobody: it was sent, and about to be sent again. Of the last two it is not
+  // known whether the request took effect.
   Dropped drop(RequestId request, Now now);
   // Builds frames from what waits; call once per turn.
   void prepare(Now now);
@@ -122,6 +124,10 @@ class Session {
   enum class Purpose : uint8_t { kCall, kSalts, kState, kDrop, kStatement };
   // Whether a sent message has arrived is taken for granted until a connection breaks.
   enum class Arrived : uint8_t { kTakenForGranted, kUnsure, kAsked };
+  struct DroppedCall {
+    int64_t msg_id = 0;
+    RequestId request = 0;
+  };
   struct Pending {
     RequestId request = 0;
     Purpose purpose = Purpose::kCall;
@@ -134,6 +140,7 @@ class Session {
     int64_t msg_id = 0;
     int64_t container_msg_id = 0;
     int64_t after_msg_id = 0;  // it went out wrapped in invokeAfterMsg with this one
+    RequestId dropped = 0;     // of kDrop: whose answer nobody waits for
     int32_t seq_no = 0;
     uint32_t quick_ack_token = 0;  // 0: none awaited
     int resends = 0;
@@ -142,10 +149,12 @@ class Session {
 
   // Out: queue and bookkeeping (session.cc).
   Pending& queue(ByteView object, const RequestOptions& request, Now now);
-  void queue_own(Purpose purpose, ByteView object, int64_t timeout_ns, Now now);
+  // Null when it is one statement too many.
+  Pending* queue_own(Purpose purpose, ByteView object, int64_t timeout_ns, Now now);
   bool pack(ByteView object, Bytes& out) const;
   void back_to_waiting(std::vector<Pending> entries);
   void recycle(Pending& entry);
+  static void settle(RequestId dropped, std::vector<SessionEvent>& events);
   void restart(int32_t code, std::vector<SessionEvent>& events);
 
   // Out: frames (session_send.cc).
@@ -258,7 +267,7 @@ class Session {
   std::optional<int64_t> unique_id_;     // of the last new_session_created
   std::vector<int64_t> answers_wanted_;  // announced, and not here: to be asked for
   std::vector<int64_t> resends_owed_;    // of our messages, under the msg_ids that they have
-  std::deque<int64_t> dropped_;          // msg_ids of dropped calls
+  std::deque<DroppedCall> dropped_;
   size_t drops_awaited_ = 0;
   bool ask_due_ = false;  // some sent ones are kUnsure
   int state_tries_ = 0;

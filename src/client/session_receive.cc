@@ -218,9 +218,12 @@ Result<void> Session::on_rpc_result(const InboundPart& part, std::vector<Session
   event.kind = SessionEvent::Kind::kReply;
   event.body = reader.rest();
   auto entry = take_sent(request_msg_id);
-  const bool dropped =
-      std::find(dropped_.begin(), dropped_.end(), request_msg_id) != dropped_.end();
-  if (dropped || (entry && entry->purpose != Purpose::kCall)) {
+  const auto dropped = std::find_if(
+      dropped_.begin(), dropped_.end(),
+      [request_msg_id](const DroppedCall& call) { return call.msg_id == request_msg_id; });
+  if (dropped != dropped_.end() || (entry && entry->purpose != Purpose::kCall)) {
+    if (dropped != dropped_.end()) settle(dropped->request, events);
+    if (entry && entry->purpose == Purpose::kDrop) settle(entry->dropped, events);
     if (entry && entry->purpose == Purpose::kSalts) salts_asked_ = false;
     if (entry) recycle(*entry);
     return {};

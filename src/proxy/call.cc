@@ -133,7 +133,8 @@ void Call::arrive() {
 
 void Call::start(client::Calls& calls) {
   state_ = State::kStarted;
-  id_ = calls.start(std::move(tl_), {.deadline_ns = deadline_ns_, .order = order_}, *this);
+  id_ = calls.start(std::move(tl_),
+                    {.deadline_ns = deadline_ns_, .order = order_, .tell_settled = true}, *this);
 }
 
 void Call::expire() {
@@ -170,18 +171,19 @@ void Call::cancelled() {
   }
 }
 
-void Call::on_call_done(client::CallId, client::CallOutcome outcome) {
+void Call::on_call_done(client::CallId id, client::CallOutcome outcome) {
   using End = client::CallOutcome::End;
   state_ = State::kEnded;
-  const bool given_up = outcome.end == End::kCancelled || outcome.end == End::kDeadline;
   if (outcome.end == End::kResult) {
     answer(outcome.result);
   } else {
     fail(failure_of(outcome, rules_.unavailable_errors));
   }
   // settled() is what comes last.
-  session_.finished(*this, given_up && outcome.sent);
+  session_.finished(*this, id, outcome.settles);
 }
+
+void Call::on_call_settled(client::CallId id) { session_.settle(id); }
 
 void Call::settled() { release(); }
 

@@ -47,6 +47,7 @@ class Call final : public RpcHandler, public client::CallSink, public SessionCal
   [[nodiscard]] int64_t deadline_ns() const noexcept override { return deadline_ns_; }
   void on_call_done(client::CallId id, client::CallOutcome outcome) override;
   void on_call_held(client::CallId id, bool held) override;
+  void on_call_settled(client::CallId id) override;
   void settled() override;
 
  private:

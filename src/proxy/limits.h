@@ -32,8 +32,6 @@ inline constexpr size_t kTransfersInFlightPerClientMax = 8;
 // small calls of all clients take turns one by one.
 inline constexpr int64_t kQuantumBytes = 1024;
 inline constexpr int64_t kDefaultCallTimeoutNs = 60 * kNsPerSecond;
-// How long a call that its caller gave up keeps its place: the server may be at work on it still.
-inline constexpr int64_t kSettleNs = 2 * kNsPerSecond;
 // How often calls that wait are looked through for passed deadlines that no client watches.
 inline constexpr int64_t kQueueSweepNs = kNsPerSecond;
 

@@ -17,8 +17,10 @@ Session::Session(SessionSetup setup, client::EventLoop& loop)
 
 void Session::close() {
   if (sweep_timer_ != 0) loop_.cancel(std::exchange(sweep_timer_, 0));
-  if (settle_timer_ != 0) loop_.cancel(std::exchange(settle_timer_, 0));
-  for (const Settling& one : settling_) settle(*one.call);
+  for (const auto& [id, call] : settling_) {
+    setup_.calls->forget(id);
+    give_back(*call);
+  }
   settling_.clear();
 }
 
@@ -37,32 +39,23 @@ void Session::withdraw(SessionCall& call) {
   pump_later();
 }
 
-void Session::finished(SessionCall& call, bool at_work) {
-  // One that is held has no place, and the server has answered it.
-  if (!at_work || call.item_held) {
-    settle(call);
-    return;
+void Session::finished(SessionCall& call, client::CallId id, bool settles) {
+  if (settles) {
+    settling_.emplace(id, &call);
+  } else {
+    give_back(call);
   }
-  settling_.push_back({&call, loop_.now().mono_ns + setup_.settle_ns});
-  if (settle_timer_ != 0) return;
-  settle_timer_ = loop_.at(settling_.front().due_ns, [this] { settle_due(); });
 }
 
-void Session::settle(SessionCall& call) {
+void Session::settle(client::CallId id) {
+  const auto node = settling_.extract(id);
+  give_back(*node.mapped());
+}
+
+void Session::give_back(SessionCall& call) {
   queue_.finish(call);
   pump_later();
   call.settled();
-}
-
-void Session::settle_due() {
-  settle_timer_ = 0;
-  while (!settling_.empty() && settling_.front().due_ns <= loop_.now().mono_ns) {
-    SessionCall& call = *settling_.front().call;
-    settling_.pop_front();
-    settle(call);
-  }
-  if (settling_.empty()) return;
-  settle_timer_ = loop_.at(settling_.front().due_ns, [this] { settle_due(); });
 }
 
 void Session::hold(SessionCall& call, bool held) {

@@ -6,14 +6,13 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
-#include <deque>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "client/account/calls.h"
 #include "client/account/loop.h"
 #include "proxy/fair_queue.h"
-#include "proxy/limits.h"
 #include "proxy/method_table.h"
 #include "proxy/tally.h"
 #include "proxy/transcoders.h"
@@ -31,8 +30,6 @@ struct SessionSetup {
   std::shared_ptr<const tl::Contract> contract;
   client::Calls* calls = nullptr;
   Journal* journal = nullptr;  // null: no updates
-  // How long a call that was given up keeps its place.
-  int64_t settle_ns = kSettleNs;
 };
 
 // A call that waits for its turn, or for its answer. Loop's thread.
@@ -72,22 +69,17 @@ class Session {
   // False: too much waits already.
   bool enqueue(std::string_view client, FairQueue::Lane lane, SessionCall& call, size_t bytes);
   void withdraw(SessionCall& call);  // one that waits
-  // One that was started, which hears settled() now or later. `at_work`: the server may be, for a
-  // while; until then the call stays where it is.
-  void finished(SessionCall& call, bool at_work);
+  // One that was started, which hears settled() now or, when `settles`, once the server is known to
+  // be done with it: until then it keeps its place.
+  void finished(SessionCall& call, client::CallId id, bool settles);
+  void settle(client::CallId id);
   void hold(SessionCall& call, bool held);
   void cancel(client::CallId call) { setup_.calls->cancel(call); }
   // There are no calls any more: leaves nothing on the loop.
   void close();
 
  private:
-  struct Settling {
-    SessionCall* call = nullptr;
-    int64_t due_ns = 0;
-  };
-
-  void settle(SessionCall& call);
-  void settle_due();
+  void give_back(SessionCall& call);
   // Starts what may be started once all that this turn brings is there.
   void pump_later();
   void pump();
@@ -102,9 +94,8 @@ class Session {
   SessionTally tally_;
   FairQueue queue_;
   bool pump_scheduled_ = false;
-  client::EventLoop::TimerId sweep_timer_ = 0;  // 0: none
-  std::deque<Settling> settling_;               // by due_ns; each has a place, so they are few
-  client::EventLoop::TimerId settle_timer_ = 0;
+  client::EventLoop::TimerId sweep_timer_ = 0;       // 0: none
+  std::map<client::CallId, SessionCall*> settling_;  // each has a place, so they are few
 };
 
 }  // namespace ringway::proxy

@@ -168,11 +168,39 @@ TEST_F(SessionLastingTest, ADroppedCallThatWasSentIsToldToTheServerAndItsResultI
   const ClientMessage drop = take(session).at(0);
   EXPECT_EQ(drop.body, make_rpc_drop_answer(msg_id));
   EXPECT_EQ(drop.seq_no, 2);
-  EXPECT_TRUE(answered(session, rpc_result(msg_id, kRequest), 1).empty());
-  EXPECT_TRUE(answered(session, rpc_result(drop.msg_id, numbered(0x5e2ad36e)), 3).empty());
+  const auto is_settled = [&](const std::vector<SessionEvent>& events) {
+    return events.size() == 1 && events[0].kind == SessionEvent::Kind::kSettled &&
+           events[0].request == *request;
+  };
+  EXPECT_TRUE(is_settled(answered(session, rpc_result(msg_id, kRequest), 1)));
+  EXPECT_TRUE(is_settled(answered(session, rpc_result(drop.msg_id, numbered(0x5e2ad36e)), 3)));
   EXPECT_EQ(session.pending(), 0U);
   pass(kNsPerSecond);
   EXPECT_EQ(constructor_of(take(session).at(0).body), ctor::kMsgsAck) << "both are acknowledged";
+}
+
+TEST_F(SessionLastingTest, WhatWasDroppedIsToldAgainOverANewConnection) {
+  Session session = make();
+  const auto request = session.send(kRequest, {}, now_);
+  const int64_t msg_id = take(session).at(0).msg_id;
+  EXPECT_EQ(session.drop(*request, now_), Session::Dropped::kSent);
+  static_cast<void>(take(session));
+  session.on_reconnected();
+  const ClientMessage drop = take(session).at(0);
+  EXPECT_EQ(drop.body, make_rpc_drop_answer(msg_id));
+  const auto events = answered(session, rpc_result(drop.msg_id, numbered(0x5e2ad36e)), 1);
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].kind, SessionEvent::Kind::kSettled);
+  EXPECT_EQ(events[0].request, *request);
+}
+
+TEST_F(SessionLastingTest, ACallThatWasToGoAgainHasNothingToSettle) {
+  Session session = make();
+  const auto request = session.send(kRequest, {}, now_);
+  const int64_t msg_id = take(session).at(0).msg_id;
+  static_cast<void>(answered(session, bad_salt(msg_id, 5)));
+  EXPECT_EQ(session.drop(*request, now_), Session::Dropped::kToldNobody);
+  EXPECT_EQ(session.pending(), 0U);
 }
 
 TEST_F(SessionLastingTest, DroppingWithoutEndIsBounded) {
@@ -188,7 +216,8 @@ TEST_F(SessionLastingTest, DroppingWithoutEndIsBounded) {
   std::vector<SessionEvent> events;
   pass(kSessionServiceWaitNs);
   session.expire(now_, events);
-  EXPECT_TRUE(events.empty());
+  EXPECT_EQ(events.size(), kSessionDropsMax);
+  for (const SessionEvent& event : events) EXPECT_EQ(event.kind, SessionEvent::Kind::kSettled);
   EXPECT_EQ(session.pending(), 0U);
 }
 

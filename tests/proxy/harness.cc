@@ -76,6 +76,7 @@ void ScriptedCalls::end(client::CallId call, client::CallOutcome outcome) {
     if (found == pending_.end()) return;
     client::CallSink& sink = *found->second;
     pending_.erase(found);
+    if (outcome.settles) settling_.emplace(call, &sink);
     sink.on_call_done(call, std::move(outcome));
   });
 }
@@ -84,11 +85,12 @@ void ScriptedCalls::cancel(client::CallId call) {
   if (!pending_.contains(call)) return;
   {
     const std::lock_guard lock(mutex_);
-    ++cancelled_;
+    cancelled_.push_back(call);
   }
   client::CallOutcome outcome;
   outcome.end = client::CallOutcome::End::kCancelled;
   outcome.sent = true;
+  outcome.settles = true;
   end(call, std::move(outcome));
 }
 
@@ -116,11 +118,19 @@ void ScriptedCalls::hold(client::CallId call, bool held) {
   on_loop([&] { pending_.at(call)->on_call_held(call, held); });
 }
 
+void ScriptedCalls::settle(client::CallId call) {
+  on_loop([&] {
+    const auto node = settling_.extract(call);
+    RW_ASSERT(!node.empty());
+    node.mapped()->on_call_settled(call);
+  });
+}
+
 std::vector<ScriptedCalls::Started> ScriptedCalls::started() const {
   const std::lock_guard lock(mutex_);
   return started_;
 }
-size_t ScriptedCalls::cancelled() const {
+std::vector<client::CallId> ScriptedCalls::cancelled() const {
   const std::lock_guard lock(mutex_);
   return cancelled_;
 }
@@ -250,7 +260,6 @@ TestServer::TestServer(std::vector<NamedSession> sessions, ServerOptions options
     setup.layer = named.layer;
     setup.contract = contract_of(named.layer);
     setup.calls = calls_.back().get();
-    setup.settle_ns = named.settle_ns;
     journals_.push_back(std::make_unique<Journal>(setup.contract, named.journal));
     setup.journal = journals_.back().get();
     setups.push_back(std::move(setup));

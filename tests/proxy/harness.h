@@ -38,12 +38,15 @@ class ScriptedCalls final : public client::Calls {
 
   client::CallId start(Bytes tl, const client::CallOptions& options,
                        client::CallSink& sink) override;
+  // One that is cancelled settles when the test says so.
   void cancel(client::CallId call) override;
+  void forget(client::CallId call) override { settling_.erase(call); }
 
   // Any thread; waits until the loop has done it.
   void set_answer(Answer answer);
   void finish(client::CallId call, client::CallOutcome outcome);
   void hold(client::CallId call, bool held);
+  void settle(client::CallId call);
 
   struct Started {
     client::CallId id = 0;
@@ -52,7 +55,7 @@ class ScriptedCalls final : public client::Calls {
   };
   // Any thread.
   [[nodiscard]] std::vector<Started> started() const;
-  [[nodiscard]] size_t cancelled() const;
+  [[nodiscard]] std::vector<client::CallId> cancelled() const;
   // Waits until so many were started.
   void wait_started(size_t count) const;
 
@@ -63,9 +66,10 @@ class ScriptedCalls final : public client::Calls {
   client::EventLoop& loop_;
   Answer answer_;
   std::map<client::CallId, client::CallSink*> pending_;
+  std::map<client::CallId, client::CallSink*> settling_;
   mutable std::mutex mutex_;
-  std::vector<Started> started_;  // guarded by mutex_
-  size_t cancelled_ = 0;          // likewise
+  std::vector<Started> started_;           // guarded by mutex_
+  std::vector<client::CallId> cancelled_;  // likewise
 };
 
 [[nodiscard]] client::CallOutcome result_of(std::string_view tl_hex);
@@ -152,7 +156,6 @@ struct NamedSession {
   std::string name = "main";
   int layer = 228;
   Journal::Limits journal{};
-  int64_t settle_ns = kSettleNs;
 };
 
 // A server with sessions of made-up accounts.

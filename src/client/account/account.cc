@@ -99,9 +99,10 @@ void Account::Impl::sign_out(int32_t code, const std::string& text) {
     const auto call = calls.find(id);
     if (call == calls.end()) continue;
     CallOutcome outcome = sign_out_outcome;
-    outcome.sent = withdraw(id, call->second);
+    outcome.sent = withdraw(id, call->second).sent;
     finish(id, std::move(outcome));
   }
+  for (const auto& [id, given_up] : settling) settle(id);
   for (auto& [number, place] : dcs) {
     place.line->link.stop();
     if (place.next != nullptr) bury(std::move(place.next));
@@ -121,12 +122,15 @@ CallId Account::start(Bytes tl, const CallOptions& options, CallSink& sink) {
   call.tl = std::move(tl);
   call.sink = &sink;
   call.order = options.order;
+  call.tell_settled = options.tell_settled;
   call.deadline_ns = options.deadline_ns != 0 ? options.deadline_ns
                                               : impl_->now_ns() + impl_->options.call_timeout_ns;
   return impl_->add(std::move(call));
 }
 
 void Account::cancel(CallId call) { impl_->cancel(call); }
+
+void Account::forget(CallId call) { impl_->forget(call); }
 
 void Account::set_user(int64_t user_id) { impl_->set_user(user_id); }
 

@@ -110,6 +110,7 @@ class Account final : public Calls {
 
   CallId start(Bytes tl, const CallOptions& options, CallSink& sink) override;
   void cancel(CallId call) override;
+  void forget(CallId call) override;
 
   // Who is signed in, where that was found out by other means than a sign-in's answer.
   void set_user(int64_t user_id);

@@ -34,6 +34,12 @@ void Account::Impl::on_event(Line& line, SessionEvent& event) {
     case SessionEvent::Kind::kResent:
       on_resent(line, event);
       break;
+    case SessionEvent::Kind::kSettled:
+      if (const auto known = line.settling.find(event.request); known != line.settling.end()) {
+        settle(known->second);
+        if (line.retired_ns != 0) watch_deadline(now_ns());
+      }
+      break;
     case SessionEvent::Kind::kSalt:
       salts_may_have_changed();
       break;
@@ -59,7 +65,7 @@ void Account::Impl::on_resent(Line& line, const SessionEvent& event) {
   // their places, and are told to introduce themselves.
   const bool stranger = !line.initialized && !call.wrapped && call.order == 0 && line.link.is_up();
   if (follows && !stranger) return;
-  const bool was_sent = line.link.drop(call.request) == Session::Dropped::kSent;
+  const bool was_sent = line.link.drop(call.request) != Session::Dropped::kUnsent;
   line.calls.erase(known);
   call.line = nullptr;
   if (stranger && was_sent) call.may_have_run = true;

@@ -13,7 +13,7 @@ using End = CallOutcome::End;
 CallId Account::Impl::add(Call call) {
   const CallId id = next_call++;
   const auto refuse = [&](CallOutcome outcome) {
-    tell({id, call.sink, std::move(call.internal), std::nullopt, std::move(outcome)});
+    tell({id, call.sink, std::move(call.internal), News::About::kEnd, std::move(outcome)});
     return id;
   };
   if (signed_out) return refuse(sign_out_outcome);
@@ -72,7 +72,7 @@ void Account::Impl::route(CallId id) {
 
 void Account::Impl::hold(CallId id, Call& call) {
   call.state = Call::State::kHeld;
-  tell({id, call.sink, nullptr, true, {}});
+  tell({id, call.sink, nullptr, News::About::kHeld, {}});
   if (const auto due_ns = waits.next_due_ns()) watch_deadline(*due_ns);
 }
 
@@ -127,13 +127,20 @@ void Account::Impl::send(CallId id, Call& call, Line& line) {
   unblock(call);
 }
 
-bool Account::Impl::withdraw(CallId id, Call& call) {
-  bool sent = call.may_have_run;
+Account::Impl::Withdrawn Account::Impl::withdraw(CallId id, Call& call) {
+  Withdrawn withdrawn;
+  withdrawn.sent = call.may_have_run;
   switch (call.state) {
-    case Call::State::kSent:
-      if (call.line->link.drop(call.request) == Session::Dropped::kSent) sent = true;
+    case Call::State::kSent: {
+      const Session::Dropped dropped = call.line->link.drop(call.request);
+      if (dropped != Session::Dropped::kUnsent) withdrawn.sent = true;
+      if (dropped == Session::Dropped::kSent) {
+        withdrawn.told_on = call.line;
+        withdrawn.told_about = call.request;
+      }
       call.line->calls.erase(call.request);
       break;
+    }
     case Call::State::kQueued:
       if (call.queued_at != nullptr) std::erase(call.queued_at->queue, id);
       break;
@@ -147,16 +154,55 @@ bool Account::Impl::withdraw(CallId id, Call& call) {
   }
   call.state = Call::State::kQueued;
   call.line = nullptr;
-  return sent;
+  return withdrawn;
 }
 
 void Account::Impl::cancel(CallId id) {
-  const auto found = calls.find(id);
-  if (found == calls.end()) return;
+  if (calls.contains(id)) give_up(id, End::kCancelled);
+}
+
+void Account::Impl::give_up(CallId id, End why) {
+  Call& call = calls.at(id);
+  const Withdrawn withdrawn = withdraw(id, call);
   CallOutcome outcome;
-  outcome.end = End::kCancelled;
-  outcome.sent = withdraw(id, found->second);
+  outcome.end = why;
+  outcome.sent = withdrawn.sent;
+  if (why == End::kDeadline) outcome.text = outcome.sent ? "no answer in time" : problem;
+  outcome.settles =
+      call.tell_settled && withdrawn.told_on != nullptr && settling.size() < kSettlingCallsMax;
+  if (!outcome.settles) {
+    finish(id, std::move(outcome));
+    return;
+  }
+  const Settling given_up{call.sink, withdrawn.told_on, withdrawn.told_about,
+                          now_ns() + kCallSettleNs};
   finish(id, std::move(outcome));
+  settling.emplace(id, given_up);
+  given_up.line->settling.emplace(given_up.request, id);
+  deadlines.emplace(given_up.deadline_ns, id);
+  watch_deadline(given_up.deadline_ns);
+}
+
+void Account::Impl::settle(CallId id) {
+  Settling& given_up = settling.at(id);
+  if (given_up.line == nullptr) return;
+  given_up.line->settling.erase(given_up.request);
+  given_up.line = nullptr;
+  deadlines.erase({given_up.deadline_ns, id});
+  tell({id, given_up.sink, nullptr, News::About::kSettled, {}});
+}
+
+void Account::Impl::forget(CallId id) {
+  const auto found = settling.find(id);
+  if (found == settling.end()) return;
+  const Settling& given_up = found->second;
+  if (given_up.line != nullptr) given_up.line->settling.erase(given_up.request);
+  deadlines.erase({given_up.deadline_ns, id});
+  settling.erase(found);
+}
+
+void Account::Impl::settle_all(Line& line) {
+  while (!line.settling.empty()) settle(line.settling.begin()->second);
 }
 
 void Account::Impl::finish(CallId id, CallOutcome outcome) {
@@ -171,7 +217,7 @@ void Account::Impl::finish(CallId id, CallOutcome outcome) {
     const auto last = last_of_order.find(call.order);
     if (last != last_of_order.end() && last->second == id) last_of_order.erase(last);
   }
-  tell({id, call.sink, std::move(call.internal), std::nullopt, std::move(outcome)});
+  tell({id, call.sink, std::move(call.internal), News::About::kEnd, std::move(outcome)});
   Call done = std::move(call);
   calls.erase(found);
   unblock(done);
@@ -218,10 +264,12 @@ void Account::Impl::deliver() {
   for (News& told : batch) {
     if (told.sink == nullptr) {
       if (told.internal) told.internal(std::move(told.outcome));
-    } else if (told.held) {
-      told.sink->on_call_held(told.call, *told.held);
-    } else {
+    } else if (told.about == News::About::kEnd) {
       told.sink->on_call_done(told.call, std::move(told.outcome));
+    } else if (told.about == News::About::kSettled) {
+      if (settling.erase(told.call) != 0) told.sink->on_call_settled(told.call);
+    } else {
+      told.sink->on_call_held(told.call, told.about == News::About::kHeld);
     }
     if (here.expired()) return;
   }
@@ -231,7 +279,7 @@ void Account::Impl::release_waits() {
   for (const Waits::Release& release : waits.due(now_ns())) {
     const auto found = calls.find(release.call);
     if (found == calls.end()) continue;
-    tell({release.call, found->second.sink, nullptr, false, {}});
+    tell({release.call, found->second.sink, nullptr, News::About::kGoesOn, {}});
     if (release.verdict.kind == Waits::Verdict::Kind::kRefuse) {
       finish(release.call, {.end = End::kRpcError,
                             .code = 420,
@@ -265,11 +313,11 @@ void Account::Impl::arm() {
 void Account::Impl::on_timer() {
   while (!deadlines.empty() && deadlines.begin()->first <= now_ns()) {
     const CallId id = deadlines.begin()->second;
-    CallOutcome outcome;
-    outcome.end = End::kDeadline;
-    outcome.sent = withdraw(id, calls.at(id));
-    outcome.text = outcome.sent ? "no answer in time" : problem;
-    finish(id, std::move(outcome));
+    if (calls.contains(id)) {
+      give_up(id, End::kDeadline);
+    } else {
+      settle(id);
+    }
   }
   release_waits();
   if (salts_untold && now_ns() - told_salts_ns >= kStateSaltPeriodNs) state_changed();

@@ -72,6 +72,7 @@ bool Account::Impl::is_main(const Line& line) const { return line.dc.number == s
 
 void Account::Impl::bury(std::unique_ptr<Line> line) {
   line->link.stop();
+  settle_all(*line);
   count(*line);
   buried.push_back(std::move(line));
   loop.at_turn_end([this, here = std::weak_ptr(alive)] {
@@ -252,7 +253,8 @@ void Account::Impl::end_retired(Dc& place) {
   std::vector<std::unique_ptr<Line>> lines = std::move(place.retired);
   place.retired.clear();
   for (auto& line : lines) {
-    if (!line->calls.empty() && now_ns() - line->retired_ns < kRetiredLinkNs) {
+    const bool wanted = !line->calls.empty() || !line->settling.empty();
+    if (wanted && now_ns() - line->retired_ns < kRetiredLinkNs) {
       place.retired.push_back(std::move(line));
       continue;
     }
@@ -323,6 +325,7 @@ void Account::Impl::on_session_lost(Line& line) {
   std::sort(lost.begin(), lost.end());
   line.calls.clear();
   line.initialized = false;
+  settle_all(line);
   for (const auto& [request, id] : lost) {
     Call& call = calls.at(id);
     const bool may_have_run = line.link.may_have_run(call.mark);

@@ -8,7 +8,8 @@
 //           -> kSent    it is in the session of a line      --answer--> done, or one of the above
 //
 // Any state ends with finish(), by an answer, a deadline, cancel() or the end of the sign-in. Sinks
-// hear of it at the end of the turn.
+// hear of it at the end of the turn. A call that was given up in kSent may then be settling: the
+// server was told so, and has not answered yet.
 #pragma once
 
 #include <deque>
@@ -46,6 +47,7 @@ struct Account::Impl {
     Link link;
     bool initialized = false;  // the server knows who we are: a wrapped call was answered
     std::unordered_map<RequestId, CallId> calls;
+    std::unordered_map<RequestId, CallId> settling;
     LinkCounts counted;      // of the link's, what the account's counts have already
     int64_t retired_ns = 0;  // since when it has a successor; 0: it has none
   };
@@ -72,6 +74,7 @@ struct Account::Impl {
     InternalDone internal;  // in place of a sink
     int64_t deadline_ns = 0;
     uint64_t order = 0;
+    bool tell_settled = false;
     uint32_t method = 0;
     State state = State::kQueued;
     int32_t dc = 0;           // 0: the main one, whichever that is
@@ -87,13 +90,26 @@ struct Account::Impl {
     CallId predecessor = 0;         // in its order; it may be done
     std::vector<CallId> followers;  // that wait for it
   };
+  struct Settling {
+    CallSink* sink = nullptr;
+    Line* line = nullptr;  // null: it is settled, and the sink is about to hear of it
+    RequestId request = 0;
+    int64_t deadline_ns = 0;
+  };
   // What a sink is to be told.
   struct News {
+    enum class About : uint8_t { kEnd, kHeld, kGoesOn, kSettled };
     CallId call = 0;
     CallSink* sink = nullptr;
     InternalDone internal;
-    std::optional<bool> held;  // it is about this, and not about the end
+    About about = About::kEnd;
     CallOutcome outcome;
+  };
+  // A call that was taken out of where it was.
+  struct Withdrawn {
+    bool sent = false;         // it may have reached the server
+    Line* told_on = nullptr;   // where the server was told that nobody waits for it
+    RequestId told_about = 0;  // as that one's session calls it
   };
 
   Impl(EventLoop& event_loop, AccountOptions account_options, AccountState account_state,
@@ -120,13 +136,18 @@ struct Account::Impl {
   bool may_follow(CallId id, Call& call, const Line& line);
   void hold(CallId id, Call& call);
   void cancel(CallId id);
+  // By its caller or its deadline.
+  void give_up(CallId id, CallOutcome::End why);
+  void settle(CallId id);
+  void forget(CallId id);
+  // The session of the line is no more.
+  void settle_all(Line& line);
   void finish(CallId id, CallOutcome outcome);
   void unblock(Call& call);
   void tell(News news);
   void deliver();
-  // Takes it out of the session that it is in, or of the queue. Whether it may have reached the
-  // server.
-  bool withdraw(CallId id, Call& call);
+  // Takes it out of the session that it is in, or of the queue.
+  Withdrawn withdraw(CallId id, Call& call);
   void release_waits();
   void arm();
   void on_timer();
@@ -189,7 +210,8 @@ struct Account::Impl {
   CallId next_call = 1;
   size_t internal_calls = 0;  // of calls
   size_t call_bytes = 0;
-  std::set<std::pair<int64_t, CallId>> deadlines;
+  std::set<std::pair<int64_t, CallId>> deadlines;  // of calls, or until they are settled
+  std::unordered_map<CallId, Settling> settling;
   std::unordered_map<uint64_t, CallId> last_of_order;
   Waits waits;
   std::vector<News> news;

@@ -17,6 +17,9 @@ struct CallOptions {
   // Calls of the same number run on the server in the order in which they were started. 0: no
   // order.
   uint64_t order = 0;
+  // The sink wants to know when the server is done with the call that was given up after it was
+  // sent: see CallOutcome::settles.
+  bool tell_settled = false;
 };
 
 struct CallOutcome {
@@ -31,6 +34,9 @@ struct CallOutcome {
   };
   End end = End::kUnavailable;
   bool sent = false;  // it may have reached the server
+  // Of kDeadline and kCancelled, for those who asked for it: the server was told that nobody waits
+  // for the answer any more, and may be at work. on_call_settled() follows.
+  bool settles = false;
   Bytes result;
   int32_t code = 0;
   std::string text;
@@ -45,6 +51,9 @@ class CallSink {
     static_cast<void>(call);
     static_cast<void>(held);
   }
+  // Once, after the end of a call whose outcome `settles`: the server has answered one way or the
+  // other, or did not in kCallSettleNs, or what it says cannot be heard any more.
+  virtual void on_call_settled(CallId call) { static_cast<void>(call); }
 
  protected:
   ~CallSink() = default;
@@ -54,10 +63,13 @@ class Calls {
  public:
   virtual ~Calls() = default;
   // `tl` is a method's call, without invokeWithLayer and initConnection. The sink hears of every
-  // started call exactly once, never from inside start(), and must live until then.
+  // started call exactly once, never from inside start(), and must live until then, or until
+  // on_call_settled() when that follows.
   virtual CallId start(Bytes tl, const CallOptions& options, CallSink& sink) = 0;
   // Does nothing for a call that is done. Otherwise its sink hears of it, never from inside here.
   virtual void cancel(CallId call) = 0;
+  // The sink of a call that is settling hears nothing more of it. Nothing for other calls.
+  virtual void forget(CallId call) = 0;
 };
 
 }  // namespace ringway::client

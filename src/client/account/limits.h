@@ -13,6 +13,10 @@ namespace ringway::client {
 inline constexpr size_t kAccountCallsMax = kClientPendingMax - 96;
 static_assert(kAccountCallsMax > 1000);
 inline constexpr size_t kAccountCallBytesMax = 64 * 1024 * 1024;  // of them
+// Calls that were given up after they were sent: how long the server may take to say that it is
+// done, and how many are remembered; beyond that they count as settled.
+inline constexpr int64_t kCallSettleNs = 60 * kNsPerSecond;
+inline constexpr size_t kSettlingCallsMax = 1024;
 inline constexpr int kCallRedirectsMax = 3;
 // Of one call, by answers that say that it was not processed.
 inline constexpr int kCallRepeatsMax = 5;

@@ -301,8 +301,12 @@ void Link::on_timer() {
     fail(state_ == State::kConnecting ? "no connection in time" : "the server did not answer");
     return;
   }
+  // Pings, of which nothing has to be said, and what was dropped: calls have no deadline there.
   std::vector<SessionEvent> expired;
-  session_->expire(loop_.now(), expired);  // pings: calls have no deadline there
+  session_->expire(loop_.now(), expired);
+  for (SessionEvent& event : expired) {
+    if (event.kind == SessionEvent::Kind::kSettled) listener_.on_link_event(*this, event);
+  }
   if (state_ != State::kUp) {
     want_flush();
     return;

@@ -30,6 +30,7 @@ struct EventLoop::Impl {
 
   net::OwnedFd epoll;
   net::OwnedFd wake;
+  Clock clock;
   Now now;
   std::unordered_map<int, FdHandler*> handlers;
   std::map<TimerKey, Task> timers;
@@ -84,7 +85,7 @@ struct EventLoop::Impl {
     if (!turn_end.empty()) return 0;
     int64_t wait_ns = timeout_ns;
     if (!timers.empty()) {
-      wait_ns = std::min(wait_ns, timers.begin()->first.first - read_clock_ns(CLOCK_MONOTONIC));
+      wait_ns = std::min(wait_ns, timers.begin()->first.first - clock().mono_ns);
     }
     // Rounded up: a timer's turn that comes too early would be a turn for nothing.
     return static_cast<int>((std::max<int64_t>(wait_ns, 0) + kNsPerMs - 1) / kNsPerMs);
@@ -94,8 +95,9 @@ struct EventLoop::Impl {
 EventLoop::EventLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 EventLoop::~EventLoop() = default;
 
-Result<std::unique_ptr<EventLoop>> EventLoop::make() {
+Result<std::unique_ptr<EventLoop>> EventLoop::make(Clock clock) {
   auto impl = std::make_unique<Impl>();
+  impl->clock = std::move(clock);
   impl->epoll = net::OwnedFd(epoll_create1(EPOLL_CLOEXEC));
   impl->wake = net::OwnedFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!impl->epoll.valid() || !impl->wake.valid()) return Error::kIo;
@@ -103,7 +105,7 @@ Result<std::unique_ptr<EventLoop>> EventLoop::make() {
   event.events = EPOLLIN;
   event.data.fd = impl->wake.get();
   if (epoll_ctl(impl->epoll.get(), EPOLL_CTL_ADD, impl->wake.get(), &event) != 0) return Error::kIo;
-  impl->now = read_clocks();
+  impl->now = impl->clock();
   return std::unique_ptr<EventLoop>(new EventLoop(std::move(impl)));
 }
 
@@ -138,7 +140,7 @@ void EventLoop::run_once(int64_t timeout_ns) {
   std::array<epoll_event, kEventsPerTurn> events{};
   const int count =
       epoll_wait(impl.epoll.get(), events.data(), kEventsPerTurn, impl.wait_ms(timeout_ns));
-  impl.now = read_clocks();
+  impl.now = impl.clock();
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events.at(static_cast<size_t>(i));
     if (event.data.fd == impl.wake.get()) {

@@ -28,8 +28,11 @@ class EventLoop {
     ~FdHandler() = default;
   };
 
-  // kIo with errno set when the system has no descriptors left.
-  static Result<std::unique_ptr<EventLoop>> make();
+  using Clock = std::function<Now()>;
+
+  // kIo with errno set when the system has no descriptors left. `clock` is what the loop goes by;
+  // tests give one that they can turn forward.
+  static Result<std::unique_ptr<EventLoop>> make(Clock clock = read_clocks);
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;

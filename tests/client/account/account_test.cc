@@ -137,6 +137,73 @@ TEST_F(AccountCallsTest, ACancelledCallIsTakenBackOrItsAnswerDropped) {
   EXPECT_EQ(server.taken(kNumbered), 1U);
 }
 
+TEST_F(AccountCallsTest, ACallThatWasGivenUpIsSettledWhenTheServerHasAnsweredThat) {
+  add_dc(2, silence());
+  begin();
+  const CallId call =
+      start(1, {.deadline_ns = within(300 * kNsPerMs).deadline_ns, .tell_settled = true});
+  const CallId silent = start(2, within(300 * kNsPerMs));
+  EXPECT_EQ(outcome(call).end, End::kDeadline);
+  EXPECT_TRUE(outcome(call).settles);
+  EXPECT_FALSE(outcome(silent).settles) << "nobody asked";
+  EXPECT_TRUE(run_until([&] { return sink_.settled.contains(call); }));
+  EXPECT_FALSE(sink_.settled.contains(silent));
+}
+
+TEST_F(AccountCallsTest, ACallThatWasGivenUpIsSettledByItsResultOrAfterAMinute) {
+  ScriptServer& server = add_dc(2, silence());
+  server.ignore_drops();
+  begin();
+  ASSERT_TRUE(run_until([&] { return account_->condition() == Condition::kNotSignedIn; }));
+  const CallId answered = start(1, {.tell_settled = true});
+  const CallId unanswered = start(2, {.tell_settled = true});
+  ASSERT_TRUE(run_until([&] { return server.taken(kNumbered) == 2; }));
+  account_->cancel(answered);
+  account_->cancel(unanswered);
+  EXPECT_TRUE(outcome(answered).settles);
+  EXPECT_TRUE(outcome(unanswered).settles);
+  EXPECT_EQ(account_->pending(), 0U);
+  ASSERT_TRUE(run_until([&] { return server.drops() == 2; }));
+  Bytes late;
+  ByteAppender out(late);
+  out.u32(mtproto::constructor::kRpcResult);
+  for (const ScriptedCall& call : server.taken()) {
+    if (call.method == kNumbered && number_of(call.object) == 1) out.i64(call.msg_id);
+  }
+  out.bytes(numbered(kNumber, 1));
+  server.push(late);
+  EXPECT_TRUE(run_until([&] { return sink_.settled.contains(answered); }));
+  pass(50 * kNsPerSecond);
+  EXPECT_EQ(run(numbered(0x11223344, 1)).end, End::kRpcError);
+  EXPECT_FALSE(sink_.settled.contains(unanswered));
+  pass(11 * kNsPerSecond);
+  EXPECT_TRUE(run_until([&] { return sink_.settled.contains(unanswered); }));
+}
+
+TEST_F(AccountCallsTest, NothingHasToSettleOfCallsThatTheServerNeverHad) {
+  ScriptServer& server = add_dc(2);
+  server.refuse_connections(-429);
+  begin();
+  const CallId call = start(1, {.tell_settled = true});
+  account_->cancel(call);
+  EXPECT_EQ(outcome(call).end, End::kCancelled);
+  EXPECT_FALSE(outcome(call).settles);
+}
+
+TEST_F(AccountCallsTest, TheEndOfTheSignInSettlesWhatWasGivenUp) {
+  ScriptServer& server = add_dc(2, silence());
+  server.ignore_drops();
+  begin(make_state(2, 77));
+  ASSERT_TRUE(run_until([&] { return account_->condition() == Condition::kSignedIn; }));
+  const CallId call = start(1, {.tell_settled = true});
+  ASSERT_TRUE(run_until([&] { return server.taken(kNumbered) == 1; }));
+  account_->cancel(call);
+  EXPECT_TRUE(outcome(call).settles);
+  server.set_script([](const ScriptedCall&) { return refuse(401, "SESSION_REVOKED"); });
+  EXPECT_EQ(outcome(start(2)).end, End::kSignedOut);
+  EXPECT_TRUE(run_until([&] { return sink_.settled.contains(call); }));
+}
+
 // --- Waits
 
 TEST_F(AccountCallsTest, AShortWaitIsSatOut) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -74,10 +75,15 @@ struct Sink final : client::CallSink {
     if (then) then(call);
   }
   void on_call_held(client::CallId call, bool is_held) override { held[call].push_back(is_held); }
+  void on_call_settled(client::CallId call) override {
+    EXPECT_TRUE(done.contains(call));
+    EXPECT_TRUE(settled.insert(call).second) << "told twice";
+  }
 
   std::map<client::CallId, client::CallOutcome> done;
   std::vector<client::CallId> order;
   std::map<client::CallId, std::vector<bool>> held;
+  std::set<client::CallId> settled;
   std::function<void(client::CallId)> then;
 };
 
@@ -98,7 +104,10 @@ class AccountTest : public ::testing::Test {
   using End = client::CallOutcome::End;
 
   AccountTest() {
-    auto made = client::EventLoop::make();
+    auto made = client::EventLoop::make([this] {
+      const Now now = read_clocks();
+      return Now{now.mono_ns + ahead_ns_, now.unix_ns + ahead_ns_};
+    });
     EXPECT_TRUE(made.ok());
     loop_ = *std::move(made);
     options_.layer = modern_layer();
@@ -112,7 +121,8 @@ class AccountTest : public ::testing::Test {
     return *servers_[dc];
   }
   void begin(client::AccountState state = {}) {
-    sink_.done.clear();  // each account numbers its calls from the start
+    sink_.done.clear();
+    sink_.settled.clear();  // each account numbers its calls from the start
     account_ = std::make_unique<client::Account>(*loop_, options_, std::move(state), listener_);
   }
   // A state with a key for `dc`, of somebody who is signed in when `user_id` is not 0.
@@ -138,6 +148,11 @@ class AccountTest : public ::testing::Test {
     }
     return true;
   }
+  // Everybody's clocks go forward at once.
+  void pass(int64_t duration_ns) {
+    ahead_ns_ += duration_ns;
+    for (const auto& [dc, server] : servers_) server->set_clock(ahead_ns_);
+  }
   void run_for(int64_t duration_ns) {
     const int64_t end_ns = read_clocks().mono_ns + duration_ns;
     while (read_clocks().mono_ns < end_ns) loop_->run_once(10 * kNsPerMs);
@@ -161,6 +176,7 @@ class AccountTest : public ::testing::Test {
     return outcome(start(std::move(tl), options));
   }
 
+  int64_t ahead_ns_ = 0;  // the loop's clock of the real one
   std::unique_ptr<client::EventLoop> loop_;
   client::AccountOptions options_;
   std::map<int32_t, std::unique_ptr<ScriptServer>> servers_;

@@ -380,6 +380,7 @@ void ScriptServer::on_object(Connection& connection, const Message& message, int
       return on_state_request(connection, message, msg_id, object);
     case ctor::kRpcDropAnswer:
       ++drops_;
+      if (ignores_drops_) return;
       out.u32(0x5e2ad36e);  // rpc_answer_unknown
       return reply(connection, message.key_id, message.session_id, rpc_result(msg_id, body), true);
     case ctor::kGetFutureSalts:

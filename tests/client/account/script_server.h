@@ -79,6 +79,8 @@ class ScriptServer {
   void set_salt(int64_t salt);
   // New connections are answered with this transport error. 0: not.
   void refuse_connections(int32_t code);
+  // rpc_drop_answer is not answered any more.
+  void ignore_drops() { ignores_drops_ = true; }
 
   [[nodiscard]] int connections() const { return connections_made_; }
   [[nodiscard]] int exchanges(bool temporary) const {
@@ -160,6 +162,7 @@ class ScriptServer {
   std::atomic<int> binds_{0};
   std::atomic<int> binds_to_refuse_{0};
   std::atomic<int> drops_{0};
+  std::atomic<bool> ignores_drops_{false};
   std::atomic<int> acks_{0};
   std::atomic<int> pings_{0};
   std::atomic<int> state_questions_{0};
