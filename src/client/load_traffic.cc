@@ -194,6 +194,7 @@ void LoadWorker::on_event(Client& client, SessionEvent& event) {
     case SessionEvent::Kind::kRestarted:
     case SessionEvent::Kind::kSalt:
     case SessionEvent::Kind::kClock:
+    case SessionEvent::Kind::kRefused:
     case SessionEvent::Kind::kSettled:
       return;
   }

@@ -220,6 +220,7 @@ class Session {
   void use_salt(int64_t salt) noexcept;
   void note_clock() noexcept;
   void tell_changes(std::vector<SessionEvent>& events);
+  void note_refusal(int32_t code, std::vector<SessionEvent>& events);
   // Sends again or, what went out too often, gives up. `counted`: these were refused themselves.
   void send_again(std::vector<Pending> entries, int32_t code, bool counted,
                   std::vector<SessionEvent>& events);

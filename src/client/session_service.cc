@@ -44,11 +44,20 @@ Result<void> Session::on_new_session(const InboundPart& part, std::vector<Sessio
 
 // --- Refusals.
 
+void Session::note_refusal(int32_t code, std::vector<SessionEvent>& events) {
+  ++counts_.bad_messages;
+  if (!options_.tell_changes) return;
+  SessionEvent event;
+  event.kind = SessionEvent::Kind::kRefused;
+  event.bad_msg_code = code;
+  events.push_back(std::move(event));
+}
+
 Result<void> Session::on_bad_server_salt(const InboundPart& part,
                                          std::vector<SessionEvent>& events) {
   const auto notice = read_bad_msg(part.body);
   if (!notice) return Error::kMalformed;
-  ++counts_.bad_messages;
+  note_refusal(kBadServerSaltCode, events);
   ++counts_.salt_changes;
   salts_.set(notice->new_salt);
   use_salt(notice->new_salt);
@@ -61,7 +70,7 @@ Result<void> Session::on_bad_msg(const InboundPart& part, Now now,
                                  std::vector<SessionEvent>& events) {
   const auto notice = read_bad_msg(part.body);
   if (!notice) return Error::kMalformed;
-  ++counts_.bad_messages;
+  note_refusal(notice->code, events);
   switch (notice->code) {
     case kMsgIdTooLow:
     case kMsgIdTooHigh:

@@ -87,6 +87,9 @@ struct SessionEvent {
     // The session has another id, and the server knows nothing of it yet; bad_msg_code says why
     // (with tell_changes).
     kRestarted,
+    // The server refused a message (bad_msg_notification, bad_server_salt) with bad_msg_code,
+    // whatever comes of it (with tell_changes).
+    kRefused,
     // What drop() told the server of `request` is done with: it answered that, or the request after
     // all, or did neither in kSessionServiceWaitNs. May be told twice.
     kSettled,

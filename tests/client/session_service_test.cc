@@ -142,8 +142,10 @@ TEST_F(SessionServiceTest, FaultsOfOursBeginANewSessionAndNothingRunsTwice) {
     static_cast<void>(take(session));
     ASSERT_TRUE(session.send(numbered(8), {}, now_).ok());
     auto events = answered(session, bad_msg(first.msg_id, code));
-    ASSERT_EQ(events.size(), 3U);
+    ASSERT_EQ(events.size(), 4U);
     for (const SessionEvent& event : events) EXPECT_EQ(event.bad_msg_code, code);
+    EXPECT_EQ(events[0].kind, Kind::kRefused);
+    events.erase(events.begin());
     EXPECT_EQ(events[0].kind, Kind::kRestarted);
     EXPECT_EQ(events[1].kind, Kind::kFailed) << "the server may have run it";
     EXPECT_EQ(events[1].request, *sent);
@@ -157,11 +159,11 @@ TEST_F(SessionServiceTest, FaultsOfOursBeginANewSessionAndNothingRunsTwice) {
     EXPECT_EQ(parts[0].seq_no, 1);
     // Once more, and it is given up.
     events = answered(session, bad_msg(parts[0].msg_id, code));
-    ASSERT_EQ(events.size(), 3U);
-    EXPECT_EQ(events[1].kind, Kind::kFailed);
-    EXPECT_EQ(events[1].request, *guilty);
-    EXPECT_EQ(events[1].bad_msg_code, code);
+    ASSERT_EQ(events.size(), 4U);
     EXPECT_EQ(events[2].kind, Kind::kFailed);
+    EXPECT_EQ(events[2].request, *guilty);
+    EXPECT_EQ(events[2].bad_msg_code, code);
+    EXPECT_EQ(events[3].kind, Kind::kFailed);
     EXPECT_EQ(session.pending(), 0U);
   }
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "client/account/account_impl.h"
 #include "client/account/limits.h"
+#include "client/objects.h"
 
 namespace ringway::client {
 
@@ -71,6 +72,25 @@ void Account::Impl::count(Line& line) {
   counts.connection_failures += now.failures - line.counted.failures;
   counts.keys_made += now.keys_made - line.counted.keys_made;
   line.counted = now;
+}
+
+void BadMessageCounts::add(int32_t code) noexcept {
+  const auto found = std::find(kCodes.begin(), kCodes.end(), code);
+  ++(found == kCodes.end() ? other : by_code[static_cast<size_t>(found - kCodes.begin())]);
+}
+
+void Account::Impl::count_refusal(int32_t code) {
+  ++counts.bad_messages;
+  if (code == kBadServerSaltCode) {
+    ++counts.bad_server_salts;
+  } else {
+    counts.refusals.add(code);
+  }
+}
+
+void Account::Impl::note_clock(Line& line) {
+  if (line.dc.line.get() != &line) return;
+  counts.time_offsets_ns[line.dc.number] = line.link.session()->key().time_offset_ns;
 }
 
 void Account::Impl::set_user(int64_t user_id) {

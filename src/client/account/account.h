@@ -8,6 +8,7 @@
 // and phone numbers are never logged.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -77,6 +78,17 @@ enum class Condition : uint8_t {
   kSignedOut,    // the server ended the sign-in: every call fails at once
 };
 
+// bad_msg_notification, by what it says.
+// https://core.telegram.org/mtproto/service_messages_about_messages
+struct BadMessageCounts {
+  static constexpr std::array<int32_t, 10> kCodes = {16, 17, 18, 19, 20, 32, 33, 34, 35, 64};
+
+  std::array<uint64_t, kCodes.size()> by_code{};  // in the order of kCodes
+  uint64_t other = 0;                             // of codes that nobody knows
+
+  void add(int32_t code) noexcept;
+};
+
 struct AccountCounts {
   uint64_t connects = 0;
   uint64_t connection_failures = 0;
@@ -85,7 +97,11 @@ struct AccountCounts {
   uint64_t redirects = 0;
   uint64_t waits = 0;  // that the server asked for
   uint64_t resends = 0;
-  uint64_t bad_messages = 0;
+  uint64_t bad_messages = 0;  // the two below
+  BadMessageCounts refusals;
+  uint64_t bad_server_salts = 0;
+  // Not a count: the server's clock minus ours, of each DC that there is a session with.
+  std::map<int32_t, int64_t> time_offsets_ns;
 };
 
 class AccountListener {

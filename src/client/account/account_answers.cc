@@ -46,14 +46,18 @@ void Account::Impl::on_event(Line& line, SessionEvent& event) {
     case SessionEvent::Kind::kPong:
     case SessionEvent::Kind::kQuickAck:
     case SessionEvent::Kind::kService:
+      break;
+    case SessionEvent::Kind::kRefused:
+      count_refusal(event.bad_msg_code);
+      break;
     case SessionEvent::Kind::kClock:
+      note_clock(line);
       break;
   }
 }
 
 void Account::Impl::on_resent(Line& line, const SessionEvent& event) {
   ++counts.resends;
-  if (event.bad_msg_code != 0) ++counts.bad_messages;
   const auto known = line.calls.find(event.request);
   if (known == line.calls.end()) return;
   // When its predecessor has left the session meanwhile, to sit out a wait say, the session cannot
@@ -86,7 +90,6 @@ void Account::Impl::on_reply_to(Line& line, CallId id, Call& call, SessionEvent&
   call.state = Call::State::kQueued;
   call.line = nullptr;
   if (event.kind == SessionEvent::Kind::kFailed) {
-    if (event.bad_msg_code != 0) ++counts.bad_messages;
     finish(id, {.end = End::kUnavailable,
                 .sent = true,
                 .text = "the server refuses the message (code " +

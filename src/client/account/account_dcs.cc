@@ -296,6 +296,7 @@ void Account::Impl::on_ready(Line& line, bool fresh) {
     watch_deadline(now_ns());
   }
   if (place.line.get() != &line) return;
+  note_clock(line);
   // The first call of a session; its answer tells that it is known who calls.
   if (fresh && is_main(line)) ask_config();
   flush_queue(place);
@@ -326,6 +327,7 @@ void Account::Impl::on_session_lost(Line& line) {
   line.calls.clear();
   line.initialized = false;
   settle_all(line);
+  if (line.dc.line.get() == &line) counts.time_offsets_ns.erase(line.dc.number);
   for (const auto& [request, id] : lost) {
     Call& call = calls.at(id);
     const bool may_have_run = line.link.may_have_run(call.mark);

@@ -123,6 +123,9 @@ struct Account::Impl {
   void sign_out(int32_t code, const std::string& text);
   void set_user(int64_t user_id);
   void count(Line& line);
+  void count_refusal(int32_t code);
+  // What its session knows of the server's clock.
+  void note_clock(Line& line);
   [[nodiscard]] int64_t now_ns() const { return loop.now().mono_ns; }
 
   // --- account_calls.cc: calls from start to end

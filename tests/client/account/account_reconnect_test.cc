@@ -127,7 +127,14 @@ TEST_F(AccountReconnectTest, ClocksThatAreAnHourApartLoseNoCall) {
       EXPECT_EQ(outcome(call).end, End::kResult) << hours << " h: " << outcome(call).text;
     }
     EXPECT_EQ(server.taken(kNumbered), 20U);
-    EXPECT_GE(account_->counts().bad_messages, 1U);
+    const client::AccountCounts& counts = account_->counts();
+    EXPECT_GE(counts.bad_messages, 1U);
+    const size_t code = hours > 0 ? 0 : 1;  // 16, 17
+    EXPECT_EQ(counts.refusals.by_code[code], counts.bad_messages);
+    EXPECT_EQ(counts.bad_server_salts, 0U);
+    ASSERT_EQ(counts.time_offsets_ns.size(), 1U);
+    EXPECT_LE(std::abs(counts.time_offsets_ns.at(2) - hours * 3600 * kNsPerSecond),
+              2 * kNsPerSecond);
     EXPECT_EQ(account_->counts().keys_made, 0U);
   }
 }
@@ -139,6 +146,8 @@ TEST_F(AccountReconnectTest, ASaltThatHasChangedIsKept) {
   begin(state);
   EXPECT_EQ(outcome(start(1)).end, End::kResult);
   EXPECT_EQ(account_->state().keys.at(2).salt, 0x1234567890);
+  EXPECT_GE(account_->counts().bad_server_salts, 1U);
+  EXPECT_EQ(account_->counts().bad_messages, account_->counts().bad_server_salts);
   EXPECT_EQ(server.taken(kNumbered), 1U);
 }
 
@@ -198,6 +207,7 @@ TEST_F(AccountReconnectTest, AFaultEndsWhatWasUnderWayAndTheNewSessionIsToldWhoC
   EXPECT_EQ(outcome(start(2)).end, End::kResult);
   EXPECT_EQ(outcome(lost).end, End::kUnavailable);
   EXPECT_TRUE(outcome(lost).sent);
+  EXPECT_EQ(account_->counts().refusals.by_code[5], 1U) << "code 32";
   const auto taken = server.taken();
   ASSERT_EQ(server.taken(kNumbered), 3U) << "none ran twice";
   EXPECT_FALSE(taken[taken.size() - 2].wrapped);
