@@ -39,6 +39,7 @@ struct DcKey {
 
 // What has to be stored of a sign-in. With no key there is none yet.
 struct AccountState {
+  // 0: not known yet. Then only `host` is home, until its configuration says which DC that is.
   int32_t main_dc = 2;
   std::string host;  // of the main DC, as it was reached last
   uint16_t port = 443;

@@ -222,8 +222,36 @@ void Account::Impl::ask_config() {
   Bytes call = objects.get_config();
   if (call.empty()) return;
   start_internal(std::move(call), state.main_dc, true, [this](CallOutcome outcome) {
-    if (outcome.end == End::kResult && options.follow_config) on_config(outcome.result);
+    if (outcome.end != End::kResult) return;
+    learn_home(objects.this_dc_of(outcome.result));
+    if (options.follow_config) on_config(outcome.result);
   });
+}
+
+// Home was only an address so far.
+void Account::Impl::learn_home(int32_t number) {
+  // One that calls were sent to meanwhile has a link and a key of its own: the next run learns it.
+  if (number == 0 || state.main_dc != 0 || dcs.contains(number)) return;
+  log_at(LogLevel::kInfo, "client", "{}: this is DC {}", state.host, number);
+  auto home = dcs.extract(0);
+  home.key() = number;
+  Dc& place = home.mapped();
+  dcs.insert(std::move(home));
+  place.number = number;
+  place.line->link.set_dc(number);
+  if (place.next != nullptr) place.next->link.set_dc(number);
+  state.main_dc = number;
+  if (auto key = state.keys.extract(0)) {
+    state.keys.erase(number);
+    key.key() = number;
+    state.keys.insert(std::move(key));
+  }
+  if (auto offset = counts.time_offsets_ns.extract(0)) {
+    offset.key() = number;
+    counts.time_offsets_ns.insert(std::move(offset));
+  }
+  place.line->link.set_addresses(addresses_of(place));
+  state_changed();
 }
 
 void Account::Impl::on_config(ByteView config) {

@@ -190,6 +190,7 @@ struct Account::Impl {
   void make_home(Dc& place);
   void ask_config();
   void on_config(ByteView config);
+  void learn_home(int32_t number);
   void close_idle();
   void bury(std::unique_ptr<Line> line);
   void on_key(Line& line);

@@ -161,6 +161,13 @@ std::optional<MovedLoginToken> ApiObjects::moved_login_token(ByteView result) co
   return moved;
 }
 
+int32_t ApiObjects::this_dc_of(ByteView config) const {
+  const auto read = layer_->read_object(config);
+  if (!read.ok() || read->name != "config") return 0;
+  const int64_t dc = read->number("this_dc");
+  return dc > 0 && dc <= INT16_MAX ? static_cast<int32_t>(dc) : 0;
+}
+
 std::vector<DcAddress> ApiObjects::addresses_of(ByteView config) const {
   std::vector<DcAddress> addresses;
   const auto read = layer_->read_object(config);

@@ -45,6 +45,8 @@ class ApiObjects {
   // Who is signed in by the result of a method that may do so; 0: nobody.
   [[nodiscard]] int64_t user_of(ByteView result) const;
   [[nodiscard]] std::optional<MovedLoginToken> moved_login_token(ByteView result) const;
+  // Which DC a result of help.getConfig comes from; 0: it does not say.
+  [[nodiscard]] int32_t this_dc_of(ByteView config) const;
   // The addresses that a result of help.getConfig has for calls, IPv4 first.
   [[nodiscard]] std::vector<DcAddress> addresses_of(ByteView config) const;
 

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "base/small_file.h"
@@ -118,15 +117,6 @@ Result<Json> parse_object(std::string_view text, std::string& problem) {
   return json;
 }
 
-std::optional<int32_t> known_dc(std::string_view host) {
-  for (const bool test : {false, true}) {
-    for (const DcAddress& address : known_addresses(test)) {
-      if (address.host == host) return address.dc;
-    }
-  }
-  return std::nullopt;
-}
-
 std::string state_path(const std::string& path) { return path + ".state"; }
 
 }  // namespace
@@ -143,7 +133,7 @@ std::string format_credentials(const Credentials& credentials) {
   const bool has_key = main != account.keys.end();
   json["salt"] = has_key ? salt_text(main->second.salt) : "";
   json["auth_key"] = has_key ? crypto::to_base64(main->second.key.view()) : "";
-  json["dc_id"] = account.main_dc;
+  if (account.main_dc != 0) json["dc_id"] = account.main_dc;
   json["user_id"] = account.user_id();
   if (credentials.layer != 0) json["layer"] = credentials.layer;
   json["pfs"] = credentials.temporary_keys;
@@ -161,7 +151,7 @@ Result<void> parse_credentials(std::string_view text, Credentials& credentials,
   fields.text("ip", account.host, true);
   fields.number("port", account.port, 1, UINT16_MAX, true);
   // mtprotod does not say which DC it is.
-  account.main_dc = known_dc(account.host).value_or(account.main_dc);
+  account.main_dc = known_dc(account.host);
   fields.number("dc_id", account.main_dc, 1, INT16_MAX, false);
   fields.number("layer", credentials.layer, 1, INT32_MAX, false);
   fields.flag("pfs", credentials.temporary_keys);
@@ -216,7 +206,7 @@ Result<void> parse_credentials_state(std::string_view text, Credentials& credent
     }
     Fields one(entry, "keys: ", problem);
     int32_t dc = 0;
-    one.number("dc_id", dc, 1, INT16_MAX, true);
+    one.number("dc_id", dc, 0, INT16_MAX, true);  // 0: home, while it is not known which one
     DcKey key = one.key();
     if (!one.good()) return Error::kMalformed;
     // The main one has been read from FILE.

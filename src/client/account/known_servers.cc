@@ -34,6 +34,9 @@ j4WcDuXc2CTHgH8gFTNhp/Y8/SpDOhvn9QIDAQAB
 constexpr const char* kHosts[] = {"149.154.175.50", "149.154.167.51", "149.154.175.100",
                                   "149.154.167.91", "149.154.171.5"};
 constexpr const char* kTestHosts[] = {"149.154.175.10", "149.154.167.40", "149.154.175.117"};
+// Where mtprotod signed in.
+constexpr std::string_view kOldHost = "149.154.167.50";
+constexpr int32_t kOldHostDc = 2;
 // In the order in which they are tried.
 constexpr uint16_t kPorts[] = {443, 80, 5222};
 
@@ -59,6 +62,16 @@ std::vector<DcAddress> addresses_of(const Hosts& hosts) {
 
 std::vector<DcAddress> known_addresses(bool test) {
   return test ? addresses_of(kTestHosts) : addresses_of(kHosts);
+}
+
+int32_t known_dc(std::string_view host) {
+  if (host == kOldHost) return kOldHostDc;
+  for (const bool test : {false, true}) {
+    for (const DcAddress& address : known_addresses(test)) {
+      if (address.host == host) return address.dc;
+    }
+  }
+  return 0;
 }
 
 std::vector<ServerKey> known_server_keys() {

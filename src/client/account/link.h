@@ -62,7 +62,7 @@ struct LinkAddress {
 };
 
 struct LinkOptions {
-  int32_t dc = 0;
+  int32_t dc = 0;  // 0: not known
   mtproto::ClientTransportOptions transport;
   std::vector<ServerKey> server_keys;
   bool temporary_keys = false;
@@ -114,6 +114,8 @@ class Link final : private StreamListener {
   }
 
   [[nodiscard]] int32_t dc() const noexcept { return options_.dc; }
+  // Of 0 it has become known which one it is; the next connection names it.
+  void set_dc(int32_t dc) noexcept { options_.dc = dc; }
   // Null before the first key.
   [[nodiscard]] const SessionKey* key() const noexcept {
     return options_.key ? &*options_.key : nullptr;

@@ -53,7 +53,7 @@ void Link::begin_exchange(bool temporary) {
   set_state(State::kExchanging);
   HandshakeOptions options;
   options.keys = options_.server_keys;
-  options.dc = options_.dc;
+  if (options_.dc != 0) options.dc = options_.dc;
   options.expires_in = temporary ? options_.temporary_key_seconds : 0;
   exchange_ = std::make_shared<Exchange>(std::move(options), temporary);
   send_unencrypted(exchange_->handshake.start());

@@ -69,11 +69,13 @@ int check_credentials(const CheckOptions& options) {
   const auto credentials = store->load(problem);
   if (!credentials.ok()) return fail(kFailed, problem);
   const client::AccountState& account = credentials->account;
-  fmt::print("{}: credentials of api_id {}, DC {} at {}:{}, {}\n", options.file,
-             credentials->api_id, account.main_dc, account.host, account.port,
-             account.keys.empty()     ? "without a key"
-             : account.user_id() != 0 ? fmt::format("user {}", account.user_id())
-                                      : "with a key");
+  fmt::print(
+      "{}: credentials of api_id {}, {} at {}:{}, {}\n", options.file, credentials->api_id,
+      account.main_dc == 0 ? "a DC that is not named" : fmt::format("DC {}", account.main_dc),
+      account.host, account.port,
+      account.keys.empty()     ? "without a key"
+      : account.user_id() != 0 ? fmt::format("user {}", account.user_id())
+                               : "with a key");
   return 0;
 }
 

@@ -251,6 +251,63 @@ TEST_F(AccountDcsTest, ALoginTokenOfAnotherDcIsImportedThere) {
   EXPECT_EQ(home.taken(id_of("auth.importLoginToken")), 1U);
 }
 
+// --- A home of which only the address is known
+
+// What a file without dc_id makes of a key.
+client::AccountState without_number(client::AccountState state, const ScriptServer& server) {
+  auto key = state.keys.extract(state.main_dc);
+  key.key() = 0;
+  state.keys.insert(std::move(key));
+  state.main_dc = 0;
+  state.host = "127.0.0.1";
+  state.port = server.port();
+  return state;
+}
+
+ScriptServer::Script says_it_is(int32_t dc) {
+  const Bytes config =
+      result_of("help.getConfig",
+                tl::dynamic::Object{
+                    "config",
+                    {{"test_mode", false}, {"this_dc", dc}, {"dc_options", tl::dynamic::List{}}},
+                    {}});
+  return [config](const ScriptedCall& call) {
+    return call.method == kGetConfig ? answer(config) : civil(call);
+  };
+}
+
+TEST_F(AccountDcsTest, AHomeWithoutANumberLearnsItFromItsConfigurationAndKeepsIt) {
+  ScriptServer& two = add_dc(2);
+  ScriptServer& home = add_dc(4, says_it_is(4));
+  const client::AccountState state = without_number(make_state(4, kUser), home);
+  begin(state);
+  EXPECT_EQ(outcome(start(1)).end, End::kResult);
+  EXPECT_TRUE(run_until([&] { return account_->state().main_dc == 4; }));
+  const client::AccountState learned = account_->state();
+  EXPECT_EQ(learned.user_id(), kUser);
+  EXPECT_EQ(learned.keys.size(), 1U);
+  EXPECT_EQ(learned.keys.at(4).auth_key_id, state.keys.at(0).auth_key_id);
+  EXPECT_GE(listener_.state_changes, 1);
+  EXPECT_EQ(account_->counts().time_offsets_ns.count(4), 1U);
+  // It goes on as any other.
+  home.cut();
+  EXPECT_EQ(outcome(start(2)).end, End::kResult);
+  EXPECT_EQ(account_->condition(), Condition::kSignedIn);
+  EXPECT_EQ(home.exchanges(false), 1);
+  EXPECT_EQ(two.connections(), 0);
+}
+
+TEST_F(AccountDcsTest, AHomeWithoutANumberIsNowhereButAtItsAddress) {
+  ScriptServer& two = add_dc(2);
+  ScriptServer& home = add_dc(4, says_it_is(4));
+  const client::AccountState state = without_number(make_state(4, kUser), home);
+  home.refuse_connections(-429);
+  begin(state);
+  EXPECT_TRUE(run_until([&] { return account_->counts().connection_failures >= 3; }));
+  EXPECT_EQ(two.connections(), 0) << "its key is none of that one's business";
+  EXPECT_EQ(account_->state().main_dc, 0);
+}
+
 TEST_F(AccountDcsTest, TheConfigurationsAddressesAreUsedUnlessToldOtherwise) {
   ScriptServer other(civil);
   const auto option = [](int32_t dc, uint16_t port, const char* more) {

@@ -112,7 +112,21 @@ TEST_F(CredentialsFile, TheAddressSaysWhichDcIsHomeWhereNothingElseDoes) {
   EXPECT_EQ(home_of("149.154.175.50"), 1);
   EXPECT_EQ(home_of("149.154.167.91"), 4);
   EXPECT_EQ(home_of("149.154.175.117"), 3) << "one of those for tests";
-  EXPECT_EQ(home_of("127.0.0.1"), 2);
+  EXPECT_EQ(home_of("149.154.167.50"), 2) << "where mtprotod signed in";
+  EXPECT_EQ(home_of("127.0.0.1"), 0) << "the server will say";
+}
+
+TEST_F(CredentialsFile, AHomeThatIsNotKnownYetIsNotWrittenAndComesBack) {
+  Credentials credentials = example();
+  credentials.account.main_dc = 0;
+  credentials.account.keys[0] = key(9, 5, 78);
+  ASSERT_TRUE(open()->save(credentials, problem_).ok()) << problem_;
+  EXPECT_EQ(text_of(path_).find("dc_id"), std::string::npos);
+  const auto loaded = open()->load(problem_);
+  ASSERT_TRUE(loaded.ok()) << problem_;
+  EXPECT_EQ(loaded->account.main_dc, 0);
+  EXPECT_EQ(loaded->account.user_id(), 78);
+  EXPECT_EQ(loaded->account.keys.size(), 3U);
 }
 
 TEST_F(CredentialsFile, WritesWhatMtprotodCanRead) {
