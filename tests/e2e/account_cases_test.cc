@@ -27,7 +27,8 @@ std::shared_ptr<const Layer> layer_of(int number) {
 
 // Everything that an account says, for looking at.
 struct Listener final : client::AccountListener {
-  void on_updates(ByteView tl) override { updates.emplace_back(tl.begin(), tl.end()); }
+  void on_updates(ByteView tl, ByteView) override { updates.emplace_back(tl.begin(), tl.end()); }
+  void on_affected(ByteView, ByteView) override {}
   void on_gap() override { ++gaps; }
   void on_condition(Condition condition) override { conditions.push_back(condition); }
   void on_state_changed() override { ++state_changes; }

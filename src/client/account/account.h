@@ -107,8 +107,12 @@ struct AccountCounts {
 
 class AccountListener {
  public:
-  // An object of type Updates, pushed or in a call's result; borrowed for the call.
-  virtual void on_updates(ByteView tl) = 0;
+  // An object of type Updates: pushed, with an empty `call`, or in the result of `call`. Both are
+  // borrowed.
+  virtual void on_updates(ByteView tl, ByteView call) = 0;
+  // The result of a call which has no updates, but pts and pts_count (messages.affectedMessages):
+  // what it did is a step in the order of updates. Borrowed, as above.
+  virtual void on_affected(ByteView result, ByteView call) = 0;
   // Updates may have been missed: a new session, or a connection after a break.
   virtual void on_gap() = 0;
   virtual void on_condition(Condition condition) = 0;

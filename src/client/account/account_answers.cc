@@ -114,7 +114,13 @@ void Account::Impl::on_result(Line& line, CallId id, Call& call, ByteView result
       if (const int64_t user = objects.user_of(result); user != 0) set_user(user);
     }
   }
-  if (objects.is_updates(constructor_of(result))) listener.on_updates(result);
+  if (objects.is_updates(constructor_of(result))) {
+    listener.on_updates(result, call.tl);
+  } else if (objects.is_affected(constructor_of(result))) {
+    listener.on_affected(result, call.tl);
+  } else {
+    for (const ByteView updates : objects.updates_in(result)) listener.on_updates(updates, call.tl);
+  }
   CallOutcome outcome;
   outcome.end = End::kResult;
   outcome.sent = true;
@@ -256,7 +262,7 @@ void Account::Impl::on_push(Line& line, const SessionEvent& event) {
   // Other DCs know of nothing that the main one does not tell.
   if (!is_main(line)) return;
   if (objects.is_updates(constructor_of(event.body))) {
-    listener.on_updates(event.body);
+    listener.on_updates(event.body, {});
     return;
   }
   // Of a newer layer, perhaps: what it meant has to be asked for.

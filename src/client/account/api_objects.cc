@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "client/objects.h"
 #include "mtproto/query.h"
@@ -27,6 +28,12 @@ constexpr int64_t kPortMax = 65'535;
 
 uint32_t id_of(const tl::Combinator* combinator) noexcept {
   return combinator == nullptr ? 0 : combinator->id;
+}
+
+bool has_number(const tl::Combinator& combinator, std::string_view name) {
+  return std::any_of(combinator.params.begin(), combinator.params.end(), [name](const auto& param) {
+    return param.name == name && param.value.kind == tl::Kind::kInt && !param.optional();
+  });
 }
 
 // Of initConnection, whatever its form at this layer.
@@ -93,6 +100,68 @@ ApiObjects::ApiObjects(const AccountOptions& options) : layer_(options.layer) {
     if (const uint32_t id = id_of(layer_->method(name)); id != 0) sign_in_.insert(id);
   }
   log_out_ = id_of(layer_->method("auth.logOut"));
+  sort_results();
+}
+
+// Which results tell of updates, by the schema: what it names today, and what later layers add.
+void ApiObjects::sort_results() {
+  const tl::Schema& schema = layer_->schema();
+  std::vector<bool> answered(schema.types.size());  // by some method
+  std::vector<bool> holds(schema.types.size());     // Updates, or something that holds them
+  for (const tl::Combinator& combinator : schema.combinators) {
+    const bool is_method =
+        schema.is_method(static_cast<uint32_t>(&combinator - schema.combinators.data()));
+    if (is_method && combinator.result.kind == tl::Kind::kObject) {
+      answered[combinator.result.type] = true;
+    }
+    if (updates_.contains(combinator.id)) holds[combinator.result.type] = true;
+  }
+  const auto carries = [&holds](const tl::Combinator& combinator) {
+    return std::any_of(combinator.params.begin(), combinator.params.end(), [&](const auto& param) {
+      return param.value.kind == tl::Kind::kObject && holds[param.value.type];
+    });
+  };
+  for (bool more = true; std::exchange(more, false);) {
+    for (uint32_t i = 0; i < schema.constructor_count; ++i) {
+      const tl::Combinator& combinator = schema.combinators[i];
+      if (holds[combinator.result.type] || !carries(combinator)) continue;
+      holds[combinator.result.type] = true;
+      more = true;
+    }
+  }
+  for (uint32_t i = 0; i < schema.constructor_count; ++i) {
+    const tl::Combinator& combinator = schema.combinators[i];
+    if (!answered[combinator.result.type] || updates_.contains(combinator.id)) continue;
+    if (carries(combinator)) carriers_.insert(combinator.id);
+    if (has_number(combinator, "pts") && has_number(combinator, "pts_count")) {
+      affected_.insert(combinator.id);
+    }
+  }
+}
+
+std::vector<ByteView> ApiObjects::updates_in(ByteView result) const {
+  std::vector<ByteView> found;
+  if (!carriers_.contains(constructor_of(result))) return found;
+  const auto read = layer_->read_object(result);
+  if (read.ok()) find_updates(*read, found);
+  return found;
+}
+
+void ApiObjects::find_updates(const dynamic::Object& object, std::vector<ByteView>& found) const {
+  if (updates_.contains(constructor_of(object.bytes))) {
+    found.push_back(object.bytes);
+    return;
+  }
+  for (const dynamic::Field& field : object.fields) {
+    if (const auto* inner = std::get_if<dynamic::Object>(&field.value.data)) {
+      find_updates(*inner, found);
+    } else if (const auto* list = std::get_if<dynamic::List>(&field.value.data)) {
+      for (const dynamic::Value& value : *list) {
+        const auto* element = std::get_if<dynamic::Object>(&value.data);
+        if (element != nullptr) find_updates(*element, found);
+      }
+    }
+  }
 }
 
 Bytes ApiObjects::wrap(ByteView call) const {

@@ -40,6 +40,12 @@ class ApiObjects {
   [[nodiscard]] bool is_updates(uint32_t constructor) const {
     return updates_.contains(constructor);
   }
+  // Of a result that is no Updates, but says by pts and pts_count what it did to their order.
+  [[nodiscard]] bool is_affected(uint32_t constructor) const {
+    return affected_.contains(constructor);
+  }
+  // The objects of type Updates inside a result that is none itself; borrowed from it.
+  [[nodiscard]] std::vector<ByteView> updates_in(ByteView result) const;
   [[nodiscard]] bool may_sign_in(uint32_t method) const { return sign_in_.contains(method); }
   [[nodiscard]] bool logs_out(uint32_t method) const { return method == log_out_; }
   // Who is signed in by the result of a method that may do so; 0: nobody.
@@ -52,10 +58,14 @@ class ApiObjects {
 
  private:
   [[nodiscard]] Bytes call(const tl::dynamic::Object& call) const;
+  void sort_results();
+  void find_updates(const tl::dynamic::Object& object, std::vector<ByteView>& found) const;
 
   std::shared_ptr<const tl::dynamic::Layer> layer_;
   Bytes prefix_;  // of wrap()
   std::unordered_set<uint32_t> updates_;
+  std::unordered_set<uint32_t> affected_;
+  std::unordered_set<uint32_t> carriers_;  // results that Updates may be inside of
   std::unordered_set<uint32_t> sign_in_;
   uint32_t log_out_ = 0;
 };

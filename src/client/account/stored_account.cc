@@ -124,14 +124,18 @@ void StoredAccount::store_updates(Bytes state) {
   save();
 }
 
-void StoredAccount::on_updates(ByteView tl) {
+void StoredAccount::on_updates(ByteView tl, ByteView call) {
   // Only before a sign-in is there anything to look for.
   if (credentials_.account.user_id() == 0 && has_login_token(*layer_, tl)) {
     const std::lock_guard lock(mutex_);
     token_scanned_ = true;
     changed_.notify_all();
   }
-  if (watcher_.on_updates) watcher_.on_updates(tl);
+  if (watcher_.on_updates) watcher_.on_updates(tl, call);
+}
+
+void StoredAccount::on_affected(ByteView result, ByteView call) {
+  if (watcher_.on_affected) watcher_.on_affected(result, call);
 }
 
 void StoredAccount::on_gap() {

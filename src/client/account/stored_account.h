@@ -25,7 +25,8 @@ class StoredAccount final : private AccountListener {
  public:
   // What else wants to know; on the loop's thread.
   struct Watcher {
-    std::function<void(ByteView updates)> on_updates;
+    std::function<void(ByteView updates, ByteView call)> on_updates;
+    std::function<void(ByteView result, ByteView call)> on_affected;
     std::function<void()> on_gap;
     std::function<void(Condition)> on_condition;
   };
@@ -61,7 +62,8 @@ class StoredAccount final : private AccountListener {
   static constexpr int64_t kConnectTimeoutNs = 30 * kNsPerSecond;
 
  private:
-  void on_updates(ByteView tl) override;
+  void on_updates(ByteView tl, ByteView call) override;
+  void on_affected(ByteView result, ByteView call) override;
   void on_gap() override;
   void on_condition(Condition condition) override;
   void on_state_changed() override;

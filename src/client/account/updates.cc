@@ -36,28 +36,29 @@ UpdatesEngine::UpdatesEngine(UpdatesOptions options, UpdatesState state)
   known_users_.insert(options_.self_id);
 }
 
-void UpdatesEngine::on_updates(ByteView tl, Now now, UpdatesOutput& out) {
+void UpdatesEngine::on_updates(ByteView tl, ByteView call, Now now, UpdatesOutput& out) {
   silence_ns_ = now.mono_ns + kUpdatesSilenceNs;
   if (state_.known && !question_.busy()) {
-    take(tl, now, out);
+    take(tl, call, now, out);
     return;
   }
-  postpone(tl);
+  postpone(tl, call);
   if (!question_.busy()) ask(now, out);
 }
 
 // What comes while the difference is on the way is looked at when that is applied.
-void UpdatesEngine::postpone(ByteView tl) {
-  if (held_count_ >= kUpdatesHeldMax || held_bytes_ + tl.size() > kUpdatesHeldBytesMax) {
+void UpdatesEngine::postpone(ByteView tl, ByteView call) {
+  const size_t bytes = tl.size() + call.size();
+  if (held_count_ >= kUpdatesHeldMax || held_bytes_ + bytes > kUpdatesHeldBytesMax) {
     question_.again = true;  // the server has it still
     return;
   }
   ++held_count_;
-  held_bytes_ += tl.size();
-  postponed_.emplace_back(tl.begin(), tl.end());
+  held_bytes_ += bytes;
+  postponed_.push_back({Bytes(tl.begin(), tl.end()), Bytes(call.begin(), call.end())});
 }
 
-void UpdatesEngine::take(ByteView tl, Now now, UpdatesOutput& out) {
+void UpdatesEngine::take(ByteView tl, ByteView call, Now now, UpdatesOutput& out) {
   const auto object = options_.layer->read_object(tl);
   if (!object.ok()) {
     ++counts_.unreadable;
@@ -71,11 +72,14 @@ void UpdatesEngine::take(ByteView tl, Now now, UpdatesOutput& out) {
     if (const Object* update = object->object("update")) {
       apply(*update, source_of(*object, tl), now, out);
     }
-  } else if (name == "updateShortMessage" || name == "updateShortChatMessage" ||
-             name == "updateShortSentMessage") {
+  } else if (name == "updateShortMessage" || name == "updateShortChatMessage") {
     take_short_message(*object, tl, now, out);
+  } else if (name == "updateShortSentMessage") {
+    take_sent_message(*object, tl, call, now, out);
   } else if (name == "updatesTooLong") {
     ask(now, out);
+  } else if (object->find("pts_count") != nullptr) {
+    take_affected(*object, call, now, out);
   } else {
     ++counts_.unreadable;  // not of type Updates
   }
@@ -123,7 +127,7 @@ void UpdatesEngine::settle_containers(Now now, UpdatesOutput& out) {
     --held_count_;
     held_bytes_ -= tl.size();
     const int32_t before = state_.seq;
-    take(tl, now, out);
+    take(tl, {}, now, out);
     if (state_.seq != before) ++counts_.gaps_filled;
   }
   if (containers_.empty()) containers_deadline_ns_ = INT64_MAX;
@@ -143,16 +147,38 @@ void UpdatesEngine::take_short_message(const Object& object, ByteView tl, Now no
                                        UpdatesOutput& out) {
   if (!finishing_ && !knows_peers(object)) {
     // The difference says who they are, and most likely has the message, too.
-    postpone(tl);
+    postpone(tl, {});
     ask(now, out);
     return;
   }
   Item item;
-  if (object.name != "updateShortSentMessage") {
-    item.update = expand_short(*options_.layer, object, options_.self_id);
+  item.update = expand_short(*options_.layer, object, options_.self_id);
+  item.source = source_of(object, tl);
+  arrive(order_of(object), std::move(item), now, out);
+}
+
+void UpdatesEngine::take_sent_message(const Object& object, ByteView tl, ByteView call, Now now,
+                                      UpdatesOutput& out) {
+  Item item;
+  item.update = expand_sent(*options_.layer, object, call, options_.self_id);
+  if (item.update.empty()) {
+    // What was sent, and to whom, is not in the call: the difference has it.
+    ask(now, out);
+    return;
   }
   item.source = source_of(object, tl);
   arrive(order_of(object), std::move(item), now, out);
+}
+
+void UpdatesEngine::take_affected(const Object& object, ByteView call, Now now,
+                                  UpdatesOutput& out) {
+  Affected affected = read_affected(*options_.layer, object, call);
+  Item item;
+  item.update = std::move(affected.update);
+  if (!item.update.empty()) item.source = source_of(object, {});
+  if (affected.order.box != UpdateOrder::Box::kNone) {
+    arrive(affected.order, std::move(item), now, out);
+  }
 }
 
 void UpdatesEngine::apply(const Object& update, const Source& source, Now now, UpdatesOutput& out) {
@@ -303,6 +329,7 @@ void UpdatesEngine::tell(const Source& source, UpdatesOutput& out) {
 }
 
 void UpdatesEngine::deliver(Item item, UpdatesOutput& out) {
+  if (item.source == nullptr) return;
   tell(item.source, out);
   if (item.update.empty()) return;
   ++counts_.delivered;

@@ -10,8 +10,10 @@
 //   the answer is here.
 //
 // A box whose difference the server does not have any more is told of with a kGap event. A source
-// is told of when its first update is applied. updateShortSentMessage is a source without updates:
-// it says neither what was sent nor to whom, which only the maker of the call knows.
+// is told of when its first update is applied. What a call did is told to all others as well: an
+// updateShortSentMessage becomes the message that the call and it together make, or is asked for;
+// messages that were deleted become the update that other sessions get. A result of a call that
+// only moves pts (messages.affectedMessages) fills its place in the order and is told to nobody.
 #pragma once
 
 #include <deque>
@@ -67,8 +69,9 @@ class UpdatesEngine {
   // supports(*options.layer).
   UpdatesEngine(UpdatesOptions options, UpdatesState state);
 
-  // An object of type Updates, pushed or in a result.
-  void on_updates(ByteView tl, Now now, UpdatesOutput& out);
+  // An object of type Updates, pushed, with an empty `call`, or in the result of `call`; or a
+  // result that says by pts and pts_count what the call did.
+  void on_updates(ByteView tl, ByteView call, Now now, UpdatesOutput& out);
   // Updates may have been missed; also to be called once to begin with, when there is a connection.
   void on_gap(Now now, UpdatesOutput& out);
   void on_answer(uint64_t call, ByteView tl, Now now, UpdatesOutput& out);
@@ -91,11 +94,15 @@ class UpdatesEngine {
     bool told = false;
   };
   using Source = std::shared_ptr<Origin>;
+  struct Postponed {
+    Bytes tl;
+    Bytes call;
+  };
 
   struct Item {
     int32_t count = 0;
-    Bytes update;
-    Source source;
+    Bytes update;   // may be empty
+    Source source;  // null, with an empty update: nobody is told
   };
   struct Box {
     std::multimap<int32_t, Item> held;  // by pts
@@ -117,10 +124,13 @@ class UpdatesEngine {
   };
 
   // updates.cc
-  void postpone(ByteView tl);
-  void take(ByteView tl, Now now, UpdatesOutput& out);
+  void postpone(ByteView tl, ByteView call);
+  void take(ByteView tl, ByteView call, Now now, UpdatesOutput& out);
   void take_container(const Object& object, ByteView tl, Now now, UpdatesOutput& out);
   void take_short_message(const Object& object, ByteView tl, Now now, UpdatesOutput& out);
+  void take_sent_message(const Object& object, ByteView tl, ByteView call, Now now,
+                         UpdatesOutput& out);
+  void take_affected(const Object& object, ByteView call, Now now, UpdatesOutput& out);
   void hold_container(int32_t seq_start, ByteView tl, Now now);
   void settle_containers(Now now, UpdatesOutput& out);
   void apply(const Object& update, const Source& source, Now now, UpdatesOutput& out);
@@ -184,7 +194,7 @@ class UpdatesEngine {
   std::map<int32_t, Bytes> containers_;  // held, by seq_start
   int64_t containers_deadline_ns_ = INT64_MAX;
   int64_t containers_stuck_at_ = -1;
-  std::deque<Bytes> postponed_;  // came while the difference was on the way
+  std::deque<Postponed> postponed_;  // came while the difference was on the way
   size_t held_count_ = 0;
   size_t held_bytes_ = 0;
   Question question_;

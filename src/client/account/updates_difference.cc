@@ -252,11 +252,11 @@ void UpdatesEngine::finish(Now now, UpdatesOutput& out) {
   }
   finishing_ = true;
   while (!postponed_.empty() && !question_.busy()) {
-    const Bytes tl = std::move(postponed_.front());
+    const Postponed next = std::move(postponed_.front());
     postponed_.pop_front();
     --held_count_;
-    held_bytes_ -= tl.size();
-    take(tl, now, out);
+    held_bytes_ -= next.tl.size() + next.call.size();
+    take(next.tl, next.call, now, out);
   }
   finishing_ = false;
 }

@@ -1,6 +1,9 @@
 #include "client/account/updates_reading.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "mtproto/query.h"
 
 namespace ringway::client {
 namespace {
@@ -23,6 +26,49 @@ Bytes write_update(const Layer& layer, const Object& update) {
 
 Object peer(std::string_view name, std::string_view field, int64_t id) {
   return {name, {{field, id}}, {}};
+}
+
+// The call inside its wrappers.
+std::optional<tl::dynamic::Query> read_call(const Layer& layer, ByteView call) {
+  mtproto::InflateBudget none;
+  const auto query = mtproto::unwrap_query(call, false, none);
+  if (!query.ok()) return std::nullopt;
+  auto read = layer.read(query->constructor, query->arguments);
+  if (!read.ok()) return std::nullopt;
+  return *std::move(read);
+}
+
+// Of an InputPeer; nothing for channels and for nobody.
+std::optional<Object> peer_of(const Object& input, int64_t self_id) {
+  if (input.name == "inputPeerSelf") return peer("peerUser", "user_id", self_id);
+  if (input.find("channel_id") != nullptr) return std::nullopt;
+  if (input.find("user_id") != nullptr) return peer("peerUser", "user_id", input.number("user_id"));
+  if (input.find("chat_id") != nullptr) return peer("peerChat", "chat_id", input.number("chat_id"));
+  return std::nullopt;
+}
+
+// Into the header that newer layers have, and the number of older ones.
+void add_reply(const Object& request, std::vector<tl::dynamic::Field>& fields) {
+  const Object* reply = request.object("reply_to");
+  const int64_t id = (reply != nullptr ? *reply : request).number("reply_to_msg_id");
+  if (id == 0) return;
+  fields.push_back({"reply_to_msg_id", id});
+  Object header{"messageReplyHeader", {{"reply_to_msg_id", id}}, {}};
+  if (reply != nullptr && reply->find("top_msg_id") != nullptr) {
+    header.fields.push_back({"reply_to_top_id", reply->number("top_msg_id")});
+  }
+  fields.push_back({"reply_to", std::move(header)});
+}
+
+// The channel that a call is about; 0: none.
+int64_t channel_in(const Object& request) {
+  for (const std::string_view field : {"channel", "parent_peer", "peer"}) {
+    const Object* about = request.object(field);
+    if (about != nullptr && about->find("channel_id") != nullptr) {
+      return about->number("channel_id");
+    }
+  }
+  return 0;
 }
 
 }  // namespace
@@ -107,6 +153,66 @@ Bytes expand_short(const Layer& layer, const Object& brief, int64_t self_id) {
                                {"pts", brief.number("pts")},
                                {"pts_count", brief.number("pts_count")}},
                               {}});
+}
+
+Bytes expand_sent(const Layer& layer, const Object& sent, ByteView call, int64_t self_id) {
+  const auto query = read_call(layer, call);
+  if (!query) return {};
+  const Object& request = query->request;
+  const Object* to = request.object("peer");
+  const auto to_peer = to == nullptr ? std::nullopt : peer_of(*to, self_id);
+  // Long ago the text of a medium was a part of it.
+  const bool has_text = request.find("message") != nullptr || sent.find("media") != nullptr;
+  if (!to_peer || !has_text || query->method->name == "messages.sendInlineBotResult") return {};
+  Object message{"message", {}, {}};
+  for (const auto& field : sent.fields) {
+    if (field.name != "pts" && field.name != "pts_count") message.fields.push_back(field);
+  }
+  message.fields.push_back({"message", request.text("message")});
+  for (const std::string_view same :
+       {"silent", "noforwards", "invert_media", "reply_markup", "effect"}) {
+    if (const Value* value = request.find(same)) message.fields.push_back({same, *value});
+  }
+  add_reply(request, message.fields);
+  const bool old = !layer.is_object("message", "peer_id");
+  if (layer.is_object("message", "from_id")) {
+    message.fields.push_back({"from_id", peer("peerUser", "user_id", self_id)});
+  } else {
+    message.fields.push_back({"from_id", self_id});
+  }
+  message.fields.push_back(
+      {old ? std::string_view("to_id") : std::string_view("peer_id"), *to_peer});
+  return write_update(layer, {"updateNewMessage",
+                              {{"message", std::move(message)},
+                               {"pts", sent.number("pts")},
+                               {"pts_count", sent.number("pts_count")}},
+                              {}});
+}
+
+Affected read_affected(const Layer& layer, const Object& result, ByteView call) {
+  Affected affected;
+  const auto query = read_call(layer, call);
+  if (!query || int_of(result, "pts") <= 0) return affected;
+  UpdateOrder& order = affected.order;
+  order.pts = int_of(result, "pts");
+  order.count = int_of(result, "pts_count");
+  order.channel_id = channel_in(query->request);
+  order.box = order.channel_id != 0 ? UpdateOrder::Box::kChannel : UpdateOrder::Box::kCommon;
+  // Which ones were deleted the call says, or the result.
+  const bool deletes = query->method->name == "messages.deleteMessages" ||
+                       query->method->name == "channels.deleteMessages";
+  const Value* ids = deletes ? query->request.find("id") : result.find("messages");
+  if (ids == nullptr || order.count <= 0) return affected;
+  const bool in_channel = order.channel_id != 0;
+  affected.update =
+      write_update(layer, {in_channel ? std::string_view("updateDeleteChannelMessages")
+                                      : std::string_view("updateDeleteMessages"),
+                           {{"channel_id", order.channel_id},
+                            {"messages", *ids},
+                            {"pts", order.pts},
+                            {"pts_count", order.count}},
+                           {}});
+  return affected;
 }
 
 }  // namespace ringway::client

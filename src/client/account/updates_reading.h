@@ -37,5 +37,17 @@ struct UpdateOrder {
 // The same of updateShortMessage and updateShortChatMessage, which have all that a message has.
 [[nodiscard]] Bytes expand_short(const tl::dynamic::Layer& layer, const tl::dynamic::Object& brief,
                                  int64_t self_id);
+// The same of updateShortSentMessage, which has what the server added to what `call` sends. Empty
+// when the call does not say what that is, or sends it to a channel.
+[[nodiscard]] Bytes expand_sent(const tl::dynamic::Layer& layer, const tl::dynamic::Object& sent,
+                                ByteView call, int64_t self_id);
+
+// What a call did of which its result tells only the place in the order.
+struct Affected {
+  UpdateOrder order;  // kNone when there is nothing to be put in order
+  Bytes update;       // TL of an Update that says the same; empty where there is none
+};
+[[nodiscard]] Affected read_affected(const tl::dynamic::Layer& layer,
+                                     const tl::dynamic::Object& result, ByteView call);
 
 }  // namespace ringway::client

@@ -25,10 +25,10 @@ void UpdatesRunner::stop() {
   if (store_timer_ != 0) loop_.cancel(store_timer_);
 }
 
-void UpdatesRunner::on_updates(ByteView tl) {
+void UpdatesRunner::on_updates(ByteView tl, ByteView call) {
   if (stopped_) return;
   UpdatesOutput output;
-  engine_.on_updates(tl, loop_.now(), output);
+  engine_.on_updates(tl, call, loop_.now(), output);
   take(std::move(output));
 }
 

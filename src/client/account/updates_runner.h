@@ -23,7 +23,8 @@ class UpdatesRunner final : private CallSink {
   UpdatesRunner(const UpdatesRunner&) = delete;
   UpdatesRunner& operator=(const UpdatesRunner&) = delete;
 
-  void on_updates(ByteView tl);
+  // As UpdatesEngine::on_updates().
+  void on_updates(ByteView tl, ByteView call);
   // Also once to begin with, when there is a connection and somebody is signed in.
   void on_gap();
   // Stores the state a last time. Nothing happens any more.

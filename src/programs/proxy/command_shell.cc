@@ -235,7 +235,7 @@ void Shell::run() {
   // One of its own: updates come on the loop's thread.
   const auto updates_text = std::make_shared<proxy::JsonText>(layout_);
   client::StoredAccount::Watcher watcher;
-  watcher.on_updates = [updates_text](ByteView tl) { print_update(*updates_text, tl); };
+  watcher.on_updates = [updates_text](ByteView tl, ByteView) { print_update(*updates_text, tl); };
   session_.account->watch(std::move(watcher));
   Lines lines(words_to_complete(*session_.schema.schema));
   while (true) {

@@ -95,7 +95,8 @@ ServedSession::ServedSession(std::string name, client::LoopThread& thread, OpenS
     updates_->on_gap();
   });
   client::StoredAccount::Watcher watcher;
-  watcher.on_updates = [this](ByteView tl) { updates_->on_updates(tl); };
+  watcher.on_updates = [this](ByteView tl, ByteView call) { updates_->on_updates(tl, call); };
+  watcher.on_affected = watcher.on_updates;
   watcher.on_gap = [this] { updates_->on_gap(); };
   watcher.on_condition = [this](client::Condition condition) { on_condition(condition); };
   open_.account->watch(std::move(watcher));

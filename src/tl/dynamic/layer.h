@@ -29,6 +29,7 @@ class Layer {
   Layer(int number, std::shared_ptr<const tl::Schema> schema);
 
   [[nodiscard]] int number() const noexcept { return number_; }
+  [[nodiscard]] const tl::Schema& schema() const noexcept { return *schema_; }
   // Whether there is a constructor of this name, and whether its field is an object.
   [[nodiscard]] bool has(std::string_view constructor) const;
   [[nodiscard]] bool is_object(std::string_view constructor, std::string_view field) const;

@@ -333,6 +333,38 @@ TEST_F(AccountCallsTest, UpdatesAreHeardWhetherPushedOrInResults) {
   EXPECT_EQ(listener_.updates.back(), too_long());
 }
 
+TEST_F(AccountCallsTest, ResultsThatHoldUpdatesOrMoveThemAreNoticedWithTheirCalls) {
+  const tl::dynamic::Object updates{"updatesTooLong", {}, {}};
+  const Bytes invited = result_of(
+      "channels.inviteToChannel",
+      tl::dynamic::Object{"messages.invitedUsers",
+                          {{"updates", updates}, {"missing_invitees", tl::dynamic::List{}}},
+                          {}});
+  const Bytes paid =
+      result_of("payments.sendPaymentForm",
+                tl::dynamic::Object{"payments.paymentResult", {{"updates", updates}}, {}});
+  const Bytes read = result_of(
+      "messages.readHistory",
+      tl::dynamic::Object{"messages.affectedMessages", {{"pts", 5}, {"pts_count", 1}}, {}});
+  const Bytes deleted =
+      result_of("messages.deleteHistory",
+                tl::dynamic::Object{
+                    "messages.affectedHistory", {{"pts", 5}, {"pts_count", 1}, {"offset", 0}}, {}});
+  const std::vector<Bytes> results = {invited, paid, read, deleted};
+  add_dc(2, [results](const ScriptedCall& call) {
+    if (call.method != kNumbered) return civil(call);
+    return answer(results.at(static_cast<size_t>(number_of(call.object))));
+  });
+  begin();
+  for (size_t i = 0; i < results.size(); ++i) {
+    EXPECT_EQ(outcome(start(static_cast<int64_t>(i))).result, results[i]);
+    ASSERT_EQ(listener_.calls.size(), i + 1);
+    EXPECT_EQ(listener_.calls[i], numbered(kNumbered, static_cast<int64_t>(i)));
+  }
+  EXPECT_EQ(listener_.updates, (std::vector<Bytes>{too_long(), too_long()}));
+  EXPECT_EQ(listener_.affected, (std::vector<Bytes>{read, deleted}));
+}
+
 TEST_F(AccountCallsTest, SigningInAndOutIsNoticed) {
   add_dc(2, [](const ScriptedCall& call) {
     if (call.method == id_of("auth.importBotAuthorization")) return answer(authorization_of(4711));

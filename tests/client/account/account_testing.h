@@ -88,12 +88,21 @@ struct Sink final : client::CallSink {
 };
 
 struct Listener final : client::AccountListener {
-  void on_updates(ByteView tl) override { updates.emplace_back(tl.begin(), tl.end()); }
+  void on_updates(ByteView tl, ByteView call) override {
+    updates.emplace_back(tl.begin(), tl.end());
+    calls.emplace_back(call.begin(), call.end());
+  }
+  void on_affected(ByteView result, ByteView call) override {
+    affected.emplace_back(result.begin(), result.end());
+    calls.emplace_back(call.begin(), call.end());
+  }
   void on_gap() override { ++gaps; }
   void on_condition(client::Condition condition) override { conditions.push_back(condition); }
   void on_state_changed() override { ++state_changes; }
 
   std::vector<Bytes> updates;
+  std::vector<Bytes> affected;
+  std::vector<Bytes> calls;  // of both, in order
   int gaps = 0;
   std::vector<client::Condition> conditions;
   int state_changes = 0;

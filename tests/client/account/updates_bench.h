@@ -55,6 +55,13 @@ class UpdatesBench {
     return tl;
   }
 
+  Bytes call(const Object& request) const {
+    Bytes tl;
+    ByteAppender appender(tl);
+    EXPECT_TRUE(layer->write_call(request, appender)) << request.name;
+    return tl;
+  }
+
   // --- Objects. Updates are told apart by one number.
   static Object deleted(int32_t id, int32_t pts, int32_t count = 1) {
     return {
@@ -139,7 +146,7 @@ class UpdatesBench {
   }
 
   // --- The engine.
-  void push(const Bytes& tl) { engine->on_updates(tl, now, out); }
+  void push(const Bytes& tl, const Bytes& call = {}) { engine->on_updates(tl, call, now, out); }
   void answer(const Bytes& tl) {
     ASSERT_FALSE(out.calls.empty());
     const uint64_t call = out.calls.front().id;

@@ -182,14 +182,148 @@ TEST_P(UpdatesOfLayer, ShortMessagesAreMessagesOnceTheirPeopleAreKnown) {
   const Object* to = message.object(layer->is_object("message", "peer_id") ? "peer_id" : "to_id");
   ASSERT_NE(to, nullptr);
   EXPECT_EQ(to->number("chat_id"), 6);
-  // What was sent here says only that it was.
-  out.events.clear();
-  push(write("Updates", {"updateShortSentMessage",
-                         {{"out", true}, {"id", 3}, {"pts", 13}, {"pts_count", 1}, {"date", 2}},
-                         {}}));
-  ASSERT_EQ(out.events.size(), 1U);
+}
+
+// --- What calls did
+
+Object sent_message(int32_t id, int32_t pts) {
+  return {"updateShortSentMessage",
+          {{"out", true}, {"id", id}, {"pts", pts}, {"pts_count", 1}, {"date", 2}},
+          {}};
+}
+Object send_to(const Object& peer) {
+  return {"messages.sendMessage",
+          {{"silent", true},
+           {"peer", peer},
+           {"reply_to_msg_id", 9},
+           {"reply_to", Object{"inputReplyToMessage", {{"reply_to_msg_id", 9}}, {}}},
+           {"message", "hello"},
+           {"random_id", 1}},
+          {}};
+}
+
+TEST_P(UpdatesOfLayer, WhatWasSentIsTheMessageThatCallAndAnswerMake) {
+  begin(at(10));
+  const Bytes sent = write("Updates", sent_message(3, 11));
+  push(sent, call(send_to({"inputPeerUser", {{"user_id", 5}, {"access_hash", 6}}, {}})));
+  ASSERT_EQ(out.events.size(), 2U);
   EXPECT_EQ(out.events[0].kind, UpdateEvent::Kind::kSource);
-  EXPECT_EQ(engine->state().pts, 13);
+  EXPECT_EQ(out.events[0].source->original, sent) << "old clients get it as it came";
+  const auto update = layer->read_object(out.events[1].update);
+  ASSERT_TRUE(update.ok());
+  EXPECT_EQ(update->name, "updateNewMessage");
+  EXPECT_EQ(update->number("pts"), 11);
+  const Object& message = *update->object("message");
+  EXPECT_EQ(message.number("id"), 3);
+  EXPECT_EQ(message.number("date"), 2);
+  EXPECT_EQ(message.text("message"), "hello");
+  EXPECT_NE(message.find("out"), nullptr);
+  EXPECT_NE(message.find("silent"), nullptr);
+  const bool old = !layer->is_object("message", "peer_id");
+  EXPECT_EQ(message.object(old ? "to_id" : "peer_id")->number("user_id"), 5);
+  EXPECT_EQ(old ? message.number("from_id") : message.object("from_id")->number("user_id"), kSelf);
+  const Object* reply = message.object("reply_to");
+  EXPECT_EQ((reply == nullptr ? message : *reply).number("reply_to_msg_id"), 9);
+  EXPECT_EQ(engine->state().pts, 11);
+  EXPECT_TRUE(out.calls.empty());
+  // To oneself, and to a group.
+  out.events.clear();
+  push(write("Updates", sent_message(4, 12)), call(send_to({"inputPeerSelf", {}, {}})));
+  push(write("Updates", sent_message(5, 13)),
+       call(send_to({"inputPeerChat", {{"chat_id", 8}}, {}})));
+  EXPECT_EQ(told(), (Texts{"message:4", "message:5"}));
+}
+
+TEST_P(UpdatesOfLayer, WhatWasSentWhileTheServerIsAskedIsNotLost) {
+  begin(at(10));
+  push(write("Updates", {"updatesTooLong", {}, {}}));
+  push(write("Updates", sent_message(3, 12)),
+       call(send_to({"inputPeerUser", {{"user_id", 5}, {"access_hash", 6}}, {}})));
+  EXPECT_EQ(told(), Texts{});
+  answer(difference("updates.difference", {}, {deleted(1, 11)}, state(11)));
+  EXPECT_EQ(told(), (Texts{"1", "message:3"}));
+  EXPECT_EQ(engine->held(), 0U);
+}
+
+TEST_P(UpdatesOfLayer, WhatTheCallDoesNotSayIsAskedFor) {
+  begin(at(10));
+  push(write("Updates", sent_message(3, 11)),
+       call({"messages.sendInlineBotResult",
+             {{"peer", Object{"inputPeerSelf", {}, {}}}, {"id", "x"}},
+             {}}));
+  EXPECT_EQ(told(), Texts{});
+  EXPECT_EQ(asked().name, "updates.getDifference");
+  EXPECT_EQ(asked().number("pts"), 10) << "so that the answer has it";
+  answer(difference("updates.difference", {}, {deleted(1, 11)}, state(11)));
+  EXPECT_EQ(told(), Texts{"1"});
+  // The same without a call, and to a channel, whose order is another one.
+  push(write("Updates", sent_message(4, 12)));
+  EXPECT_EQ(asked().number("pts"), 11);
+  answer(difference_empty());
+  push(write("Updates", sent_message(4, 12)),
+       call(send_to({"inputPeerChannel", {{"channel_id", kChannel}, {"access_hash", 6}}, {}})));
+  EXPECT_EQ(asked().number("pts"), 11);
+}
+
+TEST_P(UpdatesOfLayer, AResultThatOnlyMovesPtsLeavesNoGap) {
+  begin(at(10));
+  const Bytes read =
+      call({"messages.readHistory", {{"peer", Object{"inputPeerSelf", {}, {}}}}, {}});
+  const auto affected = [&](int32_t pts, int32_t count) {
+    return write("messages.AffectedMessages",
+                 {"messages.affectedMessages", {{"pts", pts}, {"pts_count", count}}, {}});
+  };
+  push(affected(12, 2), read);
+  EXPECT_EQ(engine->state().pts, 12);
+  EXPECT_TRUE(out.events.empty());
+  push(brief(deleted(1, 13)));
+  EXPECT_EQ(told(), Texts{"1"});
+  // It fills what is missing, and may itself come too early or twice.
+  push(brief(deleted(3, 15)));
+  EXPECT_EQ(told(), Texts{});
+  push(affected(14, 1), read);
+  EXPECT_EQ(told(), Texts{"3"});
+  push(affected(14, 1), read);
+  push(affected(15, 0), read);
+  EXPECT_EQ(engine->state().pts, 15);
+  push(affected(18, 1), read);
+  pass(kUpdatesHoldNs);
+  EXPECT_EQ(asked().number("pts"), 15);
+  push(affected(19, 1), read);
+  answer(difference("updates.difference", {}, {deleted(4, 17)}, state(17)));
+  EXPECT_EQ(told(), Texts{"4"});
+  EXPECT_EQ(engine->state().pts, 19);
+  EXPECT_EQ(engine->held(), 0U);
+  EXPECT_EQ(engine->counts().unreadable, 0U);
+}
+
+TEST_P(UpdatesOfLayer, MessagesThatACallDeletedAreToldOf) {
+  begin(at(10));
+  push(write("messages.AffectedMessages",
+             {"messages.affectedMessages", {{"pts", 12}, {"pts_count", 2}}, {}}),
+       call({"messages.deleteMessages", {{"id", List{4, 5}}}, {}}));
+  ASSERT_EQ(out.events.size(), 2U);
+  const auto update = layer->read_object(out.events[1].update);
+  ASSERT_TRUE(update.ok());
+  EXPECT_EQ(update->name, "updateDeleteMessages");
+  EXPECT_EQ(update->list("messages")->size(), 2U);
+  EXPECT_EQ(told(), Texts{"4"});
+  EXPECT_EQ(engine->state().pts, 12);
+  // A channel has an order of its own.
+  push(brief(deleted_in(kChannel, 1, 100)));
+  const Object channel{"inputChannel", {{"channel_id", kChannel}, {"access_hash", 6}}, {}};
+  push(write("messages.AffectedMessages",
+             {"messages.affectedMessages", {{"pts", 101}, {"pts_count", 1}}, {}}),
+       call({"channels.deleteMessages", {{"channel", channel}, {"id", List{7}}}, {}}));
+  EXPECT_EQ(told(), (Texts{"500/1", "500/7"}));
+  EXPECT_EQ(engine->state().channels.at(kChannel).pts, 101);
+  EXPECT_EQ(engine->state().pts, 12);
+  // Of nothing that was deleted nothing is told.
+  push(write("messages.AffectedMessages",
+             {"messages.affectedMessages", {{"pts", 12}, {"pts_count", 0}}, {}}),
+       call({"messages.deleteMessages", {{"id", List{4}}}, {}}));
+  EXPECT_EQ(told(), Texts{});
+  EXPECT_TRUE(out.calls.empty());
 }
 
 TEST_P(UpdatesOfLayer, AChannelHasAnOrderOfItsOwn) {
