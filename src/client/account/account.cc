@@ -18,7 +18,8 @@ Account::Impl::Impl(EventLoop& event_loop, AccountOptions account_options,
       state(std::move(account_state)),
       listener(account_listener),
       objects(options),
-      waits(options.wait_max_ns) {
+      waits(options.wait_max_ns),
+      lookups(loop, options.resolve) {
   told_salts_ns = now_ns();
   dc(state.main_dc).line->link.start();
   arm();

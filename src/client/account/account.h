@@ -15,9 +15,11 @@
 #include <vector>
 
 #include "client/account/calls.h"
+#include "client/account/lookups.h"
 #include "client/account/loop.h"
 #include "client/handshake.h"
 #include "client/session.h"
+#include "client/stream_socket.h"
 #include "mtproto/client_transport.h"
 #include "tl/dynamic/layer.h"
 
@@ -64,8 +66,9 @@ struct AccountOptions {
   std::vector<ServerKey> server_keys;
   std::vector<DcAddress> addresses;  // to begin with; help.getConfig adds those that it names
   bool follow_config = true;         // false: only ever `addresses` (a server behind one gateway)
-  bool temporary_keys = false;       // PFS
-  int32_t temporary_key_seconds = 86'400;  // the life of one; renewed when 80 % of it are over
+  Lookups::Resolve resolve = client::resolve;  // the system's own, but in tests
+  bool temporary_keys = false;                 // PFS
+  int32_t temporary_key_seconds = 86'400;      // the life of one; renewed when 80 % of it are over
   // How long an acknowledgement waits for a message to ride on.
   int64_t ack_delay_ns = SessionOptions::lasting().ack_delay_ns;
   int64_t call_timeout_ns = 60 * kNsPerSecond;

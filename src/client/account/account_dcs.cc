@@ -13,7 +13,7 @@ using End = CallOutcome::End;
 Account::Impl::Line::Line(Impl& owner, Dc& place, LinkOptions link_options)
     : account(owner),
       dc(place),
-      link(owner.loop, owner.background, *this, std::move(link_options)) {}
+      link(owner.loop, owner.background, owner.lookups, *this, std::move(link_options)) {}
 
 Account::Impl::Dc& Account::Impl::dc(int32_t number) {
   const auto found = dcs.find(number);

@@ -232,8 +232,9 @@ struct Account::Impl {
   EventLoop::TimerId timer = 0;
   int64_t timer_ns = INT64_MAX;
   std::shared_ptr<int> alive = std::make_shared<int>();
-  // Above the lines, so that it ends after them: its thread posts to the loop only.
+  // Above the lines, so that they end after them: their threads post to the loop only.
   Background background;
+  Lookups lookups;
   std::map<int32_t, Dc> dcs;
   std::vector<std::unique_ptr<Line>> buried;  // freed at the turn's end
 };

@@ -1,5 +1,5 @@
 // client/account/background: one thread for what must not hold up an EventLoop: modular
-// exponentiation and names that have to be looked up.
+// exponentiation, and storing files.
 //
 // Jobs run one after the other, in order; who posts them has at most one under way for each
 // connection, which bounds them. The destructor waits for the job that runs, drops the others.

@@ -27,6 +27,8 @@ inline constexpr size_t kDcsMax = 64;                     // known at once
 inline constexpr int64_t kDcIdleNs = 300 * kNsPerSecond;  // then a link that is not main is closed
 inline constexpr int64_t kStateSaltPeriodNs = 60 * kNsPerSecond;
 
+inline constexpr size_t kLookupsMax = 16;  // names that are looked up at a time
+
 // One link.
 inline constexpr int64_t kLinkConnectNs = 10 * kNsPerSecond;
 inline constexpr int64_t kLinkKeyExchangeNs = 30 * kNsPerSecond;

@@ -8,7 +8,6 @@
 #include "client/account/limits.h"
 #include "client/account/link_exchange.h"
 #include "client/objects.h"
-#include "client/stream_socket.h"
 #include "crypto/random.h"
 #include "mtproto/framing.h"
 #include "mtproto/tl.h"
@@ -33,8 +32,13 @@ std::string to_text(const LinkAddress& address) {
 
 }  // namespace
 
-Link::Link(EventLoop& loop, Background& background, LinkListener& listener, LinkOptions options)
-    : loop_(loop), background_(background), listener_(listener), options_(std::move(options)) {}
+Link::Link(EventLoop& loop, Background& background, Lookups& lookups, LinkListener& listener,
+           LinkOptions options)
+    : loop_(loop),
+      background_(background),
+      lookups_(lookups),
+      listener_(listener),
+      options_(std::move(options)) {}
 
 Link::~Link() {
   if (timer_ != 0) loop_.cancel(timer_);
@@ -98,17 +102,14 @@ void Link::attempt() {
     connect(*ready);
     return;
   }
-  background_.run([this, number, text, &loop = loop_, alive = std::weak_ptr(alive_)] {
-    std::string why;
-    const auto found = resolve(text, why);
-    loop.post([this, number, found, why, alive] {
-      if (alive.expired() || number != attempt_number_) return;
-      if (found.ok()) {
-        connect(*found);
-      } else {
-        fail(why);
-      }
-    });
+  lookups_.find(text, [this, number, alive = std::weak_ptr(alive_)](
+                          const Result<net::SocketAddress>& found, const std::string& why) {
+    if (alive.expired() || number != attempt_number_) return;
+    if (found.ok()) {
+      connect(*found);
+    } else {
+      fail(why);
+    }
   });
   arm();
 }
@@ -298,7 +299,9 @@ void Link::on_timer() {
     return;
   }
   if (state_ != State::kUp && attempt_deadline_ns_ <= now_ns) {
-    fail(state_ == State::kConnecting ? "no connection in time" : "the server did not answer");
+    fail(state_ == State::kResolving    ? "the name was not found in time"
+         : state_ == State::kConnecting ? "no connection in time"
+                                        : "the server did not answer");
     return;
   }
   // Pings, of which nothing has to be said, and what was dropped: calls have no deadline there.

@@ -3,7 +3,7 @@
 // Connects, makes the keys that are missing, binds a temporary key where they are wanted, pings,
 // notices silence, and connects again with growing pauses, going round its addresses. The session
 // and what it has not got answers for outlive the connection. One thread, the loop's; key exchanges
-// and names are worked on elsewhere (Background) and come back through the loop.
+// and names are worked on elsewhere (Background, Lookups) and come back through the loop.
 //
 //   idle --start()--> resolving -> connecting --key is missing--> exchanging -> [binding] -> up
 //     ^                                |  key and session are there                          ^
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "client/account/background.h"
+#include "client/account/lookups.h"
 #include "client/account/loop.h"
 #include "client/account/stream.h"
 #include "client/handshake.h"
@@ -79,7 +80,8 @@ struct LinkCounts {
 
 class Link final : private StreamListener {
  public:
-  Link(EventLoop& loop, Background& background, LinkListener& listener, LinkOptions options);
+  Link(EventLoop& loop, Background& background, Lookups& lookups, LinkListener& listener,
+       LinkOptions options);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -181,6 +183,7 @@ class Link final : private StreamListener {
 
   EventLoop& loop_;
   Background& background_;
+  Lookups& lookups_;
   LinkListener& listener_;
   LinkOptions options_;
   std::shared_ptr<int> alive_ =

@@ -251,6 +251,35 @@ TEST_F(AccountDcsTest, ALoginTokenOfAnotherDcIsImportedThere) {
   EXPECT_EQ(home.taken(id_of("auth.importLoginToken")), 1U);
 }
 
+TEST_F(AccountDcsTest, ANameThatIsNotAnsweredHoldsUpNobodyElse) {
+  add_dc(2, redirect_to(4, "FILE"));
+  ScriptServer& found = add_dc(5);
+  // DC 4 and DC 5 have names; that of DC 4 hangs until the test is over.
+  std::atomic<bool> over = false;
+  options_.addresses.erase(options_.addresses.begin() + 1, options_.addresses.end());
+  options_.addresses.push_back({.dc = 4, .host = "hanging.invalid", .port = 443});
+  options_.addresses.push_back({.dc = 5, .host = "found.invalid", .port = found.port()});
+  options_.resolve = [&, port = found.port()](const std::string& text, std::string& why) {
+    if (text.starts_with("hanging")) {
+      over.wait(false);
+      why = "nobody answered";
+      return Result<net::SocketAddress>(Error::kNotFound);
+    }
+    return client::resolve(fmt::format("127.0.0.1:{}", port), why);
+  };
+  begin();
+  const auto waiting = start(1);
+  EXPECT_TRUE(run_until([&] { return account_->counts().redirects == 1; }));
+  servers_[2]->set_script(redirect_to(5, "FILE"));
+  // A lookup, then a key exchange.
+  EXPECT_EQ(outcome(start(2, within(20 * kNsPerSecond))).end, End::kResult);
+  EXPECT_EQ(found.exchanges(false), 1);
+  EXPECT_FALSE(sink_.done.contains(waiting));
+  over = true;
+  over.notify_all();
+  account_.reset();
+}
+
 // --- A home of which only the address is known
 
 // What a file without dc_id makes of a key.
