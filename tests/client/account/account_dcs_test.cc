@@ -165,6 +165,34 @@ TEST_F(AccountDcsTest, AFileOfAnotherDcIsFetchedThereAndTheLinkKept) {
   EXPECT_EQ(files.exchanges(false), 1);
 }
 
+TEST_F(AccountDcsTest, ALinkToAnotherDcIsClosedAfterFiveIdleMinutes) {
+  ScriptServer& main = add_dc(2, redirect_to(4, "FILE"));
+  ScriptServer& files = add_dc(4, wants_import());
+  begin(make_state(2, kUser));
+  EXPECT_EQ(outcome(start(1)).end, End::kResult);
+  const auto quarter = [&] {
+    // Both servers are heard in between.
+    const int pings = main.pings();
+    pass(75 * kNsPerSecond);
+    ASSERT_TRUE(run_until([&] { return main.pings() > pings; }));
+    run_for(50 * kNsPerMs);
+  };
+  for (int i = 0; i < 3; ++i) quarter();
+  EXPECT_EQ(files.open_connections(), 1U);
+  // A call begins the time anew.
+  EXPECT_EQ(outcome(start(2)).end, End::kResult);
+  for (int i = 0; i < 3; ++i) quarter();
+  EXPECT_EQ(files.open_connections(), 1U);
+  for (int i = 0; i < 2; ++i) quarter();
+  EXPECT_TRUE(run_until([&] { return files.open_connections() == 0; }));
+  EXPECT_EQ(main.open_connections(), 1U) << "home stays";
+  EXPECT_EQ(account_->condition(), Condition::kSignedIn);
+  EXPECT_EQ(outcome(start(3)).end, End::kResult);
+  EXPECT_EQ(files.connections(), 2);
+  EXPECT_EQ(files.taken(id_of("auth.importAuthorization")), 1U);
+  EXPECT_EQ(files.exchanges(false), 1);
+}
+
 TEST_F(AccountDcsTest, ADcThatForgotTheUserIsToldAgain) {
   add_dc(2, redirect_to(4, "STATS"));
   ScriptServer& stats = add_dc(4, wants_import());

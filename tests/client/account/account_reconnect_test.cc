@@ -3,6 +3,7 @@
 #include <set>
 
 #include "client/account/account_testing.h"
+#include "crypto/random.h"
 #include "mtproto/framing.h"
 
 namespace ringway::testing {
@@ -212,6 +213,89 @@ TEST_F(AccountReconnectTest, AFaultEndsWhatWasUnderWayAndTheNewSessionIsToldWhoC
   ASSERT_EQ(server.taken(kNumbered), 3U) << "none ran twice";
   EXPECT_FALSE(taken[taken.size() - 2].wrapped);
   EXPECT_TRUE(taken.back().wrapped);
+}
+
+TEST_F(AccountReconnectTest, ALivingServerIsKeptAndASilentOneLeftAfterNinetySeconds) {
+  ScriptServer& server = add_dc(2);
+  begin(make_state(2, 77));
+  ASSERT_TRUE(run_until([&] { return account_->condition() == Condition::kSignedIn; }));
+  const int before = server.connections();
+  for (int minute = 0; minute < 4; ++minute) {
+    const int pings = server.pings();
+    pass(61 * kNsPerSecond);
+    ASSERT_TRUE(run_until([&] { return server.pings() > pings; }));
+    // The answer to it has come, too.
+    EXPECT_EQ(outcome(start(minute)).end, End::kResult);
+  }
+  EXPECT_EQ(server.connections(), before);
+  server.set_mute(true);
+  pass(80 * kNsPerSecond);
+  run_for(50 * kNsPerMs);
+  EXPECT_EQ(account_->condition(), Condition::kSignedIn) << "it may speak yet";
+  const int gaps = listener_.gaps;
+  pass(11 * kNsPerSecond);
+  ASSERT_TRUE(run_until([&] { return account_->condition() == Condition::kConnecting; }));
+  EXPECT_NE(account_->problem().find("fell silent"), std::string::npos) << account_->problem();
+  server.set_mute(false);
+  EXPECT_EQ(outcome(start(9)).end, End::kResult);
+  EXPECT_GT(server.connections(), before);
+  EXPECT_GT(listener_.gaps, gaps) << "updates may have been missed";
+}
+
+TEST_F(AccountReconnectTest, SaltsAreToldOfOnceAMinute) {
+  ScriptServer& server = add_dc(2);
+  begin(make_state(2, 77));
+  ASSERT_TRUE(run_until([&] { return account_->condition() == Condition::kSignedIn; }));
+  const int changes = listener_.state_changes;
+  for (int64_t salt = 101; salt <= 103; ++salt) {
+    server.set_salt(salt);
+    EXPECT_EQ(outcome(start(salt)).end, End::kResult);
+    EXPECT_EQ(account_->state().keys.at(2).salt, salt);
+  }
+  EXPECT_EQ(listener_.state_changes, changes);
+  pass(59 * kNsPerSecond);
+  run_for(50 * kNsPerMs);
+  EXPECT_EQ(listener_.state_changes, changes);
+  pass(2 * kNsPerSecond);
+  EXPECT_TRUE(run_until([&] { return listener_.state_changes == changes + 1; }));
+  // After a quiet minute the next one is told of at once.
+  pass(61 * kNsPerSecond);
+  run_for(50 * kNsPerMs);
+  EXPECT_EQ(listener_.state_changes, changes + 1) << "nothing has changed";
+  server.set_salt(104);
+  EXPECT_EQ(outcome(start(4)).end, End::kResult);
+  EXPECT_EQ(listener_.state_changes, changes + 2);
+}
+
+// A call that is still in the session when its server does not read can be taken back.
+TEST_F(AccountReconnectTest, AServerThatDoesNotReadIsNotSentWithoutEnd) {
+  constexpr size_t kBytes = 256 * 1024;
+  ScriptServer& server = add_dc(2);
+  begin();
+  EXPECT_EQ(outcome(start(0)).end, End::kResult);
+  server.pause_reading(true);
+  std::map<CallId, int64_t> numbers;
+  std::vector<CallId> calls;
+  for (int64_t number = 1; number <= 200; ++number) {
+    Bytes large = numbered(kNumbered, number);
+    const size_t header = large.size();
+    large.resize(header + kBytes);
+    crypto::random_bytes(ByteSpan(large).subspan(header));  // so that packing does not help
+    calls.push_back(start(std::move(large)));
+    numbers[calls.back()] = number;
+    loop_->run_once(0);
+  }
+  // All of it would be more than the socket's buffers and kLinkSendBytesMax hold.
+  account_->cancel(calls.front());
+  account_->cancel(calls.back());
+  EXPECT_TRUE(outcome(calls.front()).sent);
+  EXPECT_FALSE(outcome(calls.back()).sent);
+  numbers.erase(calls.front());
+  numbers.erase(calls.back());
+  server.pause_reading(false);
+  ASSERT_TRUE(run_until([&] { return sink_.done.size() == calls.size() + 1; }, 60));
+  expect_each_once(server, sink_.done, numbers);
+  EXPECT_EQ(server.connections(), 1);
 }
 
 TEST_F(AccountReconnectTest, AKeyThatIsUnknownTwiceEndsASignIn) {

@@ -163,6 +163,10 @@ void ScriptServer::refuse_connections(int32_t code) {
   command([&] { refusal_ = code; });
 }
 
+void ScriptServer::pause_reading(bool paused) {
+  command([&] { paused_ = paused; });
+}
+
 std::vector<ScriptedCall> ScriptServer::taken() const {
   const std::lock_guard lock(mutex_);
   return taken_;
@@ -189,10 +193,12 @@ void ScriptServer::run_commands() {
 void ScriptServer::serve() {
   while (!stop_) {
     std::vector<pollfd> entries = {{listener_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    for (const auto& connection : open_) entries.push_back({connection->fd.get(), POLLIN, 0});
+    open_count_ = open_.size();
+    const auto wanted = static_cast<int16_t>(paused_ ? 0 : POLLIN);
+    for (const auto& connection : open_) entries.push_back({connection->fd.get(), wanted, 0});
     static_cast<void>(::poll(entries.data(), entries.size(), -1));
     for (size_t i = 0; i < open_.size(); ++i) {
-      if (entries[i + 2].revents != 0) read_from(*open_[i]);
+      if (entries[i + 2].revents != 0 && !paused_) read_from(*open_[i]);
     }
     std::erase_if(open_, [](const auto& connection) { return connection->over; });
     if (entries[0].revents != 0) accept();
@@ -237,6 +243,7 @@ void ScriptServer::step(Connection& connection) {
 }
 
 void ScriptServer::on_frame(Connection& connection, const mtproto::Frame& frame) {
+  if (mute_) return;
   if (refusal_ != 0) {
     transport_error(connection, refusal_);
     return;

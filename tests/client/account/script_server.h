@@ -79,10 +79,16 @@ class ScriptServer {
   void set_salt(int64_t salt);
   // New connections are answered with this transport error. 0: not.
   void refuse_connections(int32_t code);
+  // Nothing that comes is answered, or looked at.
+  void set_mute(bool mute) { mute_ = mute; }
+  // Nothing is read from the sockets.
+  void pause_reading(bool paused);
   // rpc_drop_answer is not answered any more.
   void ignore_drops() { ignores_drops_ = true; }
 
   [[nodiscard]] int connections() const { return connections_made_; }
+  // Those that have not ended yet.
+  [[nodiscard]] size_t open_connections() const { return open_count_; }
   [[nodiscard]] int exchanges(bool temporary) const {
     return temporary ? temporary_keys_made_ : permanent_keys_made_;
   }
@@ -155,6 +161,7 @@ class ScriptServer {
   int64_t clock_ahead_ns_ = 0;
   int64_t salt_ = 0;
   int32_t refusal_ = 0;
+  bool paused_ = false;
 
   std::atomic<int> connections_made_{0};
   std::atomic<int> permanent_keys_made_{0};
@@ -163,6 +170,8 @@ class ScriptServer {
   std::atomic<int> binds_to_refuse_{0};
   std::atomic<int> drops_{0};
   std::atomic<bool> ignores_drops_{false};
+  std::atomic<bool> mute_{false};
+  std::atomic<size_t> open_count_{0};
   std::atomic<int> acks_{0};
   std::atomic<int> pings_{0};
   std::atomic<int> state_questions_{0};
