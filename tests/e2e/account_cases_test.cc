@@ -32,6 +32,7 @@ struct Listener final : client::AccountListener {
   void on_gap() override { ++gaps; }
   void on_condition(Condition condition) override { conditions.push_back(condition); }
   void on_state_changed() override { ++state_changes; }
+  void on_user(int64_t) override {}
 
   std::vector<Bytes> updates;
   int gaps = 0;

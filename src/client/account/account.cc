@@ -103,6 +103,7 @@ void Account::Impl::set_user(int64_t user_id) {
   main->second.user_id = user_id;
   state_changed();
   update_condition();
+  listener.on_user(user_id);
 }
 
 void Account::Impl::sign_out(int32_t code, const std::string& text) {

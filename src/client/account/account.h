@@ -119,6 +119,8 @@ class AccountListener {
   // Updates may have been missed: a new session, or a connection after a break.
   virtual void on_gap() = 0;
   virtual void on_condition(Condition condition) = 0;
+  // Another one is signed in than before; 0: nobody.
+  virtual void on_user(int64_t user_id) = 0;
   // state() is to be stored. Salts: at most once a minute; everything else at once.
   virtual void on_state_changed() = 0;
 

@@ -143,12 +143,13 @@ void StoredAccount::on_gap() {
 }
 
 void StoredAccount::on_condition(Condition condition) {
-  {
-    const std::lock_guard lock(mutex_);
-    condition_ = condition;
-    changed_.notify_all();
-  }
-  if (watcher_.on_condition) watcher_.on_condition(condition);
+  const std::lock_guard lock(mutex_);
+  condition_ = condition;
+  changed_.notify_all();
+}
+
+void StoredAccount::on_user(int64_t user_id) {
+  if (watcher_.on_user) watcher_.on_user(user_id);
 }
 
 void StoredAccount::on_state_changed() { save(); }

@@ -28,7 +28,7 @@ class StoredAccount final : private AccountListener {
     std::function<void(ByteView updates, ByteView call)> on_updates;
     std::function<void(ByteView result, ByteView call)> on_affected;
     std::function<void()> on_gap;
-    std::function<void(Condition)> on_condition;
+    std::function<void(int64_t user_id)> on_user;
   };
 
   // Connects on its own. `thread` must outlive it.
@@ -66,6 +66,7 @@ class StoredAccount final : private AccountListener {
   void on_affected(ByteView result, ByteView call) override;
   void on_gap() override;
   void on_condition(Condition condition) override;
+  void on_user(int64_t user_id) override;
   void on_state_changed() override;
   void save();
   // On the background's thread: what is newest.

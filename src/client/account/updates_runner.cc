@@ -41,9 +41,10 @@ void UpdatesRunner::on_gap() {
 
 void UpdatesRunner::on_call_done(CallId call, CallOutcome outcome) {
   const auto found = under_way_.find(call);
-  if (found == under_way_.end() || stopped_) return;
+  if (found == under_way_.end()) return;
   const uint64_t question = found->second;
   under_way_.erase(found);
+  if (stopped_) return;
   UpdatesOutput output;
   if (outcome.end == CallOutcome::End::kResult) {
     engine_.on_answer(question, outcome.result, loop_.now(), output);

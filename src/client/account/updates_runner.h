@@ -29,6 +29,8 @@ class UpdatesRunner final : private CallSink {
   void on_gap();
   // Stores the state a last time. Nothing happens any more.
   void stop();
+  // No call of it is under way.
+  [[nodiscard]] bool is_idle() const noexcept { return under_way_.empty(); }
   [[nodiscard]] const UpdatesCounts& counts() const noexcept { return engine_.counts(); }
 
  private:

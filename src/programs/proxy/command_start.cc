@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "base/log.h"
-#include "client/account/updates_runner.h"
+#include "client/account/user_updates.h"
 #include "programs/proxy/commands.h"
 #include "programs/proxy/open_session.h"
 #include "proxy/journal.h"
@@ -40,9 +40,6 @@ LogLevel log_level_of(const std::string& name) {
 
 void exit_at_once(int /*signal*/) { _exit(kFailed); }
 
-// What stands before a stored state of updates.
-std::string user_line(int64_t user_id) { return fmt::format("user {}\n", user_id); }
-
 // A session with its updates. The engine lives on the loop's thread.
 class ServedSession {
  public:
@@ -59,10 +56,6 @@ class ServedSession {
 
  private:
   void show_now();
-  [[nodiscard]] client::UpdatesState stored_state(int64_t user_id);
-  // These on the loop's thread.
-  void begin_updates(int64_t user_id, bool is_bot, client::UpdatesState state);
-  void on_condition(client::Condition condition);
 
   proxy::Server* server_ = nullptr;  // loop's thread, as the two below
   size_t number_ = 0;
@@ -71,9 +64,7 @@ class ServedSession {
   client::LoopThread& thread_;
   OpenSession open_;
   proxy::Journal journal_;
-  int64_t user_id_ = 0;  // whose updates they are; loop's thread
-  std::unique_ptr<client::UpdatesRunner> updates_;
-  std::vector<std::unique_ptr<client::UpdatesRunner>> retired_;
+  std::unique_ptr<client::UserUpdates> updates_;
 };
 
 ServedSession::ServedSession(std::string name, client::LoopThread& thread, OpenSession open)
@@ -88,67 +79,23 @@ ServedSession::ServedSession(std::string name, client::LoopThread& thread, OpenS
                 name_);
     return;
   }
-  const client::SignedIn& user = open_.user;
-  client::UpdatesState state = stored_state(user.user_id);
+  client::StoredAccount& account = *open_.account;
+  client::UserUpdatesOptions options;
+  options.layer = open_.schema.layer;
+  options.name = name_;
+  options.store_period_ns = account.updates_period_ns();
   thread.run([&] {
-    begin_updates(user.user_id, user.is_bot, std::move(state));
-    updates_->on_gap();
+    updates_ = std::make_unique<client::UserUpdates>(
+        thread.loop(), account.account(), journal_,
+        [&account](Bytes state) { account.store_updates(std::move(state)); }, std::move(options));
+    updates_->begin(open_.user.user_id, open_.user.is_bot, account.first_credentials().updates);
   });
   client::StoredAccount::Watcher watcher;
   watcher.on_updates = [this](ByteView tl, ByteView call) { updates_->on_updates(tl, call); };
   watcher.on_affected = watcher.on_updates;
   watcher.on_gap = [this] { updates_->on_gap(); };
-  watcher.on_condition = [this](client::Condition condition) { on_condition(condition); };
-  open_.account->watch(std::move(watcher));
-}
-
-// What was stored belongs to one user: for another one updates begin anew.
-client::UpdatesState ServedSession::stored_state(int64_t user_id) {
-  const Bytes& stored = open_.account->first_credentials().updates;
-  if (stored.empty()) return {};
-  std::string_view text = as_text(stored);
-  const std::string head = user_line(user_id);
-  if (!text.starts_with(head)) {
-    log_info("proxy", "{}: the stored state of updates is another user's", name_);
-    return {};
-  }
-  auto state = client::read_updates_state(text.substr(head.size()));
-  if (state.ok()) return *std::move(state);
-  log_warning("proxy", "{}: the stored state of updates is {}: updates begin now", name_,
-              to_string(state.error()));
-  return {};
-}
-
-void ServedSession::begin_updates(int64_t user_id, bool is_bot, client::UpdatesState state) {
-  client::UpdatesOptions options;
-  options.layer = open_.schema.layer;
-  options.self_id = user_id;
-  options.is_bot = is_bot;
-  user_id_ = user_id;
-  client::StoredAccount& account = *open_.account;
-  updates_ = std::make_unique<client::UpdatesRunner>(
-      thread_.loop(), account.account(), std::move(options), std::move(state), journal_,
-      [&account, head = user_line(user_id)](const std::string& text) {
-        const std::string owned = head + text;
-        const ByteView bytes = as_bytes(owned);
-        account.store_updates(Bytes(bytes.begin(), bytes.end()));
-      },
-      account.updates_period_ns());
-}
-
-// Callers may sign out, and in again as somebody else.
-void ServedSession::on_condition(client::Condition condition) {
-  const int64_t user_id = open_.account->account().state().user_id();
-  if (condition != client::Condition::kSignedIn || user_id == user_id_) return;
-  log_info("proxy", "{}: another user is signed in: updates begin anew", name_);
-  updates_->stop();
-  // It may still be told of calls that it began.
-  retired_.push_back(std::move(updates_));
-  client::UpdateEvent gap;
-  gap.kind = client::UpdateEvent::Kind::kGap;
-  journal_.on_update_event(std::move(gap));
-  begin_updates(user_id, false, {});
-  updates_->on_gap();
+  watcher.on_user = [this](int64_t user_id) { updates_->on_user(user_id); };
+  account.watch(std::move(watcher));
 }
 
 ServedSession::~ServedSession() {
@@ -158,10 +105,7 @@ ServedSession::~ServedSession() {
   });
   // It tells nobody of the calls that it still has.
   open_.account.reset();
-  thread_.run([this] {
-    updates_.reset();
-    retired_.clear();
-  });
+  thread_.run([this] { updates_.reset(); });
 }
 
 proxy::SessionSetup ServedSession::setup() {

@@ -381,11 +381,30 @@ TEST_F(AccountCallsTest, SigningInAndOutIsNoticed) {
             End::kResult);
   EXPECT_EQ(account_->condition(), Condition::kSignedIn);
   EXPECT_EQ(account_->state().user_id(), 4711);
+  EXPECT_EQ(listener_.users, std::vector<int64_t>{4711});
   const int changes = listener_.state_changes;
   EXPECT_EQ(run(write({"auth.logOut", {}, {}})).end, End::kResult);
   EXPECT_EQ(account_->condition(), Condition::kNotSignedIn);
   EXPECT_EQ(account_->state().user_id(), 0);
   EXPECT_GT(listener_.state_changes, changes);
+  EXPECT_EQ(listener_.users, (std::vector<int64_t>{4711, 0}));
+}
+
+TEST_F(AccountCallsTest, ASignInInPlaceOfAnotherOneIsNoticed) {
+  add_dc(2, [](const ScriptedCall& call) {
+    return call.method == id_of("auth.importBotAuthorization") ? answer(authorization_of(4712))
+                                                               : civil(call);
+  });
+  begin(make_state(2, 4711));
+  ASSERT_TRUE(run_until([&] { return account_->condition() == Condition::kSignedIn; }));
+  const Bytes sign_in = write({"auth.importBotAuthorization",
+                               {{"api_id", 1}, {"api_hash", "h"}, {"bot_auth_token", "t"}},
+                               {}});
+  EXPECT_EQ(run(sign_in).end, End::kResult);
+  EXPECT_EQ(account_->state().user_id(), 4712);
+  EXPECT_EQ(run(sign_in).end, End::kResult);
+  EXPECT_EQ(listener_.users, std::vector<int64_t>{4712}) << "the second one changed nothing";
+  EXPECT_EQ(listener_.conditions, std::vector<Condition>{Condition::kSignedIn});
 }
 
 TEST_F(AccountCallsTest, AnAccountMayEndWithCallsUnderWay) {

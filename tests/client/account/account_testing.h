@@ -99,12 +99,14 @@ struct Listener final : client::AccountListener {
   void on_gap() override { ++gaps; }
   void on_condition(client::Condition condition) override { conditions.push_back(condition); }
   void on_state_changed() override { ++state_changes; }
+  void on_user(int64_t user_id) override { users.push_back(user_id); }
 
   std::vector<Bytes> updates;
   std::vector<Bytes> affected;
   std::vector<Bytes> calls;  // of both, in order
   int gaps = 0;
   std::vector<client::Condition> conditions;
+  std::vector<int64_t> users;
   int state_changes = 0;
 };
 
