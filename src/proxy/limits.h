@@ -58,9 +58,6 @@ inline constexpr int64_t kHeartbeatNs = 30 * kNsPerSecond;
 // How often listeners are looked through for those that need a heartbeat.
 inline constexpr int64_t kHeartbeatLookNs = kNsPerSecond;
 
-// The certificate chain and its key.
-inline constexpr size_t kPemBytesMax = size_t{1} << 20;
-
 // Token files. Sessions are named as tokens are.
 inline constexpr size_t kTokenFileBytesMax = size_t{1} << 20;
 inline constexpr size_t kTokensMax = 4096;

@@ -11,29 +11,17 @@
 #include <utility>
 
 #include "base/assert.h"
-#include "base/bytes.h"
 #include "base/listen_address.h"
-#include "base/small_file.h"
 #include "proxy/journal.h"
 #include "proxy/metrics_endpoint.h"
 #include "proxy/reflection.h"
 #include "proxy/rpc_server.h"
+#include "proxy/server_tls.h"
 #include "proxy/service.h"
 #include "proxy/update_hub.h"
 
 namespace ringway::proxy {
 namespace {
-
-bool read_pem(const std::string& path, std::string& out, std::string& error) {
-  auto read = read_small_file(path, kPemBytesMax, FileAccess::kAny, error);
-  if (!read.ok()) return false;
-  Bytes bytes = *std::move(read);
-  out = as_text(bytes);
-  cleanse(bytes.data(), bytes.size());
-  if (out.find("-----BEGIN ") != std::string::npos) return true;
-  error = fmt::format("{}: not a PEM file", path);
-  return false;
-}
 
 std::string bad_options(const ServerOptions& options) {
   const bool certificate = !options.tls_certificate_file.empty();
@@ -43,6 +31,10 @@ std::string bad_options(const ServerOptions& options) {
   if (!is_listen_address(options.listen)) {
     return fmt::format("--listen {}: must be HOST:PORT, such as 127.0.0.1:11011", options.listen);
   }
+  if (!options.metrics_listen.empty() && !is_listen_address(options.metrics_listen)) {
+    return fmt::format("--metrics {}: must be HOST:PORT, such as 127.0.0.1:9300",
+                       options.metrics_listen);
+  }
   if (options.insecure || is_loopback(options.listen)) return {};
   if (certificate && options.tokens != nullptr) return {};
   return fmt::format(
@@ -51,17 +43,10 @@ std::string bad_options(const ServerOptions& options) {
       options.listen);
 }
 
-std::shared_ptr<grpc::ServerCredentials> credentials_of(const ServerOptions& options,
-                                                        std::string& error) {
-  if (options.tls_certificate_file.empty()) return grpc::InsecureServerCredentials();
-  grpc::SslServerCredentialsOptions tls;
-  tls.pem_key_cert_pairs.resize(1);
-  grpc::SslServerCredentialsOptions::PemKeyCertPair& pair = tls.pem_key_cert_pairs.front();
-  if (!read_pem(options.tls_key_file, pair.private_key, error) ||
-      !read_pem(options.tls_certificate_file, pair.cert_chain, error)) {
-    return nullptr;
-  }
-  return grpc::SslServerCredentials(tls);
+// Null without `error`: there is to be none.
+std::unique_ptr<ServerTls> load_tls(const ServerOptions& options, std::string& error) {
+  if (options.tls_certificate_file.empty()) return nullptr;
+  return ServerTls::load(options.tls_certificate_file, options.tls_key_file, error);
 }
 
 void set_limits(grpc::ServerBuilder& builder) {
@@ -93,6 +78,7 @@ struct Server::Impl {
   std::unique_ptr<Reflection> reflection;
   UpdateHub hub;
   std::optional<Service> service;
+  std::unique_ptr<ServerTls> tls;  // null: in the clear
   std::optional<RpcServer> server;
   mutable std::mutex mutex;
   std::vector<AccountStatus> accounts;  // of each session; guarded by mutex
@@ -157,7 +143,7 @@ Server::~Server() { stop(); }
 
 std::string Server::check(const ServerOptions& options) {
   std::string error = bad_options(options);
-  if (error.empty()) static_cast<void>(credentials_of(options, error));
+  if (error.empty()) static_cast<void>(load_tls(options, error));
   return error;
 }
 
@@ -166,10 +152,11 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, client::Even
   RW_ASSERT(!sessions.empty());
   error = bad_options(options);
   if (!error.empty()) return nullptr;
-  const auto credentials = credentials_of(options, error);
-  if (credentials == nullptr) return nullptr;
+  auto tls = load_tls(options, error);
+  if (!error.empty()) return nullptr;
 
   auto impl = std::make_unique<Impl>(options.heartbeat_ns);
+  impl->tls = std::move(tls);
   std::vector<Session*> borrowed;
   std::vector<const tl::Contract*> contracts;
   for (SessionSetup& setup : sessions) {
@@ -195,14 +182,16 @@ std::unique_ptr<Server> Server::start(const ServerOptions& options, client::Even
   }
   grpc::ServerBuilder builder;
   set_limits(builder);
-  builder.AddListeningPort(options.listen, credentials, &impl->port);
+  builder.AddListeningPort(
+      options.listen,
+      impl->tls == nullptr ? grpc::InsecureServerCredentials() : impl->tls->credentials(),
+      &impl->port);
   impl->server.emplace(*impl->service);
   if (!impl->server->start(builder) || (impl->port == 0 && !options.listen.starts_with("unix:"))) {
     error = fmt::format(
         "--listen {}: cannot listen there; the address must be HOST:PORT of this machine with a "
-        "port that is free{}",
-        options.listen,
-        options.tls_certificate_file.empty() ? "" : ", and the certificate must fit its key");
+        "port that is free",
+        options.listen);
     return nullptr;
   }
   for (const auto& session : impl->sessions) {
@@ -230,6 +219,10 @@ void Server::set_account_status(size_t session, AccountStatus status) {
 }
 
 size_t Server::listeners() const { return impl_->hub.listeners(); }
+
+std::string Server::reload_tls() {
+  return impl_->tls == nullptr ? std::string() : impl_->tls->reload();
+}
 
 void Server::set_tokens(std::shared_ptr<const Tokens> tokens) {
   RW_ASSERT(tokens != nullptr);

@@ -24,7 +24,7 @@ namespace ringway::proxy {
 struct ServerOptions {
   std::string listen = "127.0.0.1:11011";  // port 0: any; see Server::port()
   std::string tls_certificate_file;        // PEM; both files or none
-  std::string tls_key_file;
+  std::string tls_key_file;                // belongs to the certificate
   // Needed for any other address than a loopback's, unless `insecure`.
   std::shared_ptr<const Tokens> tokens;
   bool insecure = false;
@@ -58,6 +58,9 @@ class Server {
   [[nodiscard]] ProxyStatus status() const;
   // Any thread: what the metrics and /healthz say of a session's account, until the next time.
   void set_account_status(size_t session, AccountStatus status);
+  // Reads the certificate and its key anew, where there are any: connections that come from now on
+  // get it, open ones go on. Empty; or what is wrong, and all stays as it was. Any thread.
+  [[nodiscard]] std::string reload_tls();
   // Any thread. Null is refused by what start() has checked: tokens can be changed, not dropped.
   void set_tokens(std::shared_ptr<const Tokens> tokens);
 

@@ -131,4 +131,34 @@ Result<crypto::PkeyPtr> read_private_key(const std::string& file, std::string& e
   return refuse(error, kWhat, file, take_openssl_reason());
 }
 
+Result<ServerIdentity> use_identity(SSL_CTX* context, const std::string& cert_file,
+                                    const std::string& key_file, int64_t unix_seconds,
+                                    std::vector<std::string>& warnings, IdentityProblem& problem) {
+  ServerIdentity identity;
+  problem.file = PemFile::kCertificate;
+  RW_TRY_ASSIGN(identity.chain, read_certificates(cert_file, problem.text));
+  problem.file = PemFile::kKey;
+  RW_TRY_ASSIGN(identity.key, read_private_key(key_file, problem.text));
+  X509* const leaf = identity.chain.front().get();
+  if (X509_check_private_key(leaf, identity.key.get()) != 1) {
+    return refuse(problem.text, "private key", key_file,
+                  "it does not belong to the certificate " + cert_file);
+  }
+  problem.file = PemFile::kCertificate;
+  bool used = SSL_CTX_use_certificate(context, leaf) == 1 &&
+              SSL_CTX_use_PrivateKey(context, identity.key.get()) == 1;
+  for (size_t i = 1; used && i < identity.chain.size(); ++i) {
+    used = SSL_CTX_add1_chain_cert(context, identity.chain[i].get()) == 1;
+  }
+  if (!used) return refuse(problem.text, "certificate", cert_file, take_openssl_reason());
+  time_t now = unix_seconds;
+  if (X509_cmp_time(X509_get0_notAfter(leaf), &now) < 0) {
+    warnings.push_back("certificate " + cert_file + ": it has expired");
+  }
+  if (X509_cmp_time(X509_get0_notBefore(leaf), &now) > 0) {
+    warnings.push_back("certificate " + cert_file + ": it is not valid yet");
+  }
+  return identity;
+}
+
 }  // namespace ringway::tls

@@ -19,6 +19,22 @@ using X509Ptr = std::unique_ptr<X509, crypto::OpensslFree<X509_free>>;
 Result<std::vector<X509Ptr>> read_certificates(const std::string& file, std::string& error);
 Result<crypto::PkeyPtr> read_private_key(const std::string& file, std::string& error);
 
+// A server's certificate chain, and the private key that belongs to its first certificate.
+struct ServerIdentity {
+  std::vector<X509Ptr> chain;
+  crypto::PkeyPtr key;
+};
+enum class PemFile : uint8_t { kCertificate, kKey };
+struct IdentityProblem {
+  PemFile file = PemFile::kCertificate;  // which one is at fault
+  std::string text;
+};
+// Reads both and fills an SSL_CTX with them: what is returned is fit for serving. `unix_seconds`:
+// now, for `warnings` of a certificate that is expired or not valid yet.
+Result<ServerIdentity> use_identity(SSL_CTX* context, const std::string& cert_file,
+                                    const std::string& key_file, int64_t unix_seconds,
+                                    std::vector<std::string>& warnings, IdentityProblem& problem);
+
 // What OpenSSL said last on this thread, as a short phrase; empties its queue.
 [[nodiscard]] std::string take_openssl_reason();
 

@@ -69,41 +69,6 @@ SSL_CTX* make_context(const SSL_METHOD* method, TlsVersion min_version) {
   return context;
 }
 
-// Reads the files into the context. False: `error` says why.
-bool use_certificate(SSL_CTX* context, const TlsServerOptions& options, int64_t unix_seconds,
-                     TlsLoaded& loaded) {
-  auto chain = read_certificates(options.cert_file, loaded.error);
-  if (!chain) return false;
-  const auto key = read_private_key(options.key_file, loaded.error);
-  if (!key) return false;
-  X509* leaf = chain->front().get();
-  if (X509_check_private_key(leaf, key->get()) != 1) {
-    ERR_clear_error();
-    loaded.error = "private key " + options.key_file + ": it does not belong to the certificate " +
-                   options.cert_file;
-    return false;
-  }
-  if (SSL_CTX_use_certificate(context, leaf) != 1 ||
-      SSL_CTX_use_PrivateKey(context, key->get()) != 1) {
-    loaded.error = "certificate " + options.cert_file + ": " + take_openssl_reason();
-    return false;
-  }
-  for (size_t i = 1; i < chain->size(); ++i) {
-    if (SSL_CTX_add1_chain_cert(context, (*chain)[i].get()) != 1) {
-      loaded.error = "certificate " + options.cert_file + ": " + take_openssl_reason();
-      return false;
-    }
-  }
-  time_t now = unix_seconds;
-  if (X509_cmp_time(X509_get0_notAfter(leaf), &now) < 0) {
-    loaded.warnings.push_back("certificate " + options.cert_file + ": it has expired");
-  }
-  if (X509_cmp_time(X509_get0_notBefore(leaf), &now) > 0) {
-    loaded.warnings.push_back("certificate " + options.cert_file + ": it is not valid yet");
-  }
-  return true;
-}
-
 }  // namespace
 
 TlsLoaded TlsContext::load(const TlsServerOptions& options, int64_t unix_seconds) {
@@ -111,7 +76,12 @@ TlsLoaded TlsContext::load(const TlsServerOptions& options, int64_t unix_seconds
   SSL_CTX* raw = make_context(TLS_server_method(), options.min_version);
   const std::shared_ptr<TlsContext> context(new TlsContext(raw, TlsRole::kServer));
   TlsLoaded loaded;
-  if (!use_certificate(raw, options, unix_seconds, loaded)) return loaded;
+  IdentityProblem problem;
+  if (!use_identity(raw, options.cert_file, options.key_file, unix_seconds, loaded.warnings,
+                    problem)) {
+    loaded.error = std::move(problem.text);
+    return loaded;
+  }
   context->ticket_keys_ = options.ticket_keys;
   SSL_CTX_set_app_data(raw, const_cast<TlsTicketKeys*>(options.ticket_keys.get()));
   RW_ASSERT(SSL_CTX_set_tlsext_ticket_key_evp_cb(raw, prepare_ticket) == 1);

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -132,11 +133,11 @@ class Contract:
         contacts = self.call(channel, "ContactsGetContacts", tl.ReqContactsGetContacts(), tl.TypeContactsContacts)
         return contacts.ContactsContacts.Users[0].User
 
-    def listen(self, channel, cursor=b"", **options):
+    def listen(self, channel, cursor=b"", metadata=(), **options):
         stub = channel.unary_stream("/ringway.proxy.v1.Updates/Listen",
                                     request_serializer=lambda message: message.SerializeToString(),
                                     response_deserializer=self.updates.Event.FromString)
-        return stub(self.updates.ListenRequest(cursor=cursor, **options), timeout=2 * CALL_SECONDS)
+        return stub(self.updates.ListenRequest(cursor=cursor, **options), timeout=2 * CALL_SECONDS, metadata=metadata)
 
 
 def texts_of(contract, events, count):
@@ -474,8 +475,8 @@ class Sessions(WithStack):
         # Judged before anybody would be asked for a code: the file of credentials is not there.
         nobody = ["start", "--port", "0", "--secrets", self.stack.path("none.json")]
         for options, fix in ((["--listen", "0.0.0.0"], "--insecure"), (["--tls-cert", "x.pem"], "--tls-key"),
-                             (["--tls-cert", "x.pem", "--tls-key", "y.pem"], "y.pem"),
                              (["--session", "a b=other.json"], "letters, digits"),
+                             (["--metrics", "9300"], "must be HOST:PORT"),
                              (["--session", "main=other.json"], "take another name")):
             status, said = run(PROXY, *nobody, *options)
             self.assertEqual(status, 128, said)
@@ -485,13 +486,53 @@ class Sessions(WithStack):
         self.assertEqual(status, 128)
         self.assertIn("chmod 600", said)
 
-    def test_tls_and_tokens(self):
-        key, certificate = self.stack.path("tls.key"), self.stack.path("tls.crt")
+    def certificate(self, name):
+        key, certificate = self.stack.path(name + ".key"), self.stack.path(name + ".crt")
         run(find("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
             "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-        tokens = self.stack.path("tokens")
-        with open(os.open(tokens, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
-            file.write("# who may call\nreader-0123456789abcdef reader allow=users.*\n")
+        return key, certificate
+
+    def secret_file(self, name, text):
+        path = self.stack.path(name)
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        return path
+
+    def test_files_are_judged_before_anybody_is_asked(self):
+        key, certificate = self.certificate("judged")
+        other_key, _ = self.certificate("other")
+        missing, empty = self.stack.path("missing"), self.secret_file("empty", "")
+        pair = lambda certificate, key: ["--tls-cert", certificate, "--tls-key", key]
+        schema = self.secret_file("broken.tl", "// LAYER 9\na#1 = ;\n")
+        second = self.secret_file("second.json", "{")
+        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        for options, parts in (
+                (pair(certificate, other_key), ("--tls-key", "other.key", "does not belong to the certificate")),
+                (pair(missing, key), ("--tls-cert", missing, "No such file", "as PEM")),
+                (pair(certificate, missing), ("--tls-key", missing, "No such file", "as PEM")),
+                (pair(key, key), ("--tls-cert", key, "no certificate")),
+                (["--token-file", missing], ("--token-file", missing, "No such file")),
+                (["--token-file", self.secret_file("bad", "short x\n")], ("--token-file", "bad:1:")),
+                (["--server-key", missing], ("--server-key", missing, "No such file")),
+                (["--server-key", certificate], ("--server-key", certificate, "RSA key in PEM")),
+                (["--layer", schema], (f"{schema}:2:",)),
+                (["--layer", missing], ("--layer", missing, "No such file")),
+                (["--password-file", missing], ("--password-file", missing, "No such file")),
+                (["--password-file", empty], ("--password-file", empty, "first line is empty")),
+                (["--code-file", missing + "/code"], ("--code-file", missing, "make it")),
+                (["--passphrase-file", missing], ("--passphrase-file", missing, "No such file")),
+                (["--session", f"second={second}"], (second,))):
+            status, said = run(PROXY, "start", "--port", "0", "--secrets", self.stack.path("nobody.json"), "--apiid", "1",
+                               "--apihash", API_HASH, "--phone", ALICE, *self.stack.server_options(), *options)
+            self.assertEqual(status, 128, said)
+            for part in parts:
+                self.assertIn(part, said)
+        self.assertFalse(os.path.exists(self.stack.path("nobody.json")))
+        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
+
+    def test_tls_and_tokens(self):
+        key, certificate = self.certificate("tls")
+        tokens = self.secret_file("tokens", "# who may call\nreader-0123456789abcdef reader allow=users.*\n")
         proxy = self.proxy("tls.json", "--tls-cert", certificate, "--tls-key", key, "--token-file", tokens,
                            "--listen", "0.0.0.0", channel=False)
         with open(certificate, "rb") as file:
@@ -511,6 +552,48 @@ class Sessions(WithStack):
                               preexec_fn=die_with_parent)
         self.assertEqual(done.returncode, 1)
         self.assertIn("test failure:", done.stderr)
+
+    def test_certificate_and_tokens_are_renewed(self):
+        key, certificate = self.certificate("renewed")
+        next_key, next_certificate = self.certificate("next")
+        tokens = self.secret_file("renewed-tokens", "first-0123456789abcdef first\n")
+        proxy = self.proxy("renewed.json", "--tls-cert", certificate, "--tls-key", key, "--token-file", tokens,
+                           channel=False)
+
+        def channel(path):
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            return grpc.secure_channel(f"localhost:{proxy.port}",
+                                       grpc.ssl_channel_credentials(pathlib.Path(path).read_bytes()), options)
+
+        def reload(said):
+            before = proxy.process.log().count(said)
+            proxy.process.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: proxy.process.log().count(said) > before, said)
+
+        first, second = ((("authorization", f"Bearer {name}-0123456789abcdef"),) for name in ("first", "second"))
+        old = pathlib.Path(certificate).read_bytes()
+        with channel(certificate) as open_channel:
+            events = self.contract.listen(open_channel, metadata=first)
+            self.assertEqual(self.contract.who(open_channel, metadata=first).FirstName, "Alice")
+            # A certificate whose key is not there yet changes nothing, and holds up no other file.
+            shutil.copy(next_certificate, certificate)
+            self.secret_file("renewed-tokens", "first-0123456789abcdef first\nsecond-0123456789abcdef second\n")
+            reload("the certificate stays as it was: --tls-key")
+            old_file = self.stack.path("old.crt")
+            pathlib.Path(old_file).write_bytes(old)
+            with channel(old_file) as another:
+                self.assertEqual(self.contract.who(another, metadata=second).FirstName, "Alice")
+            shutil.copy(next_key, key)
+            reload("new connections get the certificate")
+            with channel(next_certificate) as another:
+                self.assertEqual(self.contract.who(another, metadata=second).FirstName, "Alice")
+            with channel(old_file) as another:
+                error = self.refusal(self.contract.who, another, metadata=second)
+                self.assertEqual(error.code(), grpc.StatusCode.UNAVAILABLE)
+            # Who was there before was not dropped.
+            self.assertEqual(self.contract.who(open_channel, metadata=first).FirstName, "Alice")
+            self.assertTrue(events.is_active())
+            events.cancel()
 
 
 class Commands(WithStack):

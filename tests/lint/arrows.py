@@ -23,7 +23,7 @@ ARROWS = {
     "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
     "client/account": {"base", "client", "crypto", "mtproto", "net", "tl", "tl/dynamic"},
     "caller": {"base", "client/account", "crypto", "tl", "tl/dynamic"},
-    "proxy": {"base", "client", "client/account", "crypto", "mtproto", "proto", "tl", "tl/dynamic"},
+    "proxy": {"base", "client", "client/account", "crypto", "mtproto", "proto", "tl", "tl/dynamic", "tls"},
     "shard": {"base", "crypto", "mtproto", "proto", "shard/messenger"},
     "shard/messenger": {"base", "crypto", "mtproto", "tl", "tl/dynamic"},
     "metrics": {"base", "config", "gateway"},

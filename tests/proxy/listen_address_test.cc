@@ -53,7 +53,7 @@ TEST(ListenAddress, OthersNeedTlsAndTokens) {
   options.tls_certificate_file = "nowhere.pem";
   EXPECT_NE(refusal(options).find("--tls-key"), std::string::npos);
   options.tls_key_file = "nowhere.key";
-  EXPECT_NE(refusal(options).find("nowhere.key"), std::string::npos);
+  EXPECT_NE(refusal(options).find("nowhere.pem"), std::string::npos);
   options.tls_certificate_file.clear();
   EXPECT_NE(refusal(options).find("--tls-cert"), std::string::npos);
   options.listen = "127.0.0.1:99999";

@@ -1,6 +1,7 @@
 // A server that others may reach: TLS and a token.
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
 #include "harness.h"
 #include "openssl_peer.h"
 
@@ -8,6 +9,16 @@ namespace ringway::proxy::test {
 namespace {
 
 constexpr char kPath[] = "/mtproto.l228.Mtproto/HelpGetNearestDc";
+
+// A channel that has a connection of its own and takes this certificate only.
+std::shared_ptr<grpc::Channel> trusting(const TestServer& server, const std::string& certificate) {
+  grpc::SslCredentialsOptions trust;
+  trust.pem_root_certs = certificate;
+  grpc::ChannelArguments arguments;
+  arguments.SetSslTargetNameOverride("gateway.example");
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(server.address(), grpc::SslCredentials(trust), arguments);
+}
 
 TEST(Tls, CallsThroughTlsWithAToken) {
   const auto certificate = tls::make_certificate();
@@ -18,12 +29,7 @@ TEST(Tls, CallsThroughTlsWithAToken) {
   options.tokens = Tokens::parse("0123456789abcdef name", "tokens").tokens;
   TestServer server({NamedSession{}}, options);
   server.calls().set_answer([](ByteView) { return result_of("75171a8e025858000200000004000000"); });
-  grpc::SslCredentialsOptions trust;
-  trust.pem_root_certs = certificate.certificate;
-  grpc::ChannelArguments arguments;
-  arguments.SetSslTargetNameOverride("gateway.example");
-  const auto channel =
-      grpc::CreateCustomChannel(server.address(), grpc::SslCredentials(trust), arguments);
+  const auto channel = trusting(server, certificate.certificate);
   CallSettings settings;
   settings.metadata.emplace("authorization", "Bearer 0123456789abcdef");
   const Reply reply = call(channel, kPath, "", settings);
@@ -32,6 +38,41 @@ TEST(Tls, CallsThroughTlsWithAToken) {
   // Nothing is served in the clear.
   EXPECT_EQ(call(server.channel(), kPath, "", settings).status.error_code(),
             grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST(Tls, CertificateIsRenewedWhileItServes) {
+  const auto first = tls::make_certificate();
+  const auto second = tls::make_certificate({.kind = tls::KeyKind::kRsa2048});
+  tls::TestFiles files;
+  ServerOptions options;
+  options.tls_certificate_file = files.write("chain.pem", first.certificate);
+  options.tls_key_file = files.write("key.pem", first.key);
+  TestServer server({NamedSession{}}, options);
+  server.calls().set_answer([](ByteView) { return result_of("75171a8e025858000200000004000000"); });
+  const auto code_of = [&](const std::shared_ptr<grpc::Channel>& channel) {
+    return call(channel, kPath, "").status.error_code();
+  };
+  const auto open = trusting(server, first.certificate);
+  EXPECT_EQ(code_of(open), grpc::StatusCode::OK);
+
+  // Half of a renewal: nothing changes.
+  files.write("chain.pem", second.certificate);
+  EXPECT_NE(server.server().reload_tls().find("does not belong"), std::string::npos);
+  EXPECT_EQ(code_of(trusting(server, first.certificate)), grpc::StatusCode::OK);
+
+  files.write("key.pem", second.key);
+  EXPECT_EQ(server.server().reload_tls(), "");
+  EXPECT_EQ(code_of(trusting(server, second.certificate)), grpc::StatusCode::OK);
+  EXPECT_EQ(code_of(trusting(server, first.certificate)), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(code_of(open), grpc::StatusCode::OK);  // on its old connection
+
+  // Renewed twice before anybody connects: the last one is served.
+  files.write("chain.pem", second.certificate);
+  EXPECT_EQ(server.server().reload_tls(), "");
+  files.write("chain.pem", first.certificate);
+  files.write("key.pem", first.key);
+  EXPECT_EQ(server.server().reload_tls(), "");
+  EXPECT_EQ(code_of(trusting(server, first.certificate)), grpc::StatusCode::OK);
 }
 
 TEST(Tls, OptionsAreJudgedWithoutAServer) {
@@ -53,10 +94,17 @@ TEST(Tls, OptionsAreJudgedWithoutAServer) {
   says([](ServerOptions& o) { o.tls_key_file = ""; }, "--tls-key");
   says([](ServerOptions& o) { o.listen = "nowhere"; }, "--listen");
   says([](ServerOptions& o) { o.tls_key_file += ".none"; }, "key.pem.none");
+  says([](ServerOptions& o) { o.tls_key_file += ".none"; }, "--tls-key");
+  says([](ServerOptions& o) { o.tls_certificate_file += ".none"; }, "--tls-cert");
+  says([](ServerOptions& o) { o.metrics_listen = "9300"; }, "--metrics");
   files.write("key.pem", "nothing");
-  says([](ServerOptions&) {}, "not a PEM file");
-  files.write("key.pem", certificate.key + std::string(kPemBytesMax, '\n'));
-  says([](ServerOptions&) {}, "more than");
+  says([](ServerOptions&) {}, "no private key in PEM");
+  files.write("key.pem", certificate.key + std::string(kPemFileBytesMax, '\n'));
+  says([](ServerOptions&) {}, "too large");
+  files.write("key.pem", tls::encrypt_key(certificate.key));
+  says([](ServerOptions&) {}, "passphrase");
+  files.write("key.pem", tls::make_certificate().key);
+  says([](ServerOptions&) {}, "does not belong to the certificate");
 }
 
 TEST(Tls, KeyOfAnotherCertificateIsRefused) {

@@ -149,11 +149,14 @@ class Daemon {
   bool read_options(int& status);
   std::string read_sessions();  // what is wrong with them
   bool load_tokens();
+  bool prepare_sessions();
   bool open_sessions(int& status);
   void serve_until_signal();
+  void read_anew();
 
   StartOptions& options_;
   std::vector<std::pair<std::string, std::string>> files_;  // name, path
+  std::vector<PreparedSession> prepared_;                   // in the order of files_
   sigset_t signals_{};
   std::unique_ptr<client::LoopThread> thread_;
   std::vector<std::unique_ptr<ServedSession>> sessions_;
@@ -217,28 +220,59 @@ bool Daemon::load_tokens() {
   return true;
 }
 
-bool Daemon::open_sessions(int& status) {
+// All of them before the first one signs in: who has typed a code has not done so in vain.
+bool Daemon::prepare_sessions() {
   for (const auto& [name, path] : files_) {
-    auto session = open_session(*thread_, options_.connect, path, status);
-    if (!session.has_value()) return false;
-    log_info("proxy", "{}: signed in, layer {}", path, session->schema.number);
-    sessions_.push_back(std::make_unique<ServedSession>(name, *thread_, *std::move(session)));
+    std::string problem;
+    auto prepared = prepare_session(options_.connect, path, problem);
+    if (!prepared.has_value()) {
+      fail(kBadConfiguration, problem);
+      return false;
+    }
+    prepared_.push_back(*std::move(prepared));
   }
   return true;
 }
 
-// SIGHUP reads the tokens again; SIGINT and SIGTERM end it, and another one does so at once.
-void Daemon::serve_until_signal() {
-  int signal = SIGHUP;
-  while (signal == SIGHUP) {
-    sigwait(&signals_, &signal);
-    if (signal != SIGHUP || options_.token_file.empty()) continue;
+bool Daemon::open_sessions(int& status) {
+  for (size_t i = 0; i < files_.size(); ++i) {
+    const auto& [name, path] = files_[i];
+    auto session = open_session(*thread_, options_.connect, std::move(prepared_[i]), status);
+    if (!session.has_value()) return false;
+    log_info("proxy", "{}: signed in, layer {}", path, session->schema.number);
+    sessions_.push_back(std::make_unique<ServedSession>(name, *thread_, *std::move(session)));
+  }
+  prepared_.clear();
+  return true;
+}
+
+// Each stays as it was when there is something wrong with it.
+void Daemon::read_anew() {
+  if (!options_.token_file.empty()) {
     if (load_tokens()) {
       server_->set_tokens(options_.server.tokens);
       log_info("proxy", "{} tokens in {}", options_.server.tokens->size(), options_.token_file);
     } else {
       log_error("proxy", "the tokens stay as they were");
     }
+  }
+  if (options_.server.tls_certificate_file.empty()) return;
+  const std::string wrong = server_->reload_tls();
+  if (wrong.empty()) {
+    log_info("proxy", "new connections get the certificate that is in {} now",
+             options_.server.tls_certificate_file);
+  } else {
+    log_error("proxy", "the certificate stays as it was: {}", wrong);
+  }
+}
+
+// SIGHUP reads tokens and certificate again; SIGINT and SIGTERM end it, and another one does so at
+// once.
+void Daemon::serve_until_signal() {
+  int signal = SIGHUP;
+  while (signal == SIGHUP) {
+    sigwait(&signals_, &signal);
+    if (signal == SIGHUP) read_anew();
   }
   std::signal(SIGINT, exit_at_once);
   std::signal(SIGTERM, exit_at_once);
@@ -252,6 +286,7 @@ int Daemon::run() {
   log.level = log_level_of(options_.log_level);
   std::string problem = log_setup(log);
   if (!problem.empty()) return fail(kFailed, problem);
+  if (!prepare_sessions()) return kBadConfiguration;
   // Blocked in every thread that is made from here on, so that only this one sees them.
   sigemptyset(&signals_);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
@@ -313,7 +348,8 @@ Command declare_start(CLI::App& app) {
                  "address to serve on; any other than loopback needs TLS and tokens, or --insecure")
       ->capture_default_str()
       ->group("Callers");
-  app.add_option("--tls-cert", options->server.tls_certificate_file, "certificate chain, PEM")
+  app.add_option("--tls-cert", options->server.tls_certificate_file,
+                 "certificate chain, PEM; SIGHUP reads it and its key again")
       ->type_name("FILE")
       ->group("Callers");
   app.add_option("--tls-key", options->server.tls_key_file, "its private key, PEM")

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "programs/proxy/commands.h"
 #include "programs/proxy/terminal.h"
@@ -26,41 +27,24 @@ bool begin_credentials(const ConnectOptions& options, const std::string& path,
   return true;
 }
 
-// Reads the files and begins to connect.
-bool open(client::LoopThread& thread, const ConnectOptions& options, const std::string& path,
-          OpenSession& session, std::string& problem) {
-  auto passphrase = read_passphrase(options, problem);
-  if (!passphrase.has_value()) return false;
-  auto store = client::CredentialsStore::open(path, *std::move(passphrase), problem);
-  if (store == nullptr) return false;
-  client::Credentials credentials;
-  auto loaded = store->load(problem);
-  if (loaded.ok()) {
-    credentials = *std::move(loaded);
-  } else if (loaded.error() != Error::kNotFound ||
-             !begin_credentials(options, path, credentials, problem)) {
+// What a sign-in will take of this machine.
+bool can_sign_in(const ConnectOptions& options, std::string& problem) {
+  if (options.bot && std::getenv("RINGWAY_BOT_TOKEN") == nullptr) {
+    problem = "--bot: RINGWAY_BOT_TOKEN has no token";
     return false;
   }
-  SchemaOptions schema_options = options.schema;
-  // What the file says holds, unless the command line says something.
-  if (schema_options.layer.empty() && credentials.layer != 0) {
-    schema_options.layer = std::to_string(credentials.layer);
+  if (!options.password_file.empty() && !read_secret_line(options.password_file, problem)) {
+    problem = "--password-file: " + problem;
+    return false;
   }
-  auto schema = choose_schema(schema_options, problem);
-  if (!schema.has_value()) return false;
-  credentials.layer = schema->number;
-  credentials.temporary_keys = credentials.temporary_keys || options.temporary_keys;
-  auto account = account_options(options, *schema, credentials, problem);
-  if (!account.has_value()) return false;
-  // A sign-in that has no key yet begins where the first address leads.
-  if (!options.addresses.empty() && credentials.account.keys.empty()) {
-    const int32_t dc = account->addresses.front().dc;
-    if (dc != 0) credentials.account.main_dc = dc;
-  }
-  session.schema = *std::move(schema);
-  session.account = std::make_unique<client::StoredAccount>(
-      thread, *std::move(account), std::move(store), std::move(credentials));
-  return true;
+  if (options.code_file.empty()) return true;
+  // The file itself comes later.
+  const auto folder = std::filesystem::absolute(options.code_file).parent_path();
+  std::error_code failure;
+  if (std::filesystem::is_directory(folder, failure)) return true;
+  problem = fmt::format("--code-file {}: there is no folder {}: make it, or name another one",
+                        options.code_file, folder.string());
+  return false;
 }
 
 // Empty, or what prevented it.
@@ -86,15 +70,52 @@ std::string sign_in(const ConnectOptions& options, OpenSession& session) {
 
 }  // namespace
 
-std::optional<OpenSession> open_session(client::LoopThread& thread, const ConnectOptions& options,
-                                        const std::string& path, int& status) {
-  OpenSession session;
-  std::string problem;
-  if (!open(thread, options, path, session, problem)) {
-    status = fail(kBadConfiguration, problem);
+std::optional<PreparedSession> prepare_session(const ConnectOptions& options,
+                                               const std::string& path, std::string& problem) {
+  PreparedSession session;
+  session.path = path;
+  auto passphrase = read_passphrase(options, problem);
+  if (!passphrase.has_value()) return std::nullopt;
+  session.store = client::CredentialsStore::open(path, *std::move(passphrase), problem);
+  if (session.store == nullptr) return std::nullopt;
+  client::Credentials& credentials = session.credentials;
+  auto loaded = session.store->load(problem);
+  if (loaded.ok()) {
+    credentials = *std::move(loaded);
+  } else if (loaded.error() != Error::kNotFound ||
+             !begin_credentials(options, path, credentials, problem) ||
+             !can_sign_in(options, problem)) {
     return std::nullopt;
   }
-  problem = session.account->wait_connected();
+  SchemaOptions schema_options = options.schema;
+  // What the file says holds, unless the command line says something.
+  if (schema_options.layer.empty() && credentials.layer != 0) {
+    schema_options.layer = std::to_string(credentials.layer);
+  }
+  auto schema = choose_schema(schema_options, problem);
+  if (!schema.has_value()) return std::nullopt;
+  session.schema = *std::move(schema);
+  credentials.layer = session.schema.number;
+  credentials.temporary_keys = credentials.temporary_keys || options.temporary_keys;
+  auto account = account_options(options, session.schema, credentials, problem);
+  if (!account.has_value()) return std::nullopt;
+  // A sign-in that has no key yet begins where the first address leads.
+  if (!options.addresses.empty() && credentials.account.keys.empty()) {
+    const int32_t dc = account->addresses.front().dc;
+    if (dc != 0) credentials.account.main_dc = dc;
+  }
+  session.account = *std::move(account);
+  return session;
+}
+
+std::optional<OpenSession> open_session(client::LoopThread& thread, const ConnectOptions& options,
+                                        PreparedSession prepared, int& status) {
+  OpenSession session;
+  session.schema = std::move(prepared.schema);
+  session.account = std::make_unique<client::StoredAccount>(thread, std::move(prepared.account),
+                                                            std::move(prepared.store),
+                                                            std::move(prepared.credentials));
+  std::string problem = session.account->wait_connected();
   if (problem.empty()) {
     auto user = session.account->who(problem);
     if (user.has_value()) {
@@ -104,7 +125,16 @@ std::optional<OpenSession> open_session(client::LoopThread& thread, const Connec
     }
   }
   if (problem.empty()) return session;
-  status = fail(kFailed, fmt::format("{}: {}", path, problem));
+  status = fail(kFailed, fmt::format("{}: {}", prepared.path, problem));
+  return std::nullopt;
+}
+
+std::optional<OpenSession> open_session(client::LoopThread& thread, const ConnectOptions& options,
+                                        const std::string& path, int& status) {
+  std::string problem;
+  auto prepared = prepare_session(options, path, problem);
+  if (prepared.has_value()) return open_session(thread, options, *std::move(prepared), status);
+  status = fail(kBadConfiguration, problem);
   return std::nullopt;
 }
 
