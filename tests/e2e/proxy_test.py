@@ -31,6 +31,8 @@ CALL_SECONDS = 30
 CODE = "24680"
 ALICE, BOB, PASSWORD = "+15550001", "+15550002", "correct-horse"
 API_HASH = "0123456789abcdef0123456789abcdef"
+# For sign-ins that go wrong first: the server remembers that of a number.
+GUESTS = [f"+1555100{i}" for i in range(8)]
 
 
 class Stack:
@@ -45,6 +47,7 @@ class Stack:
                        "Ringway: {Workers: {Count: 2}, Limits: {HandshakesPerAddressPerSecond: 0}}\n")
         with open(self.path("users"), "w") as file:
             file.write(f"{ALICE} Alice alice\n{BOB} Bob bob_b {PASSWORD}\n")
+            file.writelines(f"{phone} Guest{phone[-1]} -\n" for phone in GUESTS)
         self.gateway = None
         self.start_gateway()
 
@@ -594,6 +597,94 @@ class Sessions(WithStack):
             self.assertEqual(self.contract.who(open_channel, metadata=first).FirstName, "Alice")
             self.assertTrue(events.is_active())
             events.cancel()
+
+
+class SignIn(WithStack):
+    """Codes for a sign-in that nobody sits at a terminal for."""
+
+    phones = list(GUESTS)
+
+    def setUp(self):
+        self.phone = self.phones.pop()
+
+    def begin(self, *options, code=None):
+        environment = {key: value for key, value in os.environ.items() if key not in ("RINGWAY_CODE", "RINGWAY_PASSWORD")}
+        if code is not None:
+            environment["RINGWAY_CODE"] = code
+        self.secrets, self.log_path = self.stack.path(self.phone + ".json"), self.stack.path(self.phone + ".log")
+        with open(self.log_path, "wb") as log:
+            child = subprocess.Popen(
+                [PROXY, "login", "--secrets", self.secrets, "--apiid", "1", "--apihash", API_HASH, "--phone", self.phone,
+                 *self.stack.server_options(), *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=environment, preexec_fn=die_with_parent)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child
+
+    def said(self):
+        return pathlib.Path(self.log_path).read_text(errors="replace")
+
+    def write(self, path, text, mode=0o600):
+        """As a whole, as who writes codes should."""
+        with open(os.open(path + ".new", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+
+    def waiting(self, path, times=1):
+        wait_for(lambda: self.said().count(f"waiting for the code in {path}") == times, "the wait for a code")
+
+    def test_a_file_that_comes_later(self):
+        path = self.stack.path("late-code")
+        child = self.begin("--code-file", path)
+        self.waiting(path)
+        self.assertIsNone(child.poll())
+        self.write(path, f"{CODE}\n")
+        self.assertEqual(child.wait(timeout=CALL_SECONDS), 0, self.said())
+        self.assertFalse(os.path.exists(path), "a code serves once")
+        with open(self.secrets) as file:
+            self.assertGreater(json.load(file)["user_id"], 0)
+
+    def test_an_empty_file_is_no_code_yet(self):
+        path = self.stack.path("empty-code")
+        self.write(path, "")
+        child = self.begin("--code-file", path)
+        wait_for(lambda: "its first line is empty" in self.said(), "what is wrong with the file")
+        self.assertIsNone(child.poll())
+        self.write(path, CODE)
+        self.assertEqual(child.wait(timeout=CALL_SECONDS), 0, self.said())
+
+    def test_a_file_for_others_eyes_is_not_read(self):
+        path = self.stack.path("open-code")
+        self.write(path, CODE, 0o644)
+        child = self.begin("--code-file", path)
+        wait_for(lambda: f"chmod 600 {path}" in self.said(), "what is wrong with the file")
+        self.assertIsNone(child.poll())
+        os.chmod(path, 0o600)
+        self.assertEqual(child.wait(timeout=CALL_SECONDS), 0, self.said())
+
+    def test_a_wrong_code_and_then_the_right_one(self):
+        path = self.stack.path("two-codes")
+        self.write(path, "11111\n")
+        child = self.begin("--code-file", path)
+        self.waiting(path, 2)
+        self.assertIn("that code was wrong", self.said())
+        self.assertFalse(os.path.exists(path))
+        self.write(path, f"{CODE}\n")
+        self.assertEqual(child.wait(timeout=CALL_SECONDS), 0, self.said())
+
+    def test_the_variable(self):
+        self.assertEqual(self.begin(code=CODE).wait(timeout=CALL_SECONDS), 0, self.said())
+
+    def test_a_wrong_variable_is_tried_once(self):
+        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        self.assertEqual(self.begin(code="11111").wait(timeout=CALL_SECONDS), 1, self.said())
+        self.assertEqual(self.said().count("that code was wrong"), 1)
+        self.assertIn("no code was entered", self.said())
+        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes + 1)
+
+    def test_nobody_at_the_terminal(self):
+        self.assertEqual(self.begin().wait(timeout=CALL_SECONDS), 1, self.said())
+        self.assertIn("no code was entered", self.said())
 
 
 class Commands(WithStack):
