@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "proxy/byte_buffers.h"
 #include "proxy/limits.h"
-#include "proxy/wrappers.h"
+#include "proxy/request.h"
 #include "tl/problem.h"
 
 namespace ringway::proxy {
@@ -46,56 +46,30 @@ void Call::on_read(bool good) {
     fail(grpc::StatusCode::INVALID_ARGUMENT, "no request came");
     return;
   }
-  std::string wrong;
-  const bool converted = convert(wrong);
-  request_.Clear();
-  if (!converted) {
-    fail(grpc::StatusCode::INVALID_ARGUMENT, std::move(wrong));
-    return;
-  }
-  if (!wrong.empty()) {
-    fail(grpc::StatusCode::PERMISSION_DENIED, std::move(wrong));
-    return;
-  }
+  if (!convert()) return;
   read_options();
   knowing_.fetch_add(1, std::memory_order_relaxed);
   session_.loop().post([this] { arrive(); });
 }
 
-// False: `wrong` says what is the matter with the request. True, with `wrong` set: it is good but
-// not allowed.
-bool Call::convert(std::string& wrong) {
+bool Call::convert() {
   const FlatBytes proto(request_);
   const int64_t begin_ns = read_clock_ns(CLOCK_MONOTONIC);
   Transcoders::Lease transcoder(session_.transcoders());
-  const auto answered = transcoder->to_tl.request(method_, proto.view(), transcoder->out);
+  Request request = read_request(session_.layout(), session_.methods(), session_.layer(), method_,
+                                 *caller_.access, proto.view(), *transcoder);
   SessionTally& tally = session_.tally();
   count(tally.to_tl_bytes, proto.view().size());
   count(tally.to_tl_ns, static_cast<uint64_t>(read_clock_ns(CLOCK_MONOTONIC) - begin_ns));
-  if (!answered) {
-    wrong = tl::describe(session_.contract(), transcoder->to_tl.problem(), method_);
+  request_.Clear();
+  if (request.verdict != Request::Verdict::kGood) {
+    fail(request.verdict == Request::Verdict::kWrong ? grpc::StatusCode::INVALID_ARGUMENT
+                                                     : grpc::StatusCode::PERMISSION_DENIED,
+         std::move(request.reason));
     return false;
   }
-  answered_ = *answered;
-  ByteView tl = transcoder->out.bytes();
-  const auto& combinators = session_.contract().schema().combinators;
-  const auto check = [&](uint32_t method) {
-    const std::string& name = combinators[method].name;
-    if (!caller_.access->allows_method(name)) wrong = name + ": not allowed for this caller";
-  };
-  if (session_.methods().row(method_).wrapper == Wrapper::kNone) {
-    check(method_);
-  } else {
-    Unwrapped unwrapped =
-        unwrap(session_.layout(), session_.methods(), session_.layer(), method_, tl);
-    if (!unwrapped.refused.empty()) {
-      wrong = std::move(unwrapped.refused);
-      return false;
-    }
-    tl = tl.subspan(unwrapped.skip);
-    for (const uint32_t method : unwrapped.methods) check(method);
-  }
-  tl_.assign(tl.begin(), tl.end());
+  answered_ = request.answered;
+  tl_.assign(request.tl.begin(), request.tl.end());
   return true;
 }
 

@@ -57,7 +57,8 @@ class Call final : public RpcHandler, public client::CallSink, public SessionCal
   ~Call() = default;
   void release() noexcept;
 
-  bool convert(std::string& wrong);
+  // False: it was refused.
+  bool convert();
   void read_options();
   void arrive();
   void cancelled();

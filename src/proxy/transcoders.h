@@ -34,6 +34,7 @@ class Transcoders {
     Lease& operator=(const Lease&) = delete;
     // Its output is empty.
     Transcoder* operator->() noexcept { return transcoder_.get(); }
+    Transcoder& operator*() noexcept { return *transcoder_; }
 
    private:
     Transcoders& pool_;

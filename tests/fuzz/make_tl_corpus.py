@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the corpora of tl_schema, tl_to_proto and proto_to_tl: small schemas, known calls and answers, and random
-values of layer 71. The result is committed, so that only a change of the corpora needs this."""
+"""Writes the corpora of tl_schema, tl_to_proto, tl_dynamic, proto_to_tl, proxy_request and json_call: small schemas,
+known calls and answers, and random values of layer 71. The result is committed, so that only a change of the corpora needs this."""
 
 import pathlib
 import random
@@ -109,6 +109,74 @@ def proto_to_tl():
     save("proto_to_tl", "packed", b"\0" + struct.pack("<H", update) + bytes.fromhex("0a0301ac0208050a000a0105"))
 
 
+FIRST_METHOD = min(index for name, (index, _, _) in COMBINATORS.items() if name.startswith("method "))
+
+
+def method_place(name):
+    """How the harnesses choose a method: its place among those of its layer."""
+    return struct.pack("<H", COMBINATORS["method " + name][0] - FIRST_METHOD)
+
+
+def tl_dynamic():
+    choose = random.Random(2)
+    objects, answers, queries = 0, 1 << 2, 2 << 2
+    for name in ("message", "user", "updates", "messages.dialogs", "config", "pageFull", "auth.sentCode"):
+        save("tl_dynamic", name, bytes([objects, 0, 0]) + combinator(name, choose))
+    for method, answer in (("messages.getDialogs", "messages.dialogs"), ("updates.getDifference", "updates.difference"),
+                           ("help.getConfig", "config"), ("account.getPassword", "account.password")):
+        save("tl_dynamic", f"answer_{method}", bytes([answers]) + method_place(method) + combinator(answer, choose))
+    users = value("Vector<User>", choose, 0)
+    save("tl_dynamic", "answer_users.getUsers", bytes([answers]) + method_place("users.getUsers") + users)
+    for method in ("messages.sendMessage", "auth.signIn", "channels.getAdminLog", "contacts.importContacts"):
+        save("tl_dynamic", f"query_{method}", bytes([queries]) + method_place(method) + combinator("method " + method, choose)[4:])
+    save("tl_dynamic", "huge_count", bytes([answers]) + method_place("users.getUsers") + bytes.fromhex("15c4b51cffffff7f"))
+    save("tl_dynamic", "deep", bytes([objects, 0, 0]) + struct.pack("<I", COMBINATORS["textBold"][1]) * 4000)
+
+
+def proxy_request():
+    answer, few_rights = 8, 4
+    send_message = bytes.fromhex("0821320212003807420268694805")
+    config = bytes.fromhex("0a2c747970652e676f6f676c65617069732e636f6d2f6d7470726f746f2e52657148656c70476574436f6e666967")
+
+    def field(number, data):
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    def any_of(name, data=b""):
+        return field(1, b"type.googleapis.com/mtproto.Req" + name) + (field(2, data) if data else b"")
+
+    in_layer = b"\x08\x47" + field(2, config)
+    foreign = b"\x08\x48" + field(2, config)
+    nested = field(1, any_of(b"InvokeWithLayer", b"\x08\x47" + field(2, any_of(b"HelpGetConfig"))))
+    for mode in (0, 1):
+        for rights in (0, few_rights):
+            head = bytes([mode | rights])
+            for name, method, data in (("send", "messages.sendMessage", send_message), ("in_layer", "invokeWithLayer", in_layer),
+                                       ("foreign_layer", "invokeWithLayer", foreign), ("log_out", "auth.logOut", b""),
+                                       ("layer_inside", "invokeWithoutUpdates", nested), ("no_query", "invokeWithLayer", b"\x08\x47"),
+                                       ("after", "invokeAfterMsg", b"\x08\x01" + field(2, config))):
+                save("proxy_request", f"{name}_{mode}_{rights}", head + method_place(method) + data)
+    choose = random.Random(3)
+    for method, name in (("help.getConfig", "config"), ("messages.getDialogs", "messages.dialogs")):
+        save("proxy_request", f"answer_{method}", bytes([answer]) + method_place(method) + combinator(name, choose))
+    save("proxy_request", "answer_wrapped", bytes([answer]) + method_place("invokeWithoutUpdates") + combinator("config", choose))
+
+
+def json_call():
+    texts = {
+        "messages.sendMessage": ('{"Peer": {"InputPeerSelf": {}}, "Message": "hi \\u00fc", "RandomId": "7"}', '{"Peer": 1}',
+                                 '{"Peer": {"InputPeerSelf": {}, "InputPeerEmpty": {}}}', '{"RandomId": 1e400}'),
+        "users.getUsers": ('{"Id": [{"InputUserSelf": {}}, {"InputUser": {"UserId": 1, "AccessHash": "-9"}}]}', '{"Id": [null]}'),
+        "invokeWithLayer": ('{"Layer": 71, "Query": {"@type": "type.googleapis.com/mtproto.ReqHelpGetConfig"}}',
+                            '{"Layer": 71, "Query": {"@type": "nothing"}}'),
+        "help.getConfig": ("", "{}", "{", "[]", "null", '{"No": 1}', '{"a":' * 300, "[" * 4000),
+        "upload.saveFilePart": ('{"FileId": 1, "FilePart": 0, "Bytes": "AAEC"}', '{"Bytes": "?"}', '{"FilePart": 2147483648}'),
+    }
+    for method, all_texts in texts.items():
+        for number, text in enumerate(all_texts):
+            for mode in (0, 1):
+                save("json_call", f"{method}_{number}_{mode}", bytes([mode]) + method_place(method) + text.encode())
+
+
 def tl_schema():
     lines = [line for line in SCHEMA if line]
     save("tl_schema", "calls", "\n".join(line for line in lines if "#" in line and len(line) < 45)[:2000].encode())
@@ -134,5 +202,8 @@ wrap#13 {X:Type} id:int query:!X = X;
 
 if __name__ == "__main__":
     tl_to_proto()
+    tl_dynamic()
     proto_to_tl()
+    proxy_request()
+    json_call()
     tl_schema()
