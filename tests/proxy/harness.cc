@@ -130,12 +130,20 @@ std::vector<ScriptedCalls::Started> ScriptedCalls::started() const {
   const std::lock_guard lock(mutex_);
   return started_;
 }
+size_t ScriptedCalls::started_count() const {
+  const std::lock_guard lock(mutex_);
+  return started_.size();
+}
+ScriptedCalls::Started ScriptedCalls::started_at(size_t index) const {
+  const std::lock_guard lock(mutex_);
+  return started_.at(index);
+}
 std::vector<client::CallId> ScriptedCalls::cancelled() const {
   const std::lock_guard lock(mutex_);
   return cancelled_;
 }
 void ScriptedCalls::wait_started(size_t count) const {
-  while (started().size() < count) sleep_ns(kNsPerMs);
+  while (started_count() < count) sleep_ns(kNsPerMs);
 }
 
 RawCall::RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& path,

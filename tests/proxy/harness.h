@@ -55,6 +55,8 @@ class ScriptedCalls final : public client::Calls {
   };
   // Any thread.
   [[nodiscard]] std::vector<Started> started() const;
+  [[nodiscard]] size_t started_count() const;
+  [[nodiscard]] Started started_at(size_t index) const;
   [[nodiscard]] std::vector<client::CallId> cancelled() const;
   // Waits until so many were started.
   void wait_started(size_t count) const;
