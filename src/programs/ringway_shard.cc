@@ -184,6 +184,9 @@ int run(CommandLine& line) {
   const auto stats = shard.stats();
   ringway::log_info("shard", "stopping: {} messages, {} refused, {} answers, {} sessions",
                     stats.messages, stats.messages_refused, stats.answers, stats.sessions);
+  if (stats.messenger.has_value()) {
+    ringway::log_info("shard", "messenger: {}", to_text(*stats.messenger));
+  }
   shard.shutdown(kGraceNs);
   return 0;
 }

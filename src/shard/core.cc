@@ -273,6 +273,11 @@ Outcome ShardCore::query_auth_key(int64_t auth_key_id, Now now, ::mtproto::AuthK
   return outcome;
 }
 
+std::optional<messenger::Counts> ShardCore::messenger_counts() const {
+  if (messenger_ == nullptr) return std::nullopt;
+  return messenger_->counts();
+}
+
 CoreStats ShardCore::stats() const noexcept {
   return {messages_.load(std::memory_order_relaxed), refused_.load(std::memory_order_relaxed),
           answers_.load(std::memory_order_relaxed), pushes_failed_.load(std::memory_order_relaxed)};

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -90,6 +91,8 @@ class ShardCore {
   }
   [[nodiscard]] const Faults& faults() const noexcept { return options_.faults; }
   [[nodiscard]] CoreStats stats() const noexcept;
+  // Nothing without a messenger.
+  [[nodiscard]] std::optional<messenger::Counts> messenger_counts() const;
   [[nodiscard]] size_t session_count() { return table_.session_count(); }
   // Ends calls to gateways and commits the keys that wait. Not from a callback.
   void stop();

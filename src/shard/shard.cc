@@ -123,8 +123,12 @@ bool ReferenceShard::push(int64_t auth_key_id, int64_t session_id, ByteView body
 ShardStats ReferenceShard::stats() const {
   if (running_ == nullptr) return {};
   const CoreStats stats = running_->core->stats();
-  return {stats.messages, stats.refused, stats.answers, stats.pushes_failed,
-          running_->core->session_count()};
+  return {stats.messages,
+          stats.refused,
+          stats.answers,
+          stats.pushes_failed,
+          running_->core->session_count(),
+          running_->core->messenger_counts()};
 }
 
 }  // namespace ringway::shard

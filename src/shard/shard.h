@@ -11,12 +11,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "shard/faults.h"
+#include "shard/messenger/counts.h"
 
 namespace ringway::shard {
 
@@ -48,6 +50,7 @@ struct ShardStats {
   uint64_t answers = 0;
   uint64_t pushes_failed = 0;
   size_t sessions = 0;
+  std::optional<messenger::Counts> messenger;  // where there is one
 };
 
 class ReferenceShard {

@@ -161,6 +161,10 @@ class MessengerTest(unittest.IsolatedAsyncioTestCase):
                     await self.within(guesser.sign_in(CAROL, "11111"))
                 except errors.PhoneCodeInvalidError:
                     continue
+        await guesser.disconnect()
+        await client.disconnect()
+        self.stack.shard.stop()
+        self.assertRegex(self.stack.shard.log(), r"messenger: users_refused=0 .* code_waits=1 ")
 
     async def test_messages_both_ways_and_history(self):
         alice, bob = await self.alice_and_bob()

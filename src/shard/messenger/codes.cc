@@ -29,7 +29,10 @@ Codes::Sent Codes::send(std::string_view phone, int64_t unix_seconds) {
   }
   if (found == entries_.end()) {
     if (entries_.size() >= kMessengerCodesMax) forget_expired(unix_seconds);
-    if (entries_.size() >= kMessengerCodesMax) return {"", "", kMessengerCodeLifeSeconds};
+    if (entries_.size() >= kMessengerCodesMax) {
+      ++counts_.code_waits;
+      return {"", "", kMessengerCodeLifeSeconds};
+    }
     Entry entry;
     entry.code = fixed_.empty() ? random_code() : fixed_;
     entry.hash = random_hash();
@@ -38,6 +41,7 @@ Codes::Sent Codes::send(std::string_view phone, int64_t unix_seconds) {
   }
   Entry& entry = found->second;
   if (entry.wrong >= kMessengerCodeTriesMax || entry.sends >= kMessengerCodeSendsMax) {
+    ++counts_.code_waits;
     return {"", "", entry.expires_at - unix_seconds};
   }
   ++entry.sends;
@@ -60,6 +64,7 @@ Codes::Checked Codes::check(std::string_view phone, std::string_view hash, std::
   if (find(phone, hash, unix_seconds) == nullptr) return {Verdict::kExpired, 0};
   Entry& entry = entries_.find(std::string(phone))->second;
   if (entry.wrong >= kMessengerCodeTriesMax) {
+    ++counts_.code_waits;
     return {Verdict::kFlood, entry.expires_at - unix_seconds};
   }
   if (!equal_constant_time(as_bytes(entry.code), as_bytes(code))) {

@@ -9,12 +9,15 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "shard/messenger/counts.h"
+
 namespace ringway::shard::messenger {
 
 class Codes {
  public:
   // `fixed`: every code, for tests; empty: five random digits.
-  explicit Codes(std::string fixed) : fixed_(std::move(fixed)) {}
+  // `counts` outlives it.
+  Codes(std::string fixed, Counts& counts) : fixed_(std::move(fixed)), counts_(counts) {}
 
   struct Sent {
     std::string hash;  // empty: refused, for `wait_seconds`
@@ -53,6 +56,7 @@ class Codes {
   void forget_expired(int64_t unix_seconds);
 
   const std::string fixed_;
+  Counts& counts_;
   std::unordered_map<std::string, Entry> entries_;  // by number
 };
 

@@ -122,12 +122,15 @@ const std::deque<Message>& Ledger::messages(int64_t user_id) const {
 }
 
 Result<int64_t> Ledger::add_user(User user) {
-  if (boxes_.size() >= kMessengerUsersMax) return Error::kFull;
+  if (boxes_.size() >= kMessengerUsersMax) {
+    ++counts_.users_refused;
+    return Error::kFull;
+  }
   user.id = kFirstUserId;
   for (const auto& [id, box] : boxes_) user.id = std::max(user.id, id + 1);
   user.access_hash = random_long();
   const std::vector<Change> changes = {{user_key(user.id), encode(user)}};
-  if (!store_->commit(changes)) return Error::kIo;
+  if (!commit(changes)) return Error::kIo;
   const int64_t id = user.id;
   boxes_[id].user = std::move(user);
   return id;
@@ -146,7 +149,14 @@ size_t Ledger::surplus(const Box& box, size_t text_bytes) {
   return gone;
 }
 
+bool Ledger::commit(std::span<const Change> changes) {
+  if (store_->commit(changes)) return true;
+  ++counts_.changes_not_stored;
+  return false;
+}
+
 void Ledger::append(Box& box, const Message& message, size_t surplus) {
+  counts_.messages_forgotten += surplus;
   for (; surplus > 0; --surplus) {
     box.text_bytes -= box.messages.front().text.size();
     box.messages.pop_front();
@@ -183,7 +193,7 @@ Result<Ledger::Sent> Ledger::send(int64_t from, int64_t to, std::string text, in
     put(changes, receiver_after, other);
     drop(changes, to, receiver->messages, receiver_surplus);
   }
-  if (!store_->commit(changes)) return Error::kIo;
+  if (!commit(changes)) return Error::kIo;
 
   sender->user = std::move(sender_after);
   append(*sender, own, sender_surplus);
@@ -201,17 +211,18 @@ const Authorization* Ledger::authorization(int64_t auth_key_id) const {
 Result<void> Ledger::authorize(int64_t auth_key_id, const Authorization& authorization) {
   if (!authorizations_.contains(auth_key_id) &&
       authorizations_.size() >= kMessengerAuthorizationsMax) {
+    ++counts_.keys_refused;
     return Error::kFull;
   }
   const std::vector<Change> changes = {{authorization_key(auth_key_id), encode(authorization)}};
-  if (!store_->commit(changes)) return Error::kIo;
+  if (!commit(changes)) return Error::kIo;
   authorizations_[auth_key_id] = authorization;
   return {};
 }
 
 Result<void> Ledger::sign_out(int64_t auth_key_id) {
   const std::vector<Change> changes = {{authorization_key(auth_key_id), {}}};
-  if (!store_->commit(changes)) return Error::kIo;
+  if (!commit(changes)) return Error::kIo;
   authorizations_.erase(auth_key_id);
   return {};
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "shard/messenger/counts.h"
 #include "shard/messenger/records.h"
 #include "shard/messenger/store.h"
 
@@ -23,7 +24,9 @@ namespace ringway::shard::messenger {
 
 class Ledger {
  public:
-  explicit Ledger(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+  // `counts` outlives it.
+  Ledger(std::unique_ptr<Store> store, Counts& counts)
+      : store_(std::move(store)), counts_(counts) {}
 
   // Reads what is stored; an empty string, or what is wrong.
   [[nodiscard]] std::string load();
@@ -65,9 +68,12 @@ class Ledger {
   [[nodiscard]] Box* box(int64_t user_id);
   // How many of the oldest messages must go for one more of this size.
   [[nodiscard]] static size_t surplus(const Box& box, size_t text_bytes);
-  static void append(Box& box, const Message& message, size_t surplus);
+  void append(Box& box, const Message& message, size_t surplus);
+  // False, and counted: not stored.
+  [[nodiscard]] bool commit(std::span<const Change> changes);
 
   std::unique_ptr<Store> store_;
+  Counts& counts_;
   std::unordered_map<int64_t, Box> boxes_;
   std::unordered_map<int64_t, Authorization> authorizations_;
 };

@@ -15,7 +15,10 @@ void Listeners::add(int64_t user_id, const Listener& listener) {
     *found = listener;
     return;
   }
-  if (all.size() >= kMessengerSessionsPerUserMax) all.erase(all.begin());
+  if (all.size() >= kMessengerSessionsPerUserMax) {
+    ++counts_.sessions_displaced;
+    all.erase(all.begin());
+  }
   all.push_back(listener);
 }
 

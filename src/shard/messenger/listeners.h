@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "shard/messenger/counts.h"
 
 namespace ringway::shard::messenger {
 
@@ -21,6 +22,9 @@ struct Listener {
 
 class Listeners {
  public:
+  // `counts` outlives it.
+  explicit Listeners(Counts& counts) : counts_(counts) {}
+
   // Adds a session, or notes its layer. A user's oldest one goes when there are too many.
   void add(int64_t user_id, const Listener& listener);
   void drop_key(int64_t user_id, int64_t perm_auth_key_id);
@@ -28,6 +32,7 @@ class Listeners {
   [[nodiscard]] std::span<const Listener> of(int64_t user_id) const;
 
  private:
+  Counts& counts_;
   std::unordered_map<int64_t, std::vector<Listener>> by_user_;  // the oldest first
 };
 

@@ -42,7 +42,8 @@ Messenger::Opened Messenger::open(const MessengerOptions& options) {
     if (opened.store == nullptr) return {nullptr, opened.failure};
     store = std::move(opened.store);
   }
-  Room room{Ledger(std::move(store)), Codes(options.fixed_code), {}, {}, {}};
+  std::unique_ptr<Messenger> messenger(new Messenger(options, std::move(store)));
+  Room& room = messenger->room_;
   if (const std::string wrong = room.ledger.load(); !wrong.empty()) {
     return {nullptr, fmt::format("{}/messenger.mdb: {}", options.data_dir, wrong)};
   }
@@ -52,7 +53,7 @@ Messenger::Opened Messenger::open(const MessengerOptions& options) {
   }
   log_info("messenger", "messenger: {} users, state {}", room.ledger.users().size(),
            options.data_dir.empty() ? "in memory" : "in " + options.data_dir);
-  return {std::unique_ptr<Messenger>(new Messenger(std::move(room))), ""};
+  return {std::move(messenger), ""};
 }
 
 std::optional<Messenger::Reply> Messenger::serve(const Caller& told, uint32_t constructor,
@@ -64,7 +65,10 @@ std::optional<Messenger::Reply> Messenger::serve(const Caller& told, uint32_t co
   if (caller.layer == 0 && authorization != nullptr) caller.layer = authorization->layer;
   Found found = read_query(caller.layer, constructor, arguments);
   if (found.layer == nullptr) return std::nullopt;
-  if (!found.query.ok()) return bad_request("INPUT_REQUEST_INVALID");
+  if (!found.query.ok()) {
+    ++room_.counts.requests_unreadable;
+    return bad_request("INPUT_REQUEST_INVALID");
+  }
   const MethodRow* row = find_method(found.query->method->name);
   if (row == nullptr) return std::nullopt;
   if (authorization == nullptr && !row->for_all) {
@@ -104,6 +108,11 @@ void Messenger::session_started(const Caller& told) {
   Caller caller = told;
   if (caller.layer == 0) caller.layer = authorization->layer;
   room_.listeners.add(authorization->user_id, caller.listener());
+}
+
+Counts Messenger::counts() const {
+  const std::lock_guard lock(mutex_);
+  return room_.counts;
 }
 
 void Messenger::deliver(const std::function<bool(const Push&)>& push) {

@@ -46,15 +46,18 @@ class Messenger {
   // are on their way. `push` answers false for a session that is not known any more. Never from
   // within a `push`, nor under a lock that `push` takes.
   void deliver(const std::function<bool(const Push&)>& push);
+  // How often limits struck so far.
+  [[nodiscard]] Counts counts() const;
 
  private:
-  explicit Messenger(Room room) : room_(std::move(room)) {}
+  explicit Messenger(const MessengerOptions& options, std::unique_ptr<Store> store)
+      : room_(std::move(store), options.fixed_code) {}
   // These hold the lock.
   [[nodiscard]] Reply answer(const MethodRow& row, Call& call);
   void note_layer(const Caller& caller, const Authorization& authorization);
 
   std::mutex delivery_;  // taken first; keeps the order of what deliver() pushes
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Room room_;  // guarded by mutex_
 };
 

@@ -48,6 +48,11 @@ const MethodRow* find_method(std::string_view name) {
 
 RpcError bad_request(std::string_view text) { return {kBadRequest, std::string(text)}; }
 
+RpcError too_large(Call& call, std::string_view text) {
+  ++call.room.counts.requests_too_large;
+  return bad_request(text);
+}
+
 RpcError flood_wait(int64_t seconds) { return {kFlood, fmt::format("FLOOD_WAIT_{}", seconds)}; }
 
 RpcError store_error(Error error) {

@@ -38,6 +38,16 @@ struct Caller {
 };
 
 struct Room {
+  Room(std::unique_ptr<Store> store, std::string fixed_code)
+      : ledger(std::move(store), counts),
+        codes(std::move(fixed_code), counts),
+        passwords(counts),
+        listeners(counts) {}
+  // Its parts count into it.
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  Counts counts;
   Ledger ledger;
   Codes codes;
   PasswordChecks passwords;
@@ -93,6 +103,8 @@ Answer get_difference(Call& call);
 // What methods share.
 
 [[nodiscard]] RpcError bad_request(std::string_view text);
+// The same, and counted: more than such a request may hold.
+[[nodiscard]] RpcError too_large(Call& call, std::string_view text);
 [[nodiscard]] RpcError flood_wait(int64_t seconds);
 [[nodiscard]] RpcError store_error(Error error);
 // The user behind an InputUser or an InputPeer; null for nobody, and for a wrong access_hash.

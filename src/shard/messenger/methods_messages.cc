@@ -90,7 +90,9 @@ Answer send_message(Call& call) {
   const std::string_view text = call.request.text("message");
   const int64_t random_id = call.request.number("random_id");
   if (text.empty()) return bad_request("MESSAGE_EMPTY");
-  if (character_count(text) > kMessengerTextCharactersMax) return bad_request("MESSAGE_TOO_LONG");
+  if (character_count(text) > kMessengerTextCharactersMax) {
+    return too_large(call, "MESSAGE_TOO_LONG");
+  }
   if (random_id == 0) return bad_request("RANDOM_ID_EMPTY");
   const int64_t peer_id = peer->id;
   const auto sent = call.room.ledger.send(call.user_id, peer_id, std::string(text), random_id,

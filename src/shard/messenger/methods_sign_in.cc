@@ -125,11 +125,12 @@ Answer sign_up(Call& call) {
   user.phone = phone;
   user.first_name = call.request.text("first_name");
   user.last_name = call.request.text("last_name");
-  if (user.first_name.empty() || character_count(user.first_name) > kMessengerNameCharactersMax) {
-    return bad_request("FIRSTNAME_INVALID");
+  if (user.first_name.empty()) return bad_request("FIRSTNAME_INVALID");
+  if (character_count(user.first_name) > kMessengerNameCharactersMax) {
+    return too_large(call, "FIRSTNAME_INVALID");
   }
   if (character_count(user.last_name) > kMessengerNameCharactersMax) {
-    return bad_request("LASTNAME_INVALID");
+    return too_large(call, "LASTNAME_INVALID");
   }
   const auto added = call.room.ledger.add_user(std::move(user));
   if (!added.ok()) return store_error(added.error());

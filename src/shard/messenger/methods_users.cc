@@ -18,7 +18,7 @@ Answer resolved(const Call& call, const User& user) {
 Answer get_users(Call& call) {
   const List* wanted = call.request.list("id");
   if (wanted == nullptr || wanted->size() > kMessengerAnswerMessagesMax) {
-    return bad_request("USER_IDS_TOO_MUCH");
+    return too_large(call, "USER_IDS_TOO_MUCH");
   }
   List users;
   for (const Value& one : *wanted) {
@@ -57,7 +57,7 @@ Answer get_contacts(Call& call) {
 Answer import_contacts(Call& call) {
   const List* wanted = call.request.list("contacts");
   if (wanted == nullptr || wanted->size() > kMessengerUsersMax) {
-    return bad_request("CONTACTS_TOO_MUCH");
+    return too_large(call, "CONTACTS_TOO_MUCH");
   }
   List imported;
   List users;

@@ -8,7 +8,10 @@ namespace ringway::shard::messenger {
 
 void PasswordChecks::expect(int64_t auth_key_id, int64_t user_id) {
   forget(auth_key_id);
-  if (entries_.size() >= kMessengerPasswordChecksMax) forget(ages_.front());
+  if (entries_.size() >= kMessengerPasswordChecksMax) {
+    ++counts_.passwords_displaced;
+    forget(ages_.front());
+  }
   Entry entry;
   entry.user_id = user_id;
   entry.age = ages_.insert(ages_.end(), auth_key_id);
@@ -47,7 +50,10 @@ PasswordChecks::Verdict PasswordChecks::check(int64_t auth_key_id, const Passwor
   if (found == entries_.end()) return Verdict::kUnknownId;
   Entry& entry = found->second;
   Tries& tries = tries_[entry.user_id];
-  if (tries.pause_until > unix_seconds) return Verdict::kFlood;
+  if (tries.pause_until > unix_seconds) {
+    ++counts_.password_waits;
+    return Verdict::kFlood;
+  }
   if (entry.srp_id == 0 || entry.srp_id != srp_id) return Verdict::kUnknownId;
   entry.srp_id = 0;
   const auto expected =

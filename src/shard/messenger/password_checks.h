@@ -11,12 +11,16 @@
 
 #include "base/bytes.h"
 #include "base/secret.h"
+#include "shard/messenger/counts.h"
 #include "shard/messenger/records.h"
 
 namespace ringway::shard::messenger {
 
 class PasswordChecks {
  public:
+  // `counts` outlives it.
+  explicit PasswordChecks(Counts& counts) : counts_(counts) {}
+
   // This key's client showed the code of `user_id`. The oldest key goes when there are too many.
   void expect(int64_t auth_key_id, int64_t user_id);
   // 0: nothing is owed with this key.
@@ -35,6 +39,7 @@ class PasswordChecks {
                               ByteView client_value, ByteView proof, int64_t unix_seconds);
 
  private:
+  Counts& counts_;
   struct Entry {
     int64_t user_id = 0;
     int64_t srp_id = 0;  // 0: no challenge is open
