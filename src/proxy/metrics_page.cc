@@ -160,7 +160,31 @@ void add_updates(Page& page, const ProxyStatus& status) {
   page.add(static_cast<double>(status.listener_lag_max), {});
 }
 
-void add_accounts(Page& page) {
+// What servers said of the messages that they did not take.
+void add_refusals(Page& page, const ProxyStatus& status) {
+  using client::BadMessageCounts;
+  page.family(MetricType::Counter, "bad_messages_total",
+              "Messages that the server refused by a bad_msg_notification, by its code.");
+  for (size_t i = 0; i < BadMessageCounts::kCodes.size(); ++i) {
+    page.add_per_session({{"code", std::to_string(BadMessageCounts::kCodes[i])}},
+                         [i](const auto& s) { return s.account.counts.refusals.by_code[i]; });
+  }
+  page.add_per_session({{"code", "other"}},
+                       [](const auto& s) { return s.account.counts.refusals.other; });
+  page.per_session(MetricType::Counter, "bad_server_salts_total",
+                   "Messages that the server refused for an old salt, and gave the new one.",
+                   [](const auto& s) { return s.account.counts.bad_server_salts; });
+  page.family(MetricType::Gauge, "time_offset_seconds",
+              "The server's clock minus this machine's, for each DC that there is a session with.");
+  for (const SessionStatus& session : status.sessions) {
+    for (const auto& [dc, offset_ns] : session.account.counts.time_offsets_ns) {
+      page.add(static_cast<double>(offset_ns) / kNsPerSecondF,
+               {{"session", session.name}, {"dc", std::to_string(dc)}});
+    }
+  }
+}
+
+void add_accounts(Page& page, const ProxyStatus& status) {
   page.per_session(MetricType::Gauge, "ready", "1 while connected and signed in.",
                    [](const auto& s) { return s.account.ready ? 1 : 0; });
   page.per_session(MetricType::Counter, "connects_total", "Connections made to servers.",
@@ -176,9 +200,7 @@ void add_accounts(Page& page) {
                    [](const auto& s) { return s.account.counts.waits; });
   page.per_session(MetricType::Counter, "resends_total", "Messages that were sent again.",
                    [](const auto& s) { return s.account.counts.resends; });
-  page.per_session(MetricType::Counter, "bad_messages_total",
-                   "Messages that the server did not take as they were.",
-                   [](const auto& s) { return s.account.counts.bad_messages; });
+  add_refusals(page, status);
 }
 
 }  // namespace
@@ -196,7 +218,7 @@ std::string metrics_page(const ProxyStatus& status) {
   add_calls(page, status);
   add_conversion(page);
   add_updates(page, status);
-  add_accounts(page);
+  add_accounts(page, status);
   return page.text();
 }
 

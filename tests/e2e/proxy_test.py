@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 from programs import Program, die_with_parent, find, free_port, run, wait_for
 
@@ -488,6 +489,23 @@ class Sessions(WithStack):
         status, said = run(PROXY, "start", "--port", "0", *mine)
         self.assertEqual(status, 128)
         self.assertIn("chmod 600", said)
+
+    def test_metrics_and_health(self):
+        port = free_port()
+        proxy = self.proxy("metrics.json", "--metrics", f"127.0.0.1:{port}")
+        self.contract.who(proxy.channel)
+
+        def page(path):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=CALL_SECONDS) as answer:
+                return answer.read().decode()
+
+        self.assertEqual(page("/healthz"), "main: ready\n")
+        # This machine is the server, too: its clock is ours.
+        offset = r'ringway_proxy_time_offset_seconds\{session="main",dc="2"\} (-?[\d.e-]+)\n'
+        wait_for(lambda: re.search(offset, page("/metrics")), "the server's clock")
+        self.assertLess(abs(float(re.search(offset, page("/metrics"))[1])), 60)
+        self.assertIn('ringway_proxy_bad_messages_total{session="main",code="32"} 0\n', page("/metrics"))
+        self.assertIn('method="users.getUsers",status="OK"} 1\n', page("/metrics"))
 
     def certificate(self, name):
         key, certificate = self.stack.path(name + ".key"), self.stack.path(name + ".crt")

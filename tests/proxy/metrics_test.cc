@@ -92,6 +92,32 @@ TEST(Metrics, HealthIsThatOfAllSessions) {
       "HTTP/1.1 405");
 }
 
+TEST(Metrics, RefusalsOfServersAndTheirClocks) {
+  TestServer server({{.name = "one"}, {.name = "two"}}, with_metrics());
+  AccountStatus status;
+  status.counts.refusals.add(17);
+  status.counts.refusals.add(17);
+  status.counts.refusals.add(64);
+  status.counts.refusals.add(1000);
+  status.counts.bad_server_salts = 5;
+  status.counts.time_offsets_ns = {{2, -1'500'000'000}, {4, 250'000'000}};
+  server.server().set_account_status(1, status);
+  const std::string page = get(server.server().metrics_port(), "/metrics");
+  for (const char* line : {
+           "ringway_proxy_bad_messages_total{session=\"two\",code=\"17\"} 2\n",
+           "ringway_proxy_bad_messages_total{session=\"two\",code=\"64\"} 1\n",
+           "ringway_proxy_bad_messages_total{session=\"two\",code=\"16\"} 0\n",
+           "ringway_proxy_bad_messages_total{session=\"two\",code=\"other\"} 1\n",
+           "ringway_proxy_bad_messages_total{session=\"one\",code=\"17\"} 0\n",
+           "ringway_proxy_bad_server_salts_total{session=\"two\"} 5\n",
+           "ringway_proxy_time_offset_seconds{session=\"two\",dc=\"2\"} -1.5\n",
+           "ringway_proxy_time_offset_seconds{session=\"two\",dc=\"4\"} 0.25\n",
+       }) {
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page;
+  }
+  EXPECT_EQ(page.find("time_offset_seconds{session=\"one\""), std::string::npos) << "not known";
+}
+
 TEST(Metrics, AreNotServedOnceTheServerHasStopped) {
   TestServer server({NamedSession{}}, with_metrics());
   const int port = server.server().metrics_port();
