@@ -7,12 +7,10 @@ usage: messenger_test.py GATEWAY SHARD
 import asyncio
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import unittest
 
-from programs import Program, free_port
+from shard_stack import ShardStack
 
 try:
     from telethon import TelegramClient, errors, events, functions, types
@@ -27,56 +25,11 @@ CODE = "24680"
 ALICE, BOB, CAROL = "+15550001", "+15550002", "+15550003"
 PASSWORD = "correct-horse"
 
-CONFIG = """
-Name: messenger-test
-ListenOn: 127.0.0.1:{service}
-Gnetway:
-  Server:
-    - Proto: tcp
-      Addresses: ["127.0.0.1:{port}"]
-Session:
-  Endpoints: ["127.0.0.1:{shard}"]
-Ringway:
-  Workers: {{Count: 2, RingEntries: 1024, Buffers: 512}}
-  Limits: {{HandshakesPerAddressPerSecond: 0}}
-"""
 
-
-class Stack:
-    """A gateway, and behind it a shard that has Alice and Bob."""
-
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="ringway-messenger-")
-        self.port, self.service_port, self.shard_port = free_port(), free_port(), free_port()
-        os.mkdir(self.path("shard"))
-        with open(self.path("ringway.yaml"), "w") as file:
-            file.write(CONFIG.format(service=self.service_port, port=self.port,
-                                     shard=self.shard_port))
-        with open(self.path("users"), "w") as file:
-            file.write(f"{ALICE} Alice alice\n{BOB} Bob bob_b {PASSWORD}\n")
-        self.shard = self.gateway = None
-        self.start_shard()
-        self.start_gateway()
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def start_shard(self):
-        self.shard = Program(
-            [SHARD, "--listen", f"127.0.0.1:{self.shard_port}", "--data", self.path("shard"),
-             "--public", f"127.0.0.1:{self.port}", "--messenger", "--messenger-users",
-             self.path("users"), "--messenger-code", CODE],
-            self.shard_port, self.path("shard.log"))
-
-    def start_gateway(self):
-        self.gateway = Program([GATEWAY, "-f", self.path("ringway.yaml"), "--data", self.directory],
-                               self.port, self.path("gateway.log"))
-
-    def close(self):
-        for program in (self.gateway, self.shard):
-            if program is not None:
-                program.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
+def with_alice_and_bob(stack):
+    with open(stack.path("users"), "w") as file:
+        file.write(f"{ALICE} Alice alice\n{BOB} Bob bob_b {PASSWORD}\n")
+    return ["--messenger", "--messenger-users", stack.path("users"), "--messenger-code", CODE]
 
 
 class Heard:
@@ -95,7 +48,7 @@ class Heard:
 
 class MessengerTest(unittest.IsolatedAsyncioTestCase):
     def setUp(self):
-        self.stack = Stack()
+        self.stack = ShardStack("messenger", GATEWAY, SHARD, with_alice_and_bob)
         self.addCleanup(self.stack.close)
         with open(self.stack.path("server_pub.pem"), "rb") as file:
             rsa.add_key(file.read(), old=False)

@@ -6,13 +6,11 @@ usage: telethon_test.py GATEWAY SHARD
 import asyncio
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import time
 import unittest
 
-from programs import Program, free_port
+from shard_stack import ShardStack
 
 try:
     from telethon import TelegramClient, functions
@@ -33,67 +31,20 @@ CONNECTIONS = {
 GATEWAY = SHARD = None
 CALL_SECONDS = 30
 
-CONFIG = """
-Name: telethon-test
-ListenOn: 127.0.0.1:{service}
-Gnetway:
-  Server:
-    - Proto: tcp
-      Addresses: ["127.0.0.1:{port}"]
-Session:
-  Endpoints: ["127.0.0.1:{shard}"]
-Ringway:
-  Workers: {{Count: 2, RingEntries: 1024, Buffers: 512}}
-  Limits: {{HandshakesPerAddressPerSecond: 0}}
-"""
+
+def with_record(stack):
+    return ["--record", stack.path("record")]
 
 
-class Stack:
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="ringway-telethon-")
-        self.port, self.service_port, self.shard_port = free_port(), free_port(), free_port()
-        os.mkdir(self.path("shard"))
-        with open(self.path("ringway.yaml"), "w") as file:
-            file.write(CONFIG.format(service=self.service_port, port=self.port,
-                                     shard=self.shard_port))
-        self.shard = self.gateway = None
-        self.start_shard()
-        self.start_gateway()
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def start_shard(self):
-        self.shard = Program(
-            [SHARD, "--listen", f"127.0.0.1:{self.shard_port}", "--data", self.path("shard"),
-             "--record", self.path("record"), "--public", f"127.0.0.1:{self.port}"],
-            self.shard_port, self.path("shard.log"))
-
-    def start_gateway(self):
-        self.gateway = Program([GATEWAY, "-f", self.path("ringway.yaml"), "--data", self.directory],
-                               self.port, self.path("gateway.log"))
-
-    def restart_both(self):
-        self.gateway.stop()
-        self.shard.stop()
-        self.start_shard()
-        self.start_gateway()
-
-    def keys_stored(self):
-        with open(self.path("record")) as file:
-            return sum("set_auth_key" in line for line in file)
-
-    def close(self):
-        for program in (self.gateway, self.shard):
-            if program is not None:
-                program.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
+def keys_stored(stack):
+    with open(stack.path("record")) as file:
+        return sum("set_auth_key" in line for line in file)
 
 
 class TelethonTest(unittest.IsolatedAsyncioTestCase):
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack()
+        cls.stack = ShardStack("telethon", GATEWAY, SHARD, with_record)
         with open(cls.stack.path("server_pub.pem"), "rb") as file:
             rsa.add_key(file.read(), old=False)
 
@@ -169,7 +120,7 @@ class TelethonTest(unittest.IsolatedAsyncioTestCase):
             saved[name] = client.session.save()
             await client.disconnect()
         self.stack.restart_both()
-        keys = self.stack.keys_stored()
+        keys = keys_stored(self.stack)
         for name, session in saved.items():
             with self.subTest(transport=name):
                 client = self.make_client(name, session)
@@ -177,13 +128,13 @@ class TelethonTest(unittest.IsolatedAsyncioTestCase):
                 await self.check_config(client)
                 await self.check_ping(client, 11)
                 await client.disconnect()
-        self.assertEqual(self.stack.keys_stored(), keys, "no client may have made a new key")
+        self.assertEqual(keys_stored(self.stack), keys, "no client may have made a new key")
 
     async def test_connected_client_survives_a_restart(self):
         client = self.make_client("abridged")
         await self.connect(client)
         await self.check_ping(client, 1)
-        keys = self.stack.keys_stored()
+        keys = keys_stored(self.stack)
         # On this thread: a child dies with the thread that started it.
         self.stack.restart_both()
         deadline = time.monotonic() + CALL_SECONDS
@@ -196,7 +147,7 @@ class TelethonTest(unittest.IsolatedAsyncioTestCase):
                     raise
                 await asyncio.sleep(0.5)
         await self.check_config(client)
-        self.assertEqual(self.stack.keys_stored(), keys)
+        self.assertEqual(keys_stored(self.stack), keys)
 
     async def test_clients_at_once(self):
         async def work(name, number):
