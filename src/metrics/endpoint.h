@@ -4,10 +4,8 @@
 //   /healthz   200 while the workers turn, else 503 and why
 //   /readyz    200 when clients may be sent here, else 503 and why
 //
-// It runs on threads of its own (civetweb's) and reads the gateway's status from there; workers
-// never wait for it. Requests are bounded in size, time and number: kMetricsRequestBytesMax,
-// kMetricsRequestTimeoutNs, kMetricsThreads at work and kMetricsQueueMax waiting. Every answer ends
-// its connection. There is neither encryption nor a password: it belongs in the private network.
+// It runs on threads of its own (http/page_server.h says what bounds them) and reads the gateway's
+// status from there; workers never wait for it.
 //
 // start(), attach(), detach() and the destructor are called on one thread.
 #pragma once

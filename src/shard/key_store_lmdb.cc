@@ -2,13 +2,10 @@
 //
 // The key of an entry is the auth_key_id, eight bytes; the value is encode()'s. One thread, the
 // writer, opens write transactions; readers need no lock.
-#include <fmt/format.h>
 #include <lmdb.h>
 
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -17,14 +14,13 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "shard/key_store.h"
+#include "shard/lmdb/lmdb_file.h"
 
 namespace ringway::shard {
 namespace {
 
 constexpr uint8_t kFormat = 1;
 constexpr size_t kValueBytes = 1 + 4 + 8 * 4 + 8 * 3 + 256;
-constexpr unsigned kReadersMax = 1024;
-constexpr mode_t kFileMode = 0600;
 
 void encode(const KeyRecord& record, Secret<kValueBytes>& value) {
   ByteWriter out(value.span());
@@ -67,10 +63,10 @@ class LmdbKeyStore final : public KeyStore {
   LmdbKeyStore() = default;
   LmdbKeyStore(const LmdbKeyStore&) = delete;
   LmdbKeyStore& operator=(const LmdbKeyStore&) = delete;
-  ~LmdbKeyStore() override;
+  ~LmdbKeyStore() override { stop(); }
 
-  // An LMDB status; 0 when the store is ready.
-  int open(const std::string& path);
+  // Empty when the store is ready; else what went wrong.
+  std::string open(const std::string& data_dir);
 
   Result<KeyRecord> find(int64_t auth_key_id, int64_t unix_seconds) override;
   void insert(const KeyRecord& record, Done done) override;
@@ -95,8 +91,7 @@ class LmdbKeyStore final : public KeyStore {
   // Puts one record; false when the id is another key's. `status` is set when the store failed.
   bool put(MDB_txn* txn, const KeyRecord& record, int& status) const;
 
-  MDB_env* env_ = nullptr;
-  MDB_dbi dbi_ = 0;
+  LmdbFile file_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::vector<Waiting> waiting_;     // guarded by mutex_
@@ -105,11 +100,6 @@ class LmdbKeyStore final : public KeyStore {
   bool stopping_ = false;            // guarded by mutex_
   std::thread writer_;
 };
-
-LmdbKeyStore::~LmdbKeyStore() {
-  stop();
-  if (env_ != nullptr) mdb_env_close(env_);
-}
 
 void LmdbKeyStore::stop() {
   {
@@ -120,34 +110,20 @@ void LmdbKeyStore::stop() {
   if (writer_.joinable()) writer_.join();
 }
 
-int LmdbKeyStore::open(const std::string& path) {
-  if (const int status = mdb_env_create(&env_); status != 0) return status;
-  mdb_env_set_mapsize(env_, kShardKeyMapBytes);
-  mdb_env_set_maxreaders(env_, kReadersMax);
-  // Reads come from gRPC's threads, which are many: their slots must not stick to them.
-  if (const int status = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, kFileMode);
-      status != 0) {
-    return status;
-  }
-  MDB_txn* txn = nullptr;
-  if (const int status = mdb_txn_begin(env_, nullptr, 0, &txn); status != 0) return status;
-  if (const int status = mdb_dbi_open(txn, nullptr, 0, &dbi_); status != 0) {
-    mdb_txn_abort(txn);
-    return status;
-  }
-  if (const int status = mdb_txn_commit(txn); status != 0) return status;
-  writer_ = std::thread([this] { write_loop(); });
-  return 0;
+std::string LmdbKeyStore::open(const std::string& data_dir) {
+  std::string failure = file_.open(data_dir, "keys.mdb", kShardKeyMapBytes);
+  if (failure.empty()) writer_ = std::thread([this] { write_loop(); });
+  return failure;
 }
 
 Result<KeyRecord> LmdbKeyStore::find(int64_t auth_key_id, int64_t unix_seconds) {
   // Before the file is read: a binding that is not there any more has been written.
   const int64_t bound = unwritten_binding(auth_key_id);
   MDB_txn* txn = nullptr;
-  if (mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn) != 0) return Error::kIo;
+  if (file_.begin(MDB_RDONLY, txn) != 0) return Error::kIo;
   MDB_val key{sizeof auth_key_id, &auth_key_id};
   MDB_val value{};
-  const int status = mdb_get(txn, dbi_, &key, &value);
+  const int status = mdb_get(txn, file_.table(), &key, &value);
   Result<KeyRecord> record = status == 0              ? decode(auth_key_id, view(value))
                              : status == MDB_NOTFOUND ? Result<KeyRecord>(Error::kNotFound)
                                                       : Result<KeyRecord>(Error::kIo);
@@ -213,7 +189,7 @@ void LmdbKeyStore::write_loop() {
 
 void LmdbKeyStore::commit(std::vector<Waiting>& batch, const Bindings& bindings) {
   MDB_txn* txn = nullptr;
-  int status = mdb_txn_begin(env_, nullptr, 0, &txn);
+  int status = file_.begin(0, txn);
   if (status == 0) {
     for (Waiting& entry : batch) {
       entry.stored = put(txn, entry.record, status);
@@ -238,7 +214,7 @@ int LmdbKeyStore::put_binding(MDB_txn* txn, int64_t temp_auth_key_id,
                               int64_t perm_auth_key_id) const {
   MDB_val key{sizeof temp_auth_key_id, &temp_auth_key_id};
   MDB_val value{};
-  if (const int status = mdb_get(txn, dbi_, &key, &value); status != 0) {
+  if (const int status = mdb_get(txn, file_.table(), &key, &value); status != 0) {
     return status == MDB_NOTFOUND ? 0 : status;
   }
   auto record = decode(temp_auth_key_id, view(value));
@@ -247,7 +223,7 @@ int LmdbKeyStore::put_binding(MDB_txn* txn, int64_t temp_auth_key_id,
   Secret<kValueBytes> encoded;
   encode(*record, encoded);
   MDB_val changed{encoded.size(), encoded.data()};
-  return mdb_put(txn, dbi_, &key, &changed, 0);
+  return mdb_put(txn, file_.table(), &key, &changed, 0);
 }
 
 // What has been written is read from the file; a newer binding of the same key stays. One that
@@ -266,7 +242,7 @@ bool LmdbKeyStore::put(MDB_txn* txn, const KeyRecord& record, int& status) const
   Secret<kValueBytes> encoded;
   encode(record, encoded);
   MDB_val value{encoded.size(), encoded.data()};
-  status = mdb_put(txn, dbi_, &key, &value, MDB_NOOVERWRITE);
+  status = mdb_put(txn, file_.table(), &key, &value, MDB_NOOVERWRITE);
   if (status != MDB_KEYEXIST) return status == 0;
   // LMDB has pointed `value` at what is there. The same key again is no conflict.
   status = 0;
@@ -277,13 +253,9 @@ bool LmdbKeyStore::put(MDB_txn* txn, const KeyRecord& record, int& status) const
 }  // namespace
 
 OpenedKeyStore open_lmdb_key_store(const std::string& data_dir) {
-  std::error_code failure;
-  std::filesystem::create_directories(data_dir, failure);
-  if (failure) return {nullptr, fmt::format("cannot make {}: {}", data_dir, failure.message())};
-  const std::string path = data_dir + "/keys.mdb";
   auto store = std::make_unique<LmdbKeyStore>();
-  if (const int status = store->open(path); status != 0) {
-    return {nullptr, fmt::format("cannot open {}: {}", path, mdb_strerror(status))};
+  if (std::string failure = store->open(data_dir); !failure.empty()) {
+    return {nullptr, std::move(failure)};
   }
   return {std::move(store), ""};
 }

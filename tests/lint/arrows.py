@@ -23,10 +23,12 @@ ARROWS = {
     "client": {"base", "crypto", "door", "tls", "mtproto", "net"},
     "client/account": {"base", "client", "crypto", "mtproto", "net", "tl", "tl/dynamic"},
     "caller": {"base", "client/account", "crypto", "tl", "tl/dynamic"},
-    "proxy": {"base", "client", "client/account", "crypto", "mtproto", "proto", "tl", "tl/dynamic", "tls"},
-    "shard": {"base", "crypto", "mtproto", "proto", "shard/messenger"},
-    "shard/messenger": {"base", "crypto", "mtproto", "tl", "tl/dynamic"},
-    "metrics": {"base", "config", "gateway"},
+    "proxy": {"base", "client", "client/account", "crypto", "metrics/http", "mtproto", "proto", "tl", "tl/dynamic", "tls"},
+    "shard": {"base", "crypto", "mtproto", "proto", "shard/lmdb", "shard/messenger"},
+    "shard/lmdb": {"base"},
+    "shard/messenger": {"base", "crypto", "mtproto", "shard/lmdb", "tl", "tl/dynamic"},
+    "metrics": {"base", "config", "gateway", "metrics/http"},
+    "metrics/http": {"base"},
     "programs": {
         "base", "caller", "crypto", "tls", "config", "cluster", "gateway", "metrics", "client", "client/account", "mtproto",
         "proxy", "shard", "tl", "tl/dynamic"},
@@ -39,7 +41,7 @@ LIBRARIES = {
     r"liburing\.h|linux/io_uring\.h": {"net"},
     r"openssl/": {"crypto", "tls"},
     r"yaml-cpp/": {"config"},
-    r"lmdb\.h": {"shard", "shard/messenger"},
+    r"lmdb\.h": {"shard", "shard/lmdb", "shard/messenger"},
     r"nlohmann/": {"client/account", "programs"},
     r"histedit\.h|editline/": {"programs"},
     r"zlib\.h": {"base", "mtproto", "tl"},
@@ -49,13 +51,14 @@ LIBRARIES = {
     r"spdlog/": {"base"},
     r"CLI/": {"programs"},
     r"systemd/": {"programs"},
-    r"prometheus/|civetweb\.h": {"metrics", "proxy"},
+    r"prometheus/": {"metrics", "proxy"},
+    r"civetweb\.h": {"metrics/http"},
     # Protocol and cryptography do no I/O and know no threads, so that tests can drive them by hand.
     r"sys/socket\.h|netinet/|poll\.h|sys/epoll\.h": {"net", "gateway", "client", "client/account", "shard", "programs"},
     # Text and bytes of addresses: pure functions.
     r"arpa/inet\.h": {"config", "door", "net", "gateway", "client", "client/account", "shard", "programs"},
     r"thread$|mutex$|condition_variable$|shared_mutex$|future$": {
-        "caller", "cluster", "gateway", "metrics", "net", "client", "client/account", "proxy", "shard",
+        "caller", "cluster", "gateway", "metrics", "metrics/http", "net", "client", "client/account", "proxy", "shard",
         "shard/messenger",
         "programs", "base", "tls"},
 }

@@ -49,7 +49,7 @@ def code_lines(path):
 
 
 # Rooms that lie in another room's folder.
-NESTED_ROOMS = ("client/account", "shard/messenger", "tl/dynamic")
+NESTED_ROOMS = ("client/account", "metrics/http", "shard/lmdb", "shard/messenger", "tl/dynamic")
 
 
 def room_of(root, path):

@@ -1,18 +1,13 @@
 #include "shard/messenger/store.h"
 
-#include <fmt/format.h>
 #include <lmdb.h>
-
-#include <filesystem>
-#include <system_error>
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "shard/lmdb/lmdb_file.h"
 
 namespace ringway::shard::messenger {
 namespace {
-
-constexpr mode_t kFileMode = 0600;
 
 class MemoryStore final : public Store {
  public:
@@ -34,48 +29,25 @@ ByteView bytes_of(const MDB_val& value) noexcept {
 
 class LmdbStore final : public Store {
  public:
-  LmdbStore() = default;
-  LmdbStore(const LmdbStore&) = delete;
-  LmdbStore& operator=(const LmdbStore&) = delete;
-  ~LmdbStore() override {
-    if (env_ != nullptr) mdb_env_close(env_);
+  // Empty, or what went wrong.
+  std::string open(const std::string& data_dir) {
+    return file_.open(data_dir, "messenger.mdb", kMessengerMapBytes);
   }
-
-  // An LMDB status; 0 when the store is ready.
-  int open(const std::string& path);
   bool commit(std::span<const Change> changes) override;
   std::string load(const std::function<std::string(ByteView key, ByteView value)>& visit) override;
 
  private:
   int put_all(MDB_txn* txn, std::span<const Change> changes) const;
 
-  MDB_env* env_ = nullptr;
-  MDB_dbi dbi_ = 0;
+  LmdbFile file_;
 };
-
-int LmdbStore::open(const std::string& path) {
-  if (const int status = mdb_env_create(&env_); status != 0) return status;
-  mdb_env_set_mapsize(env_, kMessengerMapBytes);
-  // Each commit may come from another thread.
-  if (const int status = mdb_env_open(env_, path.c_str(), MDB_NOSUBDIR | MDB_NOTLS, kFileMode);
-      status != 0) {
-    return status;
-  }
-  MDB_txn* txn = nullptr;
-  if (const int status = mdb_txn_begin(env_, nullptr, 0, &txn); status != 0) return status;
-  if (const int status = mdb_dbi_open(txn, nullptr, 0, &dbi_); status != 0) {
-    mdb_txn_abort(txn);
-    return status;
-  }
-  return mdb_txn_commit(txn);
-}
 
 int LmdbStore::put_all(MDB_txn* txn, std::span<const Change> changes) const {
   for (const Change& change : changes) {
     MDB_val key = view_of(change.key);
     MDB_val value = view_of(change.value);
-    const int status = change.value.empty() ? mdb_del(txn, dbi_, &key, nullptr)
-                                            : mdb_put(txn, dbi_, &key, &value, 0);
+    const int status = change.value.empty() ? mdb_del(txn, file_.table(), &key, nullptr)
+                                            : mdb_put(txn, file_.table(), &key, &value, 0);
     if (status != 0 && status != MDB_NOTFOUND) return status;
   }
   return 0;
@@ -83,7 +55,7 @@ int LmdbStore::put_all(MDB_txn* txn, std::span<const Change> changes) const {
 
 bool LmdbStore::commit(std::span<const Change> changes) {
   MDB_txn* txn = nullptr;
-  int status = mdb_txn_begin(env_, nullptr, 0, &txn);
+  int status = file_.begin(0, txn);
   if (status == 0) {
     status = put_all(txn, changes);
     if (status == 0) {
@@ -99,10 +71,10 @@ bool LmdbStore::commit(std::span<const Change> changes) {
 std::string LmdbStore::load(const std::function<std::string(ByteView key, ByteView value)>& visit) {
   MDB_txn* txn = nullptr;
   MDB_cursor* cursor = nullptr;
-  if (const int status = mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn); status != 0) {
+  if (const int status = file_.begin(MDB_RDONLY, txn); status != 0) {
     return mdb_strerror(status);
   }
-  int status = mdb_cursor_open(txn, dbi_, &cursor);
+  int status = mdb_cursor_open(txn, file_.table(), &cursor);
   std::string wrong;
   if (status == 0) {
     MDB_val key{};
@@ -122,13 +94,9 @@ std::string LmdbStore::load(const std::function<std::string(ByteView key, ByteVi
 std::unique_ptr<Store> make_memory_store() { return std::make_unique<MemoryStore>(); }
 
 OpenedStore open_lmdb_store(const std::string& data_dir) {
-  std::error_code failure;
-  std::filesystem::create_directories(data_dir, failure);
-  if (failure) return {nullptr, fmt::format("cannot make {}: {}", data_dir, failure.message())};
-  const std::string path = data_dir + "/messenger.mdb";
   auto store = std::make_unique<LmdbStore>();
-  if (const int status = store->open(path); status != 0) {
-    return {nullptr, fmt::format("cannot open {}: {}", path, mdb_strerror(status))};
+  if (std::string failure = store->open(data_dir); !failure.empty()) {
+    return {nullptr, std::move(failure)};
   }
   return {std::move(store), ""};
 }
