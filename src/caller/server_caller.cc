@@ -4,7 +4,6 @@
 #include "caller/caller.h"
 #include "client/account/call_text.h"
 #include "client/account/known_servers.h"
-#include "client/account/net_address.h"
 #include "client/account/stored_account.h"
 #include "tl/embedded.h"
 #include "tl/schema_parser.h"
@@ -106,28 +105,6 @@ std::shared_ptr<const tl::Schema> schema_of(const ServerOptions& options, std::s
   return tl::parse_schema(*text).schema;
 }
 
-bool read_server(const ServerOptions& options, client::AccountOptions& account,
-                 std::string& problem) {
-  for (const std::string& file : options.server_key_files) {
-    auto key = client::load_server_key(file, problem);
-    if (!key.ok()) return false;
-    account.server_keys.push_back(*std::move(key));
-  }
-  if (account.server_keys.empty()) account.server_keys = client::known_server_keys();
-  if (options.address.empty()) {
-    account.addresses = client::known_addresses(false);
-    return true;
-  }
-  const auto address = client::read_address(options.address);
-  if (!address.has_value()) {
-    problem = fmt::format("{} is no HOST:PORT", options.address);
-    return false;
-  }
-  account.addresses.push_back(*address);
-  account.follow_config = false;
-  return true;
-}
-
 }  // namespace
 
 std::unique_ptr<ServerCaller> connect_to_server(const ServerOptions& options,
@@ -155,7 +132,10 @@ std::unique_ptr<ServerCaller> connect_to_server(const ServerOptions& options,
   account.api_id = credentials.api_id;
   account.app_version = RINGWAY_VERSION;
   account.temporary_keys = credentials.temporary_keys;
-  if (!read_server(options, account, problem)) return nullptr;
+  client::ServerChoice server{.key_files = options.server_key_files};
+  if (!options.address.empty()) server.addresses.push_back(options.address);
+  const auto chosen = client::choose_server(server, account, problem);
+  if (chosen != client::ServerChoiceEnd::kGood) return nullptr;
   auto thread = client::LoopThread::start(problem);
   if (thread == nullptr) return nullptr;
   auto direct =

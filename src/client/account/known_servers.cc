@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/small_file.h"
+#include "client/account/net_address.h"
 
 namespace ringway::client {
 namespace {
@@ -91,6 +92,28 @@ Result<ServerKey> load_server_key(const std::string& path, std::string& problem)
   if (key.ok()) return server_key(*std::move(key));
   problem = fmt::format("{} is no 2048-bit RSA key in PEM", path);
   return key.error();
+}
+
+ServerChoiceEnd choose_server(const ServerChoice& choice, AccountOptions& options,
+                              std::string& problem) {
+  for (const std::string& file : choice.key_files) {
+    auto key = load_server_key(file, problem);
+    if (!key.ok()) return ServerChoiceEnd::kBadKey;
+    options.server_keys.push_back(*std::move(key));
+  }
+  if (options.server_keys.empty()) options.server_keys = known_server_keys();
+  for (const std::string& text : choice.addresses) {
+    auto address = read_address(text);
+    if (!address.has_value()) {
+      problem = text + ": expected HOST:PORT or DC=HOST:PORT";
+      return ServerChoiceEnd::kBadAddress;
+    }
+    options.addresses.push_back(*std::move(address));
+  }
+  // What stands behind a gateway may name addresses that only it can reach.
+  options.follow_config = choice.addresses.empty();
+  if (choice.addresses.empty()) options.addresses = known_addresses(choice.test_servers);
+  return ServerChoiceEnd::kGood;
 }
 
 }  // namespace ringway::client

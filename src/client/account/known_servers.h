@@ -1,4 +1,5 @@
-// client/account/known_servers: where Telegram is, for who names no server of his own.
+// client/account/known_servers: which server an account speaks to: Telegram's own, or the one that
+// somebody names.
 #pragma once
 
 #include <string_view>
@@ -16,5 +17,17 @@ namespace ringway::client {
 [[nodiscard]] std::vector<ServerKey> known_server_keys();
 // Another server's key, from a PEM file. kNotFound, kIo, kMalformed with `problem`.
 Result<ServerKey> load_server_key(const std::string& path, std::string& problem);
+
+struct ServerChoice {
+  // HOST:PORT, a gateway for all DCs, or DC=HOST:PORT; none: Telegram's.
+  std::vector<std::string> addresses;
+  bool test_servers = false;
+  std::vector<std::string> key_files;  // PEM; empty: Telegram's
+};
+enum class ServerChoiceEnd : uint8_t { kGood, kBadKey, kBadAddress };
+
+// Fills addresses, keys and follow_config of `options`. `problem` names what is bad.
+[[nodiscard]] ServerChoiceEnd choose_server(const ServerChoice& choice, AccountOptions& options,
+                                            std::string& problem);
 
 }  // namespace ringway::client

@@ -7,7 +7,6 @@
 #include "base/hex.h"
 #include "base/small_file.h"
 #include "client/account/known_servers.h"
-#include "client/account/net_address.h"
 
 namespace ringway::programs {
 namespace {
@@ -142,27 +141,11 @@ std::optional<client::AccountOptions> account_options(const ConnectOptions& opti
   account.app_version = RINGWAY_VERSION;
   account.temporary_keys = options.temporary_keys || credentials.temporary_keys;
   if (!read_transport(options, account.transport, problem)) return std::nullopt;
-  for (const std::string& file : options.server_key_files) {
-    auto key = client::load_server_key(file, problem);
-    if (!key.ok()) {
-      problem = "--server-key: " + problem;
-      return std::nullopt;
-    }
-    account.server_keys.push_back(*std::move(key));
-  }
-  if (account.server_keys.empty()) account.server_keys = client::known_server_keys();
-  for (const std::string& text : options.addresses) {
-    auto address = client::read_address(text);
-    if (!address.has_value()) {
-      problem = fmt::format("--addr {}: expected HOST:PORT or DC=HOST:PORT", text);
-      return std::nullopt;
-    }
-    account.addresses.push_back(*std::move(address));
-  }
-  // What stands behind a gateway may name addresses that only it can reach.
-  account.follow_config = options.addresses.empty();
-  if (options.addresses.empty()) {
-    account.addresses = client::known_addresses(options.test_servers);
+  const auto end = client::choose_server(
+      {options.addresses, options.test_servers, options.server_key_files}, account, problem);
+  if (end != client::ServerChoiceEnd::kGood) {
+    problem = (end == client::ServerChoiceEnd::kBadKey ? "--server-key: " : "--addr ") + problem;
+    return std::nullopt;
   }
   return account;
 }
