@@ -21,6 +21,8 @@ import urllib.request
 
 from programs import Program, die_with_parent, find, free_port, run, wait_for
 
+# Children are programs of their own: gRPC need not stop its threads for them, which it can wait for in vain.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 try:
     import grpc
     from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
