@@ -2,8 +2,6 @@
 
 #include <openssl/bn.h>
 
-#include <mutex>
-
 #include "base/assert.h"
 #include "crypto/openssl_ptr.h"
 #include "crypto/sha.h"
@@ -53,27 +51,22 @@ bool is_safe_prime(ByteView bytes) {
          BN_check_prime(half.get(), scratch.get(), nullptr) == 1;
 }
 
-// The last ones that were found to be safe, by their digests.
+// The last ones that this thread has found to be safe, by their digests.
 class GoodPrimes {
  public:
-  bool has(const Sha256Digest& digest) {
-    const std::lock_guard lock(mutex_);
+  [[nodiscard]] bool has(const Sha256Digest& digest) const noexcept {
     return std::ranges::find(digests_, digest) != digests_.end();
   }
-  void add(const Sha256Digest& digest) {
-    const std::lock_guard lock(mutex_);
-    digests_[next_++ % digests_.size()] = digest;
-  }
+  void add(const Sha256Digest& digest) noexcept { digests_[next_++ % digests_.size()] = digest; }
 
  private:
-  std::mutex mutex_;
   std::array<Sha256Digest, kGoodPrimesMax> digests_{};  // zeros are no prime's
   size_t next_ = 0;
 };
 
-GoodPrimes& good_primes() {
-  static GoodPrimes* const made = new GoodPrimes();
-  return *made;
+GoodPrimes& good_primes() noexcept {
+  thread_local GoodPrimes primes;
+  return primes;
 }
 
 void power(const DhGroup& group, const BIGNUM* base, ByteView exponent,

@@ -3,7 +3,8 @@
 //
 // The prime must be a safe one of 2048 bits, and g, of 2 to 7, generate the subgroup of prime order
 // (p - 1) / 2. In the group of crypto/dh.h everything is as fast as there. For another prime the
-// first check takes about half a second, later ones nothing: those that are good are remembered.
+// first check takes about half a second, later ones on the same thread nothing: it remembers those
+// that are good.
 //
 // A power takes milliseconds: never on a worker thread. Otherwise any thread.
 #pragma once
