@@ -60,6 +60,7 @@ class Answering final : public ringway::client::Calls {
     return ++last_id_;
   }
   void cancel(ringway::client::CallId) override {}
+  void forget(ringway::client::CallId) override {}
 
  private:
   void answer() {
