@@ -26,7 +26,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -232,8 +231,9 @@ int64_t cpu_of(int control, const Load& load) {
 }
 
 int run(int control, const Load& load) {
-  const auto [callers, connections, calls] = std::tuple(
-      std::min(load.callers, load.calls), std::min(load.connections, load.callers), load.calls);
+  const size_t callers = std::min(load.callers, load.calls);
+  const size_t connections = std::min(load.connections, callers);
+  const size_t calls = load.calls;
   auto port = static_cast<int64_t>(load.port);
   if (port == 0 && read(control, &port, sizeof port) != sizeof port) return 1;
   std::vector<std::shared_ptr<grpc::Channel>> channels;
