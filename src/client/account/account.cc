@@ -90,8 +90,10 @@ void Account::Impl::count_refusal(int32_t code) {
 }
 
 void Account::Impl::note_clock(Line& line) {
-  if (line.dc.line.get() != &line) return;
-  counts.time_offsets_ns[line.dc.number] = line.link.session()->key().time_offset_ns;
+  // What came before it in the same frame may have ended the session.
+  Session* const session = line.link.session();
+  if (session == nullptr || line.dc.line.get() != &line) return;
+  counts.time_offsets_ns[line.dc.number] = session->key().time_offset_ns;
 }
 
 void Account::Impl::set_user(int64_t user_id) {

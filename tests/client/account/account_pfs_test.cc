@@ -101,6 +101,15 @@ TEST_F(AccountPfsTest, ABindingThatIsRefusedMakesAnotherTemporaryKey) {
   EXPECT_EQ(server.exchanges(false), 1);
 }
 
+// The refusal ends the session, and the frame that brought it has moved the clock besides.
+TEST_F(AccountPfsTest, ABindingThatIsRefusedWhileTheClockIsCorrected) {
+  ScriptServer& server = add_dc(2);
+  server.refuse_binds(2, 2 * kNsPerSecond);
+  begin();
+  EXPECT_EQ(outcome(start(1)).end, End::kResult);
+  EXPECT_EQ(server.exchanges(true), 3);
+}
+
 TEST_F(AccountPfsTest, ThreeRefusedBindingsHaveThePermanentKeyLookedAt) {
   ScriptServer& server = add_dc(2);
   server.refuse_binds(3);

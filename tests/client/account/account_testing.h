@@ -163,6 +163,8 @@ class AccountTest : public ::testing::Test {
   void pass(int64_t duration_ns) {
     ahead_ns_ += duration_ns;
     for (const auto& [dc, server] : servers_) server->set_clock(ahead_ns_);
+    // What is begun next counts its time from now.
+    loop_->run_once(0);
   }
   void run_for(int64_t duration_ns) {
     const int64_t end_ns = read_clocks().mono_ns + duration_ns;

@@ -431,6 +431,7 @@ void ScriptServer::on_bind(Connection& connection, const Message& message, int64
   ASSERT_TRUE(call.ok());
   const auto permanent = keys_.find(call->perm_auth_key_id);
   const bool refused = binds_to_refuse_ > 0 && binds_to_refuse_-- > 0;
+  if (refused) clock_ahead_ns_ += refusal_step_ns_;
   if (permanent == keys_.end() || refused) {
     return react(connection, message, msg_id, refuse(400, "ENCRYPTED_MESSAGE_INVALID"));
   }

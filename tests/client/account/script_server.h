@@ -100,7 +100,11 @@ class ScriptServer {
   // API calls that were taken, in order.
   [[nodiscard]] std::vector<ScriptedCall> taken() const;
   [[nodiscard]] size_t taken(uint32_t method) const;
-  void refuse_binds(int count) { binds_to_refuse_ = count; }
+  // With each refusal its clock goes forward by `step_ns`.
+  void refuse_binds(int count, int64_t step_ns = 0) {
+    refusal_step_ns_ = step_ns;
+    binds_to_refuse_ = count;
+  }
 
  private:
   struct Key {
@@ -168,6 +172,7 @@ class ScriptServer {
   std::atomic<int> temporary_keys_made_{0};
   std::atomic<int> binds_{0};
   std::atomic<int> binds_to_refuse_{0};
+  std::atomic<int64_t> refusal_step_ns_{0};
   std::atomic<int> drops_{0};
   std::atomic<bool> ignores_drops_{false};
   std::atomic<bool> mute_{false};
