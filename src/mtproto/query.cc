@@ -156,6 +156,7 @@ Result<Query> unwrap_query(ByteView body, bool may_be_packed, InflateBudget& bud
     }
     RW_TRY(skipped);
     query.wrapped = true;
+    if (query.constructor == constructor::kInvokeWithBusinessConnection) query.business = true;
   }
   return Error::kTooLarge;
 }

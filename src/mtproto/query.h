@@ -14,12 +14,13 @@ namespace ringway::mtproto {
 
 struct Query {
   uint32_t constructor = 0;
-  ByteView arguments;    // after the constructor
-  bool wrapped = false;  // stood in at least one wrapper
-  bool packed = false;   // stood in a gzip_packed
-  ByteView outside;      // of a packed one: the wrappers before the gzip_packed
-  Bytes inflated;        // of a packed one: what came out; owns `arguments`
-  int32_t layer = 0;     // of invokeWithLayer; 0 when there was none
+  ByteView arguments;     // after the constructor
+  bool wrapped = false;   // stood in at least one wrapper
+  bool packed = false;    // stood in a gzip_packed
+  bool business = false;  // stood in invokeWithBusinessConnection: it is done for another account
+  ByteView outside;       // of a packed one: the wrappers before the gzip_packed
+  Bytes inflated;         // of a packed one: what came out; owns `arguments`
+  int32_t layer = 0;      // of invokeWithLayer; 0 when there was none
 };
 
 // Whether an object with this constructor has a query in it; cheap.

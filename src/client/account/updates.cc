@@ -59,6 +59,8 @@ void UpdatesEngine::postpone(ByteView tl, ByteView call) {
 }
 
 void UpdatesEngine::take(ByteView tl, ByteView call, Now now, UpdatesOutput& out) {
+  // Its pts are those of whom it was made for.
+  const bool elsewhere = !call.empty() && acts_for_another(call);
   const auto object = options_.layer->read_object(tl);
   if (!object.ok()) {
     ++counts_.unreadable;
@@ -74,6 +76,9 @@ void UpdatesEngine::take(ByteView tl, ByteView call, Now now, UpdatesOutput& out
     }
   } else if (name == "updateShortMessage" || name == "updateShortChatMessage") {
     take_short_message(*object, tl, now, out);
+  } else if (elsewhere &&
+             (name == "updateShortSentMessage" || object->find("pts_count") != nullptr)) {
+    return;
   } else if (name == "updateShortSentMessage") {
     take_sent_message(*object, tl, call, now, out);
   } else if (name == "updatesTooLong") {
@@ -159,21 +164,35 @@ void UpdatesEngine::take_short_message(const Object& object, ByteView tl, Now no
 
 void UpdatesEngine::take_sent_message(const Object& object, ByteView tl, ByteView call, Now now,
                                       UpdatesOutput& out) {
-  Item item;
-  item.update = expand_sent(*options_.layer, object, call, options_.self_id);
-  if (item.update.empty()) {
+  const UpdateOrder order = order_of(object);
+  if (order.box == UpdateOrder::Box::kCommon && int64_t{state_.pts} + order.count > order.pts) {
+    ++counts_.duplicates;
+    return;
+  }
+  SentMessage message = expand_sent(*options_.layer, object, call, options_.self_id);
+  if (message.update.empty()) {
     // What was sent, and to whom, is not in the call: the difference has it.
     ask(now, out);
     return;
   }
+  const bool known = (message.user_id == 0 || known_users_.contains(message.user_id)) &&
+                     (message.chat_id == 0 || known_chats_.contains(message.chat_id));
+  if (!finishing_ && !known) {
+    postpone(tl, call);
+    ask(now, out);
+    return;
+  }
+  Item item;
+  item.update = std::move(message.update);
   item.source = source_of(object, tl);
-  arrive(order_of(object), std::move(item), now, out);
+  arrive(order, std::move(item), now, out);
 }
 
 void UpdatesEngine::take_affected(const Object& object, ByteView call, Now now,
                                   UpdatesOutput& out) {
   Affected affected = read_affected(*options_.layer, object, call);
   Item item;
+  item.affected = true;
   item.update = std::move(affected.update);
   if (!item.update.empty()) item.source = source_of(object, {});
   if (affected.order.box != UpdateOrder::Box::kNone) {
@@ -242,6 +261,10 @@ void UpdatesEngine::arrive_in(Box& box, int32_t& local, int32_t pts, Item item, 
 void UpdatesEngine::arrive_in_channel(const UpdateOrder& order, Item item, Now now,
                                       UpdatesOutput& out) {
   UpdatesState::Channel& state = channel_state(order.channel_id);
+  if (state.pts == 0 && item.affected) {
+    deliver(std::move(item), out);
+    return;
+  }
   // The first that is heard of a channel is where its order begins.
   if (state.pts == 0) state.pts = static_cast<int32_t>(std::max(0, order.pts - order.count));
   const auto found = channels_.find(order.channel_id);
@@ -297,6 +320,7 @@ void UpdatesEngine::settle(Box& box, int32_t& local, UpdatesOutput& out) {
 }
 
 // When an answer did not get us on, what is held will never be reached by asking: it goes on there.
+// What a call's result said is no reason to: the server does not know of it in this box.
 void UpdatesEngine::settle_after_answer(Box& box, int32_t& local, UpdatesOutput& out) {
   settle(box, local, out);
   if (box.held.empty()) {
@@ -304,11 +328,26 @@ void UpdatesEngine::settle_after_answer(Box& box, int32_t& local, UpdatesOutput&
     return;
   }
   if (box.stuck_at == local) {
-    const auto first = box.held.begin();
-    local = first->first - first->second.count;
-    settle(box, local, out);
+    drop_affected(box);
+    if (box.held.empty()) {
+      box.deadline_ns = INT64_MAX;
+    } else {
+      const auto first = box.held.begin();
+      local = first->first - first->second.count;
+      settle(box, local, out);
+    }
   }
   box.stuck_at = box.held.empty() ? -1 : local;
+}
+
+// Those that everything else would wait for.
+void UpdatesEngine::drop_affected(Box& box) {
+  while (!box.held.empty() && box.held.begin()->second.affected) {
+    --held_count_;
+    held_bytes_ -= box.held.begin()->second.update.size();
+    box.held.erase(box.held.begin());
+    ++counts_.unreadable;
+  }
 }
 
 void UpdatesEngine::clear(Box& box) {

@@ -103,6 +103,8 @@ class UpdatesEngine {
     int32_t count = 0;
     Bytes update;   // may be empty
     Source source;  // null, with an empty update: nobody is told
+    // What a call's result says by itself: never a reason to go on elsewhere in the order.
+    bool affected = false;
   };
   struct Box {
     std::multimap<int32_t, Item> held;  // by pts
@@ -145,6 +147,7 @@ class UpdatesEngine {
   void hold_for_answer(Box& box, int32_t pts, Item item);
   // Applies what fits now, drops what was there before.
   void settle(Box& box, int32_t& local, UpdatesOutput& out);
+  void drop_affected(Box& box);
   void settle_after_answer(Box& box, int32_t& local, UpdatesOutput& out);
   void clear(Box& box);
   void deliver(Item item, UpdatesOutput& out);

@@ -60,10 +60,14 @@ void add_reply(const Object& request, std::vector<tl::dynamic::Field>& fields) {
   fields.push_back({"reply_to", std::move(header)});
 }
 
-// The channel that a call is about; 0: none.
-int64_t channel_in(const Object& request) {
-  for (const std::string_view field : {"channel", "parent_peer", "peer"}) {
-    const Object* about = request.object(field);
+// The channel that a call is about; 0: none. Where there is a parent_peer, peer is only a topic of
+// it, and of one's own messages when it is left out.
+int64_t channel_in(const tl::dynamic::Query& query) {
+  const auto& params = query.method->params;
+  const bool has_parent = std::any_of(
+      params.begin(), params.end(), [](const auto& param) { return param.name == "parent_peer"; });
+  for (const std::string_view field : {"channel", has_parent ? "parent_peer" : "peer"}) {
+    const Object* about = query.request.object(field);
     if (about != nullptr && about->find("channel_id") != nullptr) {
       return about->number("channel_id");
     }
@@ -155,7 +159,13 @@ Bytes expand_short(const Layer& layer, const Object& brief, int64_t self_id) {
                               {}});
 }
 
-Bytes expand_sent(const Layer& layer, const Object& sent, ByteView call, int64_t self_id) {
+bool acts_for_another(ByteView call) {
+  mtproto::InflateBudget none;
+  const auto query = mtproto::unwrap_query(call, false, none);
+  return query.ok() && query->business;
+}
+
+SentMessage expand_sent(const Layer& layer, const Object& sent, ByteView call, int64_t self_id) {
   const auto query = read_call(layer, call);
   if (!query) return {};
   const Object& request = query->request;
@@ -182,11 +192,12 @@ Bytes expand_sent(const Layer& layer, const Object& sent, ByteView call, int64_t
   }
   message.fields.push_back(
       {old ? std::string_view("to_id") : std::string_view("peer_id"), *to_peer});
-  return write_update(layer, {"updateNewMessage",
-                              {{"message", std::move(message)},
-                               {"pts", sent.number("pts")},
-                               {"pts_count", sent.number("pts_count")}},
-                              {}});
+  return {write_update(layer, {"updateNewMessage",
+                               {{"message", std::move(message)},
+                                {"pts", sent.number("pts")},
+                                {"pts_count", sent.number("pts_count")}},
+                               {}}),
+          to_peer->number("user_id"), to_peer->number("chat_id")};
 }
 
 Affected read_affected(const Layer& layer, const Object& result, ByteView call) {
@@ -196,7 +207,7 @@ Affected read_affected(const Layer& layer, const Object& result, ByteView call) 
   UpdateOrder& order = affected.order;
   order.pts = int_of(result, "pts");
   order.count = int_of(result, "pts_count");
-  order.channel_id = channel_in(query->request);
+  order.channel_id = channel_in(*query);
   order.box = order.channel_id != 0 ? UpdateOrder::Box::kChannel : UpdateOrder::Box::kCommon;
   // Which ones were deleted the call says, or the result.
   const bool deletes = query->method->name == "messages.deleteMessages" ||

@@ -37,10 +37,19 @@ struct UpdateOrder {
 // The same of updateShortMessage and updateShortChatMessage, which have all that a message has.
 [[nodiscard]] Bytes expand_short(const tl::dynamic::Layer& layer, const tl::dynamic::Object& brief,
                                  int64_t self_id);
-// The same of updateShortSentMessage, which has what the server added to what `call` sends. Empty
-// when the call does not say what that is, or sends it to a channel.
-[[nodiscard]] Bytes expand_sent(const tl::dynamic::Layer& layer, const tl::dynamic::Object& sent,
-                                ByteView call, int64_t self_id);
+// True of a call that a bot makes for another account: what it did is of that one's order.
+[[nodiscard]] bool acts_for_another(ByteView call);
+
+// The same of updateShortSentMessage, which has what the server added to what `call` sends, and to
+// whom it went.
+struct SentMessage {
+  Bytes update;  // empty when the call does not say what was sent, or it went to a channel
+  int64_t user_id = 0;
+  int64_t chat_id = 0;
+};
+[[nodiscard]] SentMessage expand_sent(const tl::dynamic::Layer& layer,
+                                      const tl::dynamic::Object& sent, ByteView call,
+                                      int64_t self_id);
 
 // What a call did of which its result tells only the place in the order.
 struct Affected {

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "client/account/updates_bench.h"
+#include "mtproto/tl.h"
 
 namespace ringway::client {
 namespace {
@@ -204,6 +205,8 @@ Object send_to(const Object& peer) {
 
 TEST_P(UpdatesOfLayer, WhatWasSentIsTheMessageThatCallAndAnswerMake) {
   begin(at(10));
+  push(updates({}, 0, {user(5)}, {channel(8, 0)}));
+  out.events.clear();
   const Bytes sent = write("Updates", sent_message(3, 11));
   push(sent, call(send_to({"inputPeerUser", {{"user_id", 5}, {"access_hash", 6}}, {}})));
   ASSERT_EQ(out.events.size(), 2U);
@@ -234,8 +237,105 @@ TEST_P(UpdatesOfLayer, WhatWasSentIsTheMessageThatCallAndAnswerMake) {
   EXPECT_EQ(told(), (Texts{"message:4", "message:5"}));
 }
 
+// Listeners could not answer somebody whom they were told nothing of.
+TEST_P(UpdatesOfLayer, WhatWasSentToSomebodyUnknownWaitsForTheDifference) {
+  begin(at(10));
+  const Bytes send = call(send_to({"inputPeerUser", {{"user_id", 5}, {"access_hash", 6}}, {}}));
+  push(write("Updates", sent_message(3, 11)), send);
+  EXPECT_EQ(told(), Texts{});
+  EXPECT_EQ(asked().name, "updates.getDifference");
+  answer(difference("updates.difference", {}, {deleted(1, 11)}, state(11), {user(5)}));
+  EXPECT_EQ(told(), Texts{"1"}) << "it was in the difference";
+  push(write("Updates", sent_message(4, 12)), send);
+  EXPECT_EQ(told(), Texts{"message:4"}) << "known by now";
+  // A server that has nothing more to say of him.
+  push(write("Updates", sent_message(5, 13)),
+       call(send_to({"inputPeerChat", {{"chat_id", 8}}, {}})));
+  answer(difference_empty());
+  EXPECT_EQ(told(), Texts{"message:5"});
+  EXPECT_EQ(engine->held(), 0U);
+}
+
+TEST_P(UpdatesOfLayer, WhatWasToldAlreadyIsNotAskedForAgain) {
+  begin(at(11));
+  const Bytes send = call({"messages.sendInlineBotResult",
+                           {{"peer", Object{"inputPeerSelf", {}, {}}}, {"id", "x"}},
+                           {}});
+  push(write("Updates", sent_message(3, 11)), send);
+  EXPECT_TRUE(out.calls.empty());
+  EXPECT_EQ(told(), Texts{});
+}
+
+// A bot that acts for another account hears pts of that one's order.
+TEST_P(UpdatesOfLayer, WhatIsDoneForAnotherAccountMovesNothing) {
+  begin(at(10));
+  Bytes wrapped;
+  ByteAppender appender(wrapped);
+  appender.u32(0xdd289f8e);
+  mtproto::write_tl_string(appender, as_bytes("connection"));
+  const auto for_another = [&](const Object& request) {
+    Bytes tl = wrapped;
+    const Bytes inner = call(request);
+    tl.insert(tl.end(), inner.begin(), inner.end());
+    return tl;
+  };
+  const Object self{"inputPeerSelf", {}, {}};
+  push(write("messages.AffectedMessages",
+             {"messages.affectedMessages", {{"pts", 11}, {"pts_count", 1}}, {}}),
+       for_another({"messages.deleteMessages", {{"id", List{4}}}, {}}));
+  push(write("Updates", sent_message(3, 11)), for_another(send_to(self)));
+  EXPECT_EQ(engine->state().pts, 10);
+  EXPECT_EQ(told(), Texts{});
+  EXPECT_TRUE(out.calls.empty());
+}
+
+// Whatever a result says, a box goes on only where the server's own difference gets it.
+TEST_P(UpdatesOfLayer, AResultNeverMovesAnOrderThatIsNotItsOwn) {
+  begin(at(10));
+  push(updates({}, 0, {}, {channel(kChannel, 9)}));
+  push(brief(deleted_in(kChannel, 1, 100)));
+  out.events.clear();
+  const Object peer{"inputChannel", {{"channel_id", kChannel}, {"access_hash", 9}}, {}};
+  const auto affected = [&](int32_t pts) {
+    push(write("messages.AffectedMessages",
+               {"messages.affectedMessages", {{"pts", pts}, {"pts_count", 1}}, {}}),
+         call({"channels.deleteMessages", {{"channel", peer}, {"id", List{7}}}, {}}));
+  };
+  affected(5000);
+  for (int tries = 0; tries < 5; ++tries) {
+    pass(kUpdatesHoldNs);
+    if (out.calls.empty()) continue;
+    EXPECT_EQ(asked().name, "updates.getChannelDifference");
+    answer(channel_difference({}, 100, true));
+  }
+  EXPECT_EQ(engine->state().channels.at(kChannel).pts, 100);
+  EXPECT_EQ(engine->held(), 0U);
+  push(brief(deleted_in(kChannel, 2, 101)));
+  EXPECT_EQ(told(), Texts{"500/2"});
+  // Nor does it begin one.
+  const Object other{"inputChannel", {{"channel_id", kChannel + 1}, {"access_hash", 9}}, {}};
+  push(write("messages.AffectedMessages",
+             {"messages.affectedMessages", {{"pts", 5000}, {"pts_count", 1}}, {}}),
+       call({"channels.deleteMessages", {{"channel", other}, {"id", List{7}}}, {}}));
+  EXPECT_EQ(told(), Texts{"501/7"});
+  push(brief(deleted_in(kChannel + 1, 3, 40)));
+  EXPECT_EQ(told(), Texts{"501/3"});
+}
+
+// The topic of a channel among one's own saved messages: the order is one's own.
+TEST_F(Updates, SavedMessagesOfAChannelAreOnesOwn) {
+  begin(at(10));
+  const Object topic{"inputPeerChannel", {{"channel_id", kChannel}, {"access_hash", 9}}, {}};
+  push(write("messages.AffectedHistory",
+             {"messages.affectedHistory", {{"pts", 12}, {"pts_count", 2}, {"offset", 0}}, {}}),
+       call({"messages.deleteSavedHistory", {{"peer", topic}, {"max_id", 0}}, {}}));
+  EXPECT_EQ(engine->state().pts, 12);
+  EXPECT_TRUE(engine->state().channels.empty());
+}
+
 TEST_P(UpdatesOfLayer, WhatWasSentWhileTheServerIsAskedIsNotLost) {
   begin(at(10));
+  push(updates({}, 0, {user(5)}));
   push(write("Updates", {"updatesTooLong", {}, {}}));
   push(write("Updates", sent_message(3, 12)),
        call(send_to({"inputPeerUser", {{"user_id", 5}, {"access_hash", 6}}, {}})));
