@@ -47,7 +47,7 @@ struct ProxyOptions {
 struct ServerOptions {
   std::string credentials_file;               // of ringway-proxy or mtprotod; written by sign_in()
   std::string passphrase;                     // of sealed credentials; empty: none
-  std::string address;                        // HOST:PORT; empty: Telegram's own servers
+  std::string address;                        // [DC=]HOST:PORT; empty: Telegram's own servers
   std::vector<std::string> server_key_files;  // PEM; empty: Telegram's keys
   int layer = 228;                            // 71, 144 or 228
   bool compat = false;                        // mtprotod's messages, without the later fields

@@ -136,6 +136,7 @@ std::unique_ptr<ServerCaller> connect_to_server(const ServerOptions& options,
   if (!options.address.empty()) server.addresses.push_back(options.address);
   const auto chosen = client::choose_server(server, account, problem);
   if (chosen != client::ServerChoiceEnd::kGood) return nullptr;
+  client::begin_at(account, credentials.account);
   auto thread = client::LoopThread::start(problem);
   if (thread == nullptr) return nullptr;
   auto direct =

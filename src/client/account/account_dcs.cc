@@ -184,6 +184,8 @@ void Account::Impl::make_home(Dc& place) {
   state.host = place.line->link.address().host;
   state.port = place.line->link.address().port;
   ask_config();
+  // What it told before it was home, nobody listened to.
+  if (place.line->link.heard()) listener.on_gap();
 }
 
 void Account::Impl::move_home(int32_t number) {

@@ -116,4 +116,11 @@ ServerChoiceEnd choose_server(const ServerChoice& choice, AccountOptions& option
   return ServerChoiceEnd::kGood;
 }
 
+void begin_at(const AccountOptions& options, AccountState& state) {
+  // Telegram's own are where the state says.
+  if (options.follow_config || options.addresses.empty() || !state.keys.empty()) return;
+  const int32_t dc = options.addresses.front().dc;
+  if (dc != 0) state.main_dc = dc;
+}
+
 }  // namespace ringway::client

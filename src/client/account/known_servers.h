@@ -29,5 +29,7 @@ enum class ServerChoiceEnd : uint8_t { kGood, kBadKey, kBadAddress };
 // Fills addresses, keys and follow_config of `options`. `problem` names what is bad.
 [[nodiscard]] ServerChoiceEnd choose_server(const ServerChoice& choice, AccountOptions& options,
                                             std::string& problem);
+// A sign-in that has no key yet begins at the DC of the first address, where that names one.
+void begin_at(const AccountOptions& options, AccountState& state);
 
 }  // namespace ringway::client

@@ -1,5 +1,6 @@
 #include "client/account/lookups.h"
 
+#include <system_error>
 #include <utility>
 
 #include "client/account/limits.h"
@@ -23,15 +24,24 @@ void Lookups::find(const std::string& text, Done done) {
     });
     return;
   }
+  std::thread thread;
+  try {
+    thread = std::thread([this, text, alive = std::weak_ptr(alive_)] {
+      Answer answer{text, Error::kNotFound, ""};
+      answer.address = resolve_(text, answer.why);
+      loop_.post([this, alive, answer = std::move(answer)] {
+        if (!alive.expired()) on_answer(answer);
+      });
+    });
+  } catch (const std::system_error&) {
+    loop_.at_turn_end([done = std::move(done)] {
+      done(Error::kIo, "the system has no thread left to look the name up on");
+    });
+    return;
+  }
   Lookup& lookup = under_way_[text];
   lookup.waiting.push_back(std::move(done));
-  lookup.thread = std::thread([this, text, alive = std::weak_ptr(alive_)] {
-    Answer answer{text, Error::kNotFound, ""};
-    answer.address = resolve_(text, answer.why);
-    loop_.post([this, alive, answer = std::move(answer)] {
-      if (!alive.expired()) on_answer(answer);
-    });
-  });
+  lookup.thread = std::move(thread);
 }
 
 void Lookups::on_answer(const Answer& answer) {
