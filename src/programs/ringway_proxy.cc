@@ -36,7 +36,11 @@ int main(int argc, char** argv) {
     fmt::print("ringway-proxy {} (MTProto layers 71, 144 and 228)\n", RINGWAY_VERSION);
   });
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadConfiguration;
+  }
   int status = 0;
   for (const auto& [command, run] : commands) {
     if (command->parsed()) status = run();

@@ -31,9 +31,9 @@ std::string bad_options(const ServerOptions& options) {
   if (!is_listen_address(options.listen)) {
     return fmt::format("--listen {}: must be HOST:PORT, such as 127.0.0.1:11011", options.listen);
   }
-  if (!options.metrics_listen.empty() && !is_listen_address(options.metrics_listen)) {
-    return fmt::format("--metrics {}: must be HOST:PORT, such as 127.0.0.1:9300",
-                       options.metrics_listen);
+  const std::string& metrics = options.metrics_listen;
+  if (!metrics.empty() && (!is_listen_address(metrics) || metrics.starts_with("unix:"))) {
+    return fmt::format("--metrics {}: must be HOST:PORT, such as 127.0.0.1:9300", metrics);
   }
   if (options.insecure || is_loopback(options.listen)) return {};
   if (certificate && options.tokens != nullptr) return {};

@@ -97,6 +97,7 @@ TEST(Tls, OptionsAreJudgedWithoutAServer) {
   says([](ServerOptions& o) { o.tls_key_file += ".none"; }, "--tls-key");
   says([](ServerOptions& o) { o.tls_certificate_file += ".none"; }, "--tls-cert");
   says([](ServerOptions& o) { o.metrics_listen = "9300"; }, "--metrics");
+  says([](ServerOptions& o) { o.metrics_listen = "unix:/tmp/metrics"; }, "--metrics");
   files.write("key.pem", "nothing");
   says([](ServerOptions&) {}, "no private key in PEM");
   files.write("key.pem", certificate.key + std::string(kPemFileBytesMax, '\n'));

@@ -134,7 +134,8 @@ std::string format_credentials(const Credentials& credentials) {
   json["salt"] = has_key ? salt_text(main->second.salt) : "";
   json["auth_key"] = has_key ? crypto::to_base64(main->second.key.view()) : "";
   if (account.main_dc != 0) json["dc_id"] = account.main_dc;
-  json["user_id"] = account.user_id();
+  // Nothing, until it is known: see user_unsaid.
+  if (account.user_id() != 0 || !credentials.user_unsaid) json["user_id"] = account.user_id();
   if (credentials.layer != 0) json["layer"] = credentials.layer;
   json["pfs"] = credentials.temporary_keys;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -151,7 +152,7 @@ Result<void> parse_credentials(std::string_view text, Credentials& credentials,
   fields.text("ip", account.host, true);
   fields.number("port", account.port, 1, UINT16_MAX, true);
   // mtprotod does not say which DC it is.
-  account.main_dc = known_dc(account.host);
+  if (!account.host.empty()) account.main_dc = known_dc(account.host);
   fields.number("dc_id", account.main_dc, 1, INT16_MAX, false);
   fields.number("layer", credentials.layer, 1, INT32_MAX, false);
   fields.flag("pfs", credentials.temporary_keys);
@@ -161,6 +162,7 @@ Result<void> parse_credentials(std::string_view text, Credentials& credentials,
     const bool has_key = key == json.end() || !key->is_string() || !key->get<std::string>().empty();
     account.keys.clear();
     if (has_key) account.keys[account.main_dc] = fields.key();
+    credentials.user_unsaid = has_key && !json.contains("user_id");
   }
   if (!fields.good()) return Error::kMalformed;
   return {};

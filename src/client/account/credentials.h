@@ -21,6 +21,9 @@ struct Credentials {
   std::string api_hash;
   int32_t layer = 0;  // 0: not said
   bool temporary_keys = false;
+  // Read from a file that says nothing of a user, as mtprotod's, which wrote one only once somebody
+  // was signed in.
+  bool user_unsaid = false;
   AccountState account;
   Bytes updates;  // the state of updates, as whoever keeps it wrote it
 };

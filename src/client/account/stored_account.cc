@@ -77,8 +77,8 @@ std::optional<SignedIn> StoredAccount::who(std::string& problem) {
   const auto answer =
       calls_->call(*layer_, {"users.getUsers", {{"id", List{Object{"inputUserSelf", {}}}}}});
   if (const auto* error = std::get_if<ApiError>(&answer)) {
-    bool ended = false;
-    thread_.run([&] { ended = account_->condition() == Condition::kSignedOut; });
+    bool ended = error->code == kUnauthorized && credentials_.user_unsaid;
+    thread_.run([&] { ended = ended || account_->condition() == Condition::kSignedOut; });
     if (ended) {
       problem = fmt::format(
           "the server has ended this sign-in ({} {}): move the file away to sign in anew",

@@ -280,6 +280,13 @@ void Daemon::serve_until_signal() {
 }
 
 int Daemon::run() {
+  // Blocked in every thread, so that only this one sees them.
+  sigset_t ending;
+  sigemptyset(&ending);
+  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&ending, signal);
+  signals_ = ending;
+  sigaddset(&signals_, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   int status = 0;
   if (!read_options(status)) return status;
   LogOptions log;
@@ -287,16 +294,12 @@ int Daemon::run() {
   std::string problem = log_setup(log);
   if (!problem.empty()) return fail(kFailed, problem);
   if (!prepare_sessions()) return kBadConfiguration;
-  // Blocked in every thread that is made from here on, so that only this one sees them.
-  sigemptyset(&signals_);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
-  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   thread_ = client::LoopThread::start(problem);
   if (thread_ == nullptr) return fail(kFailed, problem);
-  // Until it serves, a signal ends it: somebody may sit at the prompt for the code.
-  pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
+  // Until it serves, these end it: somebody may sit at the prompt for the code. SIGHUP waits.
+  pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
   if (!open_sessions(status)) return status;
-  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  pthread_sigmask(SIG_BLOCK, &ending, nullptr);
   std::vector<proxy::SessionSetup> setups;
   for (const auto& session : sessions_) setups.push_back(session->setup());
   server_ = proxy::Server::start(options_.server, thread_->loop(), std::move(setups), problem);

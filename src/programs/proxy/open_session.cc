@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "client/account/known_servers.h"
 #include "programs/proxy/commands.h"
 #include "programs/proxy/terminal.h"
 
@@ -83,10 +84,11 @@ std::optional<PreparedSession> prepare_session(const ConnectOptions& options,
   if (loaded.ok()) {
     credentials = *std::move(loaded);
   } else if (loaded.error() != Error::kNotFound ||
-             !begin_credentials(options, path, credentials, problem) ||
-             !can_sign_in(options, problem)) {
+             !begin_credentials(options, path, credentials, problem)) {
     return std::nullopt;
   }
+  const bool signed_in = credentials.account.user_id() != 0 || credentials.user_unsaid;
+  if (!signed_in && !can_sign_in(options, problem)) return std::nullopt;
   SchemaOptions schema_options = options.schema;
   // What the file says holds, unless the command line says something.
   if (schema_options.layer.empty() && credentials.layer != 0) {
@@ -99,11 +101,7 @@ std::optional<PreparedSession> prepare_session(const ConnectOptions& options,
   credentials.temporary_keys = credentials.temporary_keys || options.temporary_keys;
   auto account = account_options(options, session.schema, credentials, problem);
   if (!account.has_value()) return std::nullopt;
-  // A sign-in that has no key yet begins where the first address leads.
-  if (!options.addresses.empty() && credentials.account.keys.empty()) {
-    const int32_t dc = account->addresses.front().dc;
-    if (dc != 0) credentials.account.main_dc = dc;
-  }
+  client::begin_at(*account, credentials.account);
   session.account = *std::move(account);
   return session;
 }

@@ -55,14 +55,15 @@ std::optional<SchemaChoice> choose_schema(const SchemaOptions& options, std::str
   }
   tl::ParsedSchema parsed = tl::parse_schema(text);
   if (parsed.schema == nullptr) {
-    problem = lines_of(name, parsed.errors);
+    problem = "--layer: " + lines_of(name, parsed.errors);
     return std::nullopt;
   }
   for (const tl::SchemaProblem& warning : parsed.warnings) {
     log_warning("proxy", "{}:{}: {}", name, warning.line, warning.text);
   }
   if (!is_number && !parsed.layer.has_value()) {
-    problem = fmt::format("{}: which layer is it? Add a line such as \"// LAYER 228\"", name);
+    problem =
+        fmt::format("--layer {}: which layer is it? Add a line such as \"// LAYER 228\"", name);
     return std::nullopt;
   }
   if (!is_number) choice.number = *parsed.layer;
@@ -72,7 +73,7 @@ std::optional<SchemaChoice> choose_schema(const SchemaOptions& options, std::str
   if (!options.package.empty()) contract.package = options.package;
   tl::Contract::Made made = tl::Contract::make(choice.schema, contract);
   if (made.contract == nullptr) {
-    problem = lines_of(name, made.errors);
+    problem = "--layer: " + lines_of(name, made.errors);
     return std::nullopt;
   }
   choice.contract = std::move(made.contract);

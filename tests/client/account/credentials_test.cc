@@ -114,6 +114,27 @@ TEST_F(CredentialsFile, TheAddressSaysWhichDcIsHomeWhereNothingElseDoes) {
   EXPECT_EQ(home_of("149.154.175.117"), 3) << "one of those for tests";
   EXPECT_EQ(home_of("149.154.167.50"), 2) << "where mtprotod signed in";
   EXPECT_EQ(home_of("127.0.0.1"), 0) << "the server will say";
+  EXPECT_EQ(home_of(""), 2) << "nothing is said, so Telegram's";
+}
+
+// It was written by who was signed in: that nobody is any more is another thing than a sign-in that
+// was begun.
+TEST_F(CredentialsFile, OneThatSaysNothingOfAUserStaysSo) {
+  put(path_, old_file());
+  Credentials loaded = *open()->load(problem_);
+  EXPECT_TRUE(loaded.user_unsaid);
+  ASSERT_TRUE(open()->save(loaded, problem_).ok()) << problem_;
+  loaded = *open()->load(problem_);
+  EXPECT_TRUE(loaded.user_unsaid);
+  loaded.account.keys.at(loaded.account.main_dc).user_id = 77;
+  ASSERT_TRUE(open()->save(loaded, problem_).ok()) << problem_;
+  loaded = *open()->load(problem_);
+  EXPECT_FALSE(loaded.user_unsaid);
+  EXPECT_EQ(loaded.account.user_id(), 77);
+  Credentials begun = example();
+  begun.account.keys.at(begun.account.main_dc).user_id = 0;
+  ASSERT_TRUE(open()->save(begun, problem_).ok()) << problem_;
+  EXPECT_FALSE(open()->load(problem_)->user_unsaid);
 }
 
 TEST_F(CredentialsFile, AHomeThatIsNotKnownYetIsNotWrittenAndComesBack) {
