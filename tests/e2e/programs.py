@@ -39,6 +39,12 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def bound(arguments):
+    """A command that ends with this process, and that is started without code of this process in the child: a process
+    whose threads belong to a library (gRPC's) may not survive its fork."""
+    return ["setpriv", "--pdeathsig", "KILL", *arguments]
+
+
 def find(program):
     """The path of a program of Debian's; ends the test where it is not installed."""
     path = shutil.which(program, path=SYSTEM_PATH)
@@ -49,8 +55,8 @@ def find(program):
 
 def run(*arguments, data=b""):
     """The exit status of a program and all that it said."""
-    done = subprocess.run(arguments, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=CALL_SECONDS, preexec_fn=die_with_parent)
+    done = subprocess.run(bound(arguments), input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=CALL_SECONDS)
     return done.returncode, done.stdout.decode(errors="replace")
 
 
@@ -82,8 +88,7 @@ class Program:
 
     def __init__(self, arguments, port, log_path):
         with open(log_path, "ab") as log:
-            self.process = subprocess.Popen(arguments, stdout=log, stderr=log,
-                                            preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(bound(arguments), stdout=log, stderr=log)
         self.log_path = log_path
         deadline = time.monotonic() + START_SECONDS
         while True:

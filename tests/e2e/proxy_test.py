@@ -35,7 +35,7 @@ CODE = "24680"
 ALICE, BOB, PASSWORD = "+15550001", "+15550002", "correct-horse"
 API_HASH = "0123456789abcdef0123456789abcdef"
 # For sign-ins that go wrong first: the server remembers that of a number.
-GUESTS = [f"+1555100{i}" for i in range(8)]
+GUESTS = [f"+1555100{i}" for i in range(10)]
 
 
 class Stack:
@@ -419,14 +419,21 @@ class Sessions(WithStack):
         self.contract.call(first.channel, "AuthLogOut", self.contract.tl.ReqAuthLogOut(),
                            self.contract.tl.TypeAuthLoggedOut, metadata=(("authorization", f"Bearer {token}"),))
         first.close()
-        with open(first.secrets, "w") as file:  # as if somebody else had ended it
-            file.write(signed_in)
-        status, said = run(*first.arguments())
-        self.assertEqual(status, 1, said)
-        self.assertIn("the server has ended this sign-in", said)
-        self.assertIn("AUTH_KEY_UNREGISTERED", said)
-        self.assertNotIn("auth.sendCode", said)
-        self.assertTrue(os.path.exists(first.secrets))
+        of_mtprotod = json.loads(signed_in)  # which does not say who it was
+        for field in ("user_id", "dc_id", "layer", "pfs"):
+            del of_mtprotod[field]
+        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        for text in (signed_in, json.dumps(of_mtprotod)):
+            with open(first.secrets, "w") as file:  # as if somebody else had ended it
+                file.write(text)
+            for _ in range(2):
+                status, said = run(*first.arguments())
+                self.assertEqual(status, 1, said)
+                self.assertIn("the server has ended this sign-in", said)
+                self.assertIn("AUTH_KEY_UNREGISTERED", said)
+                self.assertNotIn("auth.sendCode", said)
+                self.assertTrue(os.path.exists(first.secrets))
+        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
 
     def test_two_layers_in_one_proxy(self):
         old = Proxy(self.stack, "old.json", layer="71")
@@ -538,7 +545,7 @@ class Sessions(WithStack):
                 (["--token-file", self.secret_file("bad", "short x\n")], ("--token-file", "bad:1:")),
                 (["--server-key", missing], ("--server-key", missing, "No such file")),
                 (["--server-key", certificate], ("--server-key", certificate, "RSA key in PEM")),
-                (["--layer", schema], (f"{schema}:2:",)),
+                (["--layer", schema], ("--layer", f"{schema}:2:")),
                 (["--layer", missing], ("--layer", missing, "No such file")),
                 (["--password-file", missing], ("--password-file", missing, "No such file")),
                 (["--password-file", empty], ("--password-file", empty, "first line is empty")),
@@ -627,14 +634,14 @@ class SignIn(WithStack):
     def setUp(self):
         self.phone = self.phones.pop()
 
-    def begin(self, *options, code=None):
+    def begin(self, *options, code=None, command=("login",)):
         environment = {key: value for key, value in os.environ.items() if key not in ("RINGWAY_CODE", "RINGWAY_PASSWORD")}
         if code is not None:
             environment["RINGWAY_CODE"] = code
         self.secrets, self.log_path = self.stack.path(self.phone + ".json"), self.stack.path(self.phone + ".log")
         with open(self.log_path, "wb") as log:
             child = subprocess.Popen(
-                [PROXY, "login", "--secrets", self.secrets, "--apiid", "1", "--apihash", API_HASH, "--phone", self.phone,
+                [PROXY, *command, "--secrets", self.secrets, "--apiid", "1", "--apihash", API_HASH, "--phone", self.phone,
                  *self.stack.server_options(), *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment, preexec_fn=die_with_parent)
         self.addCleanup(child.wait)
@@ -701,6 +708,27 @@ class SignIn(WithStack):
         self.assertEqual(self.said().count("that code was wrong"), 1)
         self.assertIn("no code was entered", self.said())
         self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes + 1)
+
+    def test_a_hangup_ends_no_sign_in(self):
+        path = self.stack.path("hangup-code")
+        child = self.begin("--code-file", path, command=("start", "--port", "0"))
+        self.waiting(path)
+        child.send_signal(signal.SIGHUP)
+        self.write(path, CODE)
+        wait_for(lambda: "listening on port" in self.said() or child.poll() is not None, "the proxy")
+        child.send_signal(signal.SIGTERM)
+        self.assertEqual(child.wait(timeout=CALL_SECONDS), 0, self.said())
+
+    def test_files_are_judged_where_a_sign_in_was_begun(self):
+        self.assertEqual(self.begin(code="11111").wait(timeout=CALL_SECONDS), 1, self.said())
+        self.assertTrue(os.path.exists(self.secrets))
+        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        missing = self.stack.path("none")
+        child = self.begin("--password-file", missing, code=CODE)
+        self.assertEqual(child.wait(timeout=CALL_SECONDS), 128, self.said())
+        self.assertIn(f"--password-file: cannot read {missing}", self.said())
+        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
+        self.assertEqual(self.begin(code=CODE).wait(timeout=CALL_SECONDS), 0, self.said())
 
     def test_nobody_at_the_terminal(self):
         self.assertEqual(self.begin().wait(timeout=CALL_SECONDS), 1, self.said())
