@@ -83,15 +83,14 @@ void ScriptedCalls::end(client::CallId call, client::CallOutcome outcome) {
 
 void ScriptedCalls::cancel(client::CallId call) {
   if (!pending_.contains(call)) return;
-  {
-    const std::lock_guard lock(mutex_);
-    cancelled_.push_back(call);
-  }
   client::CallOutcome outcome;
   outcome.end = client::CallOutcome::End::kCancelled;
   outcome.sent = true;
   outcome.settles = true;
   end(call, std::move(outcome));
+  // Only now: who sees it settles the call, on the loop behind that end.
+  const std::lock_guard lock(mutex_);
+  cancelled_.push_back(call);
 }
 
 void ScriptedCalls::on_loop(client::EventLoop::Task task) {
