@@ -8,7 +8,7 @@ import os
 import sys
 import unittest
 
-import proxy_test
+import proxy_stack
 from programs import run
 
 EXAMPLE = None
@@ -16,16 +16,16 @@ EXAMPLE = None
 
 class CppExample(unittest.TestCase):
     def test_directly_and_through_a_proxy(self):
-        stack = proxy_test.Stack()
+        stack = proxy_stack.Stack()
         self.addCleanup(stack.close)
-        os.environ.update(RINGWAY_CODE=proxy_test.CODE)
+        os.environ.update(RINGWAY_CODE=proxy_stack.CODE)
         server = [EXAMPLE, "server", f"127.0.0.1:{stack.port}", stack.path("server_pub.pem"), stack.path("cpp.json"),
-                  proxy_test.ALICE]
+                  proxy_stack.ALICE]
         expected = "newest message: hello from C++\nwith: Alice\n"
         for way in ("by a code", "by the stored key"):
             self.assertEqual(run(*server), (0, expected), way)
-        self.assertEqual(stack.gateway.log().count("a sign-in code was asked for"), 1)
-        proxy = proxy_test.Proxy(stack, "proxy.json", layer="71", channel=False)
+        self.assertEqual(stack.codes_asked(), 1)
+        proxy = proxy_stack.Proxy(stack, "proxy.json", layer="71", channel=False)
         self.addCleanup(proxy.close)
         self.assertEqual(run(EXAMPLE, "proxy", f"127.0.0.1:{proxy.port}"), (0, expected))
         status, said = run(EXAMPLE, "proxy", "127.0.0.1:1")
@@ -35,6 +35,6 @@ class CppExample(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    proxy_test.GATEWAY, proxy_test.PROXY, proxy_test.PROTOC, EXAMPLE = (
-        os.path.abspath(argument) for argument in sys.argv[1:5])
+    gateway, proxy, protoc, EXAMPLE = (os.path.abspath(argument) for argument in sys.argv[1:5])
+    vars(proxy_stack.PROGRAMS).update(gateway=gateway, proxy=proxy, protoc=protoc)
     unittest.main(argv=sys.argv[:1] + sys.argv[5:], verbosity=2)

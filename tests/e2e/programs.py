@@ -60,8 +60,8 @@ def run(*arguments, data=b""):
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-def wait_for(condition, what):
-    deadline = time.monotonic() + CALL_SECONDS
+def wait_for(condition, what, seconds=CALL_SECONDS):
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise RuntimeError(f"waited in vain for {what}")

@@ -12,175 +12,20 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
 import urllib.request
 
-from programs import Program, die_with_parent, find, free_port, run, wait_for
+import proxy_stack
+from proxy_stack import ALICE, API_HASH, BOB, CALL_SECONDS, CODE, GUESTS, PASSWORD, Contract, Proxy, WithStack, texts_of
+from programs import Program, bound, find, free_port, run, wait_for
 
-# Children are programs of their own: gRPC need not stop its threads for them, which it can wait for in vain.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-try:
-    import grpc
-    from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
-except ImportError as missing:
-    sys.exit(f"proxy_test: {missing}: install Debian's python3-grpcio and python3-protobuf")
+import grpc  # behind proxy_stack, which says what is to be installed
+from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
-GATEWAY = PROXY = PROTOC = EXAMPLES = None
-CALL_SECONDS = 30
-CODE = "24680"
-ALICE, BOB, PASSWORD = "+15550001", "+15550002", "correct-horse"
-API_HASH = "0123456789abcdef0123456789abcdef"
-# For sign-ins that go wrong first: the server remembers that of a number.
-GUESTS = [f"+1555100{i}" for i in range(10)]
-
-
-class Stack:
-    """The gateway with its shard and messenger, which has Alice and Bob."""
-
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="ringway-proxy-")
-        self.port = free_port()
-        with open(self.path("ringway.yaml"), "w") as file:
-            file.write("Name: proxy-test\nListenOn: 127.0.0.1:0\n"
-                       f'Gnetway: {{Server: [{{Proto: tcp, Addresses: ["127.0.0.1:{self.port}"]}}]}}\n'
-                       "Ringway: {Workers: {Count: 2}, Limits: {HandshakesPerAddressPerSecond: 0}}\n")
-        with open(self.path("users"), "w") as file:
-            file.write(f"{ALICE} Alice alice\n{BOB} Bob bob_b {PASSWORD}\n")
-            file.writelines(f"{phone} Guest{phone[-1]} -\n" for phone in GUESTS)
-        self.gateway = None
-        self.start_gateway()
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def start_gateway(self):
-        self.gateway = Program(
-            [GATEWAY, "-f", self.path("ringway.yaml"), "--standalone", "--data", self.directory, "--messenger",
-             "--messenger-users", self.path("users"), "--messenger-code", CODE], self.port, self.path("gateway.log"))
-
-    def server_options(self):
-        return ["--addr", f"127.0.0.1:{self.port}", "--server-key", self.path("server_pub.pem")]
-
-    def close(self):
-        self.gateway.stop()
-        shutil.rmtree(self.directory)
-
-
-class Proxy:
-    """A ringway-proxy and a channel to it."""
-
-    def __init__(self, stack, secrets, *more, phone=ALICE, layer="228", channel=True):
-        self.stack, self.secrets, self.phone, self.layer = stack, stack.path(secrets), phone, layer
-        self.more, self.log_path = list(more), stack.path(secrets + ".log")
-        self.port, self.process, self.channel = free_port(), None, None
-        self.start()
-        if channel:
-            self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}",
-                                                 [("grpc.initial_reconnect_backoff_ms", 100),
-                                                  ("grpc.max_reconnect_backoff_ms", 500)])
-
-    def arguments(self):
-        return [PROXY, "start", "--port", str(self.port), "--secrets", self.secrets, "--layer", self.layer,
-                "--apiid", "1", "--apihash", API_HASH, "--phone", self.phone, *self.stack.server_options(), *self.more]
-
-    def start(self):
-        os.environ.update(RINGWAY_CODE=CODE, RINGWAY_PASSWORD=PASSWORD)
-        self.process = Program(self.arguments(), self.port, self.log_path)
-
-    def close(self):
-        if self.channel is not None:
-            self.channel.close()
-        self.process.stop()
-
-
-class Contract:
-    """What protoc makes of `proto`'s files, as a Python module."""
-
-    def __init__(self, layer, folder):
-        self.folder = os.path.join(folder, f"layer{layer}")
-        status, said = run(PROXY, "proto", "--layer", str(layer), "--types-file", f"tl{layer}.proto", "--out",
-                           self.folder)
-        assert status == 0, said
-        for name in (f"tl{layer}.proto", "tl_update.proto", "ringway_proxy.proto"):
-            done = subprocess.run([PROTOC, f"--python_out={self.folder}", name], cwd=self.folder, check=True,
-                                  capture_output=True, timeout=CALL_SECONDS)
-            assert done.returncode == 0
-        sys.path.insert(0, self.folder)
-        self.tl = importlib.import_module(f"tl{layer}_pb2")
-        if layer == 228:
-            self.updates = importlib.import_module("ringway_proxy_pb2")
-            self.compat = importlib.import_module("tl_update_pb2")
-        self.package = self.tl.DESCRIPTOR.package
-
-    def call(self, channel, method, request, answer, metadata=(), timeout=CALL_SECONDS):
-        stub = channel.unary_unary(f"/{self.package}.Mtproto/{method}",
-                                   request_serializer=lambda message: message.SerializeToString(),
-                                   response_deserializer=answer.FromString)
-        return stub(request, timeout=timeout, metadata=metadata)
-
-    def who(self, channel, **options):
-        me = self.tl.TypeInputUser(InputUserSelf=self.tl.PredInputUserSelf())
-        users = self.call(channel, "UsersGetUsers", self.tl.ReqUsersGetUsers(Id=[me]), self.tl.TypeVectorUser, **options)
-        return users.User[0].User
-
-    def send(self, channel, peer, text, random_id):
-        tl = self.tl
-        request = tl.ReqMessagesSendMessage(
-            Peer=tl.TypeInputPeer(InputPeerUser=tl.PredInputPeerUser(UserId=peer.Id, AccessHash=peer.AccessHash)),
-            Message=text, RandomId=random_id)
-        return self.call(channel, "MessagesSendMessage", request, tl.TypeUpdates)
-
-    def contact(self, channel):
-        tl = self.tl
-        contacts = self.call(channel, "ContactsGetContacts", tl.ReqContactsGetContacts(), tl.TypeContactsContacts)
-        return contacts.ContactsContacts.Users[0].User
-
-    def listen(self, channel, cursor=b"", metadata=(), **options):
-        stub = channel.unary_stream("/ringway.proxy.v1.Updates/Listen",
-                                    request_serializer=lambda message: message.SerializeToString(),
-                                    response_deserializer=self.updates.Event.FromString)
-        return stub(self.updates.ListenRequest(cursor=cursor, **options), timeout=2 * CALL_SECONDS, metadata=metadata)
-
-
-def texts_of(contract, events, count):
-    """The texts of the next new messages of others, and the cursor behind the last one."""
-    found, cursor = [], b""
-    for event in events:
-        cursor = event.cursor
-        update = contract.tl.TypeUpdate()
-        if event.WhichOneof("event") != "update" or not event.update.Unpack(update):
-            continue
-        message = update.UpdateNewMessage.Message.Message
-        if message.Message and not message.Out:
-            found.append(message.Message)
-        if len(found) == count:
-            break
-    return found, cursor
-
-
-class WithStack(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stack = Stack()
-        cls.contract = Contract(228, cls.stack.directory)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.stack.close()
-
-    def proxy(self, *arguments, **options):
-        proxy = Proxy(self.stack, *arguments, **options)
-        self.addCleanup(proxy.close)
-        return proxy
-
-    def refusal(self, function, *arguments, **options):
-        with self.assertRaises(grpc.RpcError) as caught:
-            function(*arguments, **options)
-        return caught.exception
+PROXY = PROTOC = EXAMPLES = None
 
 
 class Callers(WithStack):
@@ -279,6 +124,14 @@ class Callers(WithStack):
             self.assertEqual(sorted(pool.map(talk, range(50))), list(range(50)))
 
 
+def read_so_far(proxy):
+    """How far a proxy has stored that it has read the updates; None before it has stored anything."""
+    try:
+        return json.loads(pathlib.Path(proxy.secrets + ".state").read_text())["updates"]
+    except FileNotFoundError:
+        return None
+
+
 class Updates(WithStack):
     def test_each_message_once_and_in_order(self):
         contract = self.contract
@@ -308,11 +161,12 @@ class Updates(WithStack):
         to_alice = contract.contact(bob.channel)
         events = contract.listen(alice.channel)
         events.initial_metadata()
+        stored = read_so_far(alice)
         contract.send(bob.channel, to_alice, "before", 1001)
         texts, cursor = texts_of(contract, events, 1)
         self.assertEqual(texts, ["before"])
-        # Until its state is stored: that follows the event.
-        time.sleep(1.5)
+        # That follows the event: without it, what was heard already would come once more.
+        wait_for(lambda: read_so_far(alice) != stored, "its state to be stored")
         alice.process.kill()
         for i in range(3):
             contract.send(bob.channel, to_alice, f"missed {i}", 1002 + i)
@@ -341,43 +195,6 @@ class Updates(WithStack):
             texts, _ = texts_of(contract, events, 1)
             self.assertEqual(texts, [f"round {round_number}"])
 
-    def test_everything_is_killed_in_turn_under_load(self):
-        contract = self.contract
-        alice, bob = self.proxy("load.json"), self.proxy("load-bob.json", phone=BOB)
-        to_alice = contract.contact(bob.channel)
-        done = []
-
-        def send_all():
-            for i in range(60):
-                # A call that the proxy took down with it says so; the same random_id is the same message.
-                for _ in range(30):
-                    try:
-                        contract.send(bob.channel, to_alice, f"n{i}", 3001 + i)
-                        break
-                    except grpc.RpcError as error:
-                        self.assertIn(error.code(), (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED,
-                                                     grpc.StatusCode.DEADLINE_EXCEEDED))
-                        time.sleep(0.3)
-                done.append(i)
-
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            sending = pool.submit(send_all)
-            for kill, start in ((bob.process.kill, bob.start), (self.stack.gateway.kill, self.stack.start_gateway),
-                                (alice.process.kill, alice.start)):
-                at = len(done)
-                wait_for(lambda at=at: len(done) >= min(at + 5, 60), "messages on their way")
-                kill()
-                start()
-            sending.result(timeout=4 * CALL_SECONDS)
-        history = contract.call(
-            alice.channel, "MessagesGetHistory",
-            contract.tl.ReqMessagesGetHistory(Peer=contract.tl.TypeInputPeer(InputPeerUser=contract.tl.PredInputPeerUser(
-                UserId=contract.contact(alice.channel).Id, AccessHash=contract.contact(alice.channel).AccessHash)),
-                Limit=100), contract.tl.TypeMessagesMessages)
-        messages = history.MessagesMessages.Messages or history.MessagesMessagesSlice.Messages
-        texts = [message.Message.Message for message in messages if re.fullmatch(r"n\d+", message.Message.Message)]
-        self.assertEqual(sorted(texts), sorted(f"n{i}" for i in range(60)), "each message once")
-
 
 class Sessions(WithStack):
     def test_a_file_serves_without_a_new_sign_in(self):
@@ -386,10 +203,10 @@ class Sessions(WithStack):
         with open(first.secrets) as file:
             before = json.load(file)
         self.assertEqual(list(before)[:7], ["phone", "api_id", "api_hash", "ip", "port", "salt", "auth_key"])
-        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        codes = self.stack.codes_asked()
         again = self.proxy("kept.json")
         self.assertEqual(self.contract.who(again.channel).FirstName, "Alice")
-        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
+        self.assertEqual(self.stack.codes_asked(), codes)
         again.process.stop()
         again.process = Program(again.arguments(), again.port, again.log_path)
         with open(first.secrets) as file:
@@ -422,7 +239,7 @@ class Sessions(WithStack):
         of_mtprotod = json.loads(signed_in)  # which does not say who it was
         for field in ("user_id", "dc_id", "layer", "pfs"):
             del of_mtprotod[field]
-        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        codes = self.stack.codes_asked()
         for text in (signed_in, json.dumps(of_mtprotod)):
             with open(first.secrets, "w") as file:  # as if somebody else had ended it
                 file.write(text)
@@ -433,7 +250,7 @@ class Sessions(WithStack):
                 self.assertIn("AUTH_KEY_UNREGISTERED", said)
                 self.assertNotIn("auth.sendCode", said)
                 self.assertTrue(os.path.exists(first.secrets))
-        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
+        self.assertEqual(self.stack.codes_asked(), codes)
 
     def test_two_layers_in_one_proxy(self):
         old = Proxy(self.stack, "old.json", layer="71")
@@ -535,7 +352,11 @@ class Sessions(WithStack):
         pair = lambda certificate, key: ["--tls-cert", certificate, "--tls-key", key]
         schema = self.secret_file("broken.tl", "// LAYER 9\na#1 = ;\n")
         second = self.secret_file("second.json", "{")
-        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        start = [PROXY, "start", "--port", "0", "--secrets", self.stack.path("nobody.json"), "--apiid", "1", "--apihash",
+                 API_HASH, "--phone", ALICE, "--addr", f"127.0.0.1:{server.getsockname()[1]}", "--server-key",
+                 self.stack.path("server_pub.pem")]
         for options, parts in (
                 (pair(certificate, other_key), ("--tls-key", "other.key", "does not belong to the certificate")),
                 (pair(missing, key), ("--tls-cert", missing, "No such file", "as PEM")),
@@ -552,13 +373,21 @@ class Sessions(WithStack):
                 (["--code-file", missing + "/code"], ("--code-file", missing, "make it")),
                 (["--passphrase-file", missing], ("--passphrase-file", missing, "No such file")),
                 (["--session", f"second={second}"], (second,))):
-            status, said = run(PROXY, "start", "--port", "0", "--secrets", self.stack.path("nobody.json"), "--apiid", "1",
-                               "--apihash", API_HASH, "--phone", ALICE, *self.stack.server_options(), *options)
+            status, said = run(*start, *options)
             self.assertEqual(status, 128, said)
             for part in parts:
                 self.assertIn(part, said)
+            # Whoever connects is in the queue at once, and stays there when it ends.
+            server.setblocking(False)
+            self.assertRaises(BlockingIOError, server.accept)
         self.assertFalse(os.path.exists(self.stack.path("nobody.json")))
-        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
+        # With nothing wrong it would have come.
+        child = subprocess.Popen(bound([*start, *pair(certificate, key)]), stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        server.settimeout(CALL_SECONDS)
+        server.accept()[0].close()
 
     def test_tls_and_tokens(self):
         key, certificate = self.certificate("tls")
@@ -577,9 +406,8 @@ class Sessions(WithStack):
                                  metadata=mine)
             self.assertEqual(error.code(), grpc.StatusCode.PERMISSION_DENIED)
         environment = dict(os.environ, RINGWAY_TOKEN="reader-0123456789abcdef")
-        done = subprocess.run([PROXY, "test", "--proxy", f"localhost:{proxy.port}", "--ca", certificate],
-                              env=environment, capture_output=True, text=True, timeout=CALL_SECONDS,
-                              preexec_fn=die_with_parent)
+        done = subprocess.run(bound([PROXY, "test", "--proxy", f"localhost:{proxy.port}", "--ca", certificate]),
+                              env=environment, capture_output=True, text=True, timeout=CALL_SECONDS)
         self.assertEqual(done.returncode, 1)
         self.assertIn("test failure:", done.stderr)
 
@@ -641,9 +469,9 @@ class SignIn(WithStack):
         self.secrets, self.log_path = self.stack.path(self.phone + ".json"), self.stack.path(self.phone + ".log")
         with open(self.log_path, "wb") as log:
             child = subprocess.Popen(
-                [PROXY, *command, "--secrets", self.secrets, "--apiid", "1", "--apihash", API_HASH, "--phone", self.phone,
-                 *self.stack.server_options(), *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=environment, preexec_fn=die_with_parent)
+                bound([PROXY, *command, "--secrets", self.secrets, "--apiid", "1", "--apihash", API_HASH,
+                       "--phone", self.phone, *self.stack.server_options(), *options]), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=environment)
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
         return child
@@ -703,11 +531,11 @@ class SignIn(WithStack):
         self.assertEqual(self.begin(code=CODE).wait(timeout=CALL_SECONDS), 0, self.said())
 
     def test_a_wrong_variable_is_tried_once(self):
-        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        codes = self.stack.codes_asked()
         self.assertEqual(self.begin(code="11111").wait(timeout=CALL_SECONDS), 1, self.said())
         self.assertEqual(self.said().count("that code was wrong"), 1)
         self.assertIn("no code was entered", self.said())
-        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes + 1)
+        self.assertEqual(self.stack.codes_asked(), codes + 1)
 
     def test_a_hangup_ends_no_sign_in(self):
         path = self.stack.path("hangup-code")
@@ -722,12 +550,12 @@ class SignIn(WithStack):
     def test_files_are_judged_where_a_sign_in_was_begun(self):
         self.assertEqual(self.begin(code="11111").wait(timeout=CALL_SECONDS), 1, self.said())
         self.assertTrue(os.path.exists(self.secrets))
-        codes = self.stack.gateway.log().count("a sign-in code was asked for")
+        codes = self.stack.codes_asked()
         missing = self.stack.path("none")
         child = self.begin("--password-file", missing, code=CODE)
         self.assertEqual(child.wait(timeout=CALL_SECONDS), 128, self.said())
         self.assertIn(f"--password-file: cannot read {missing}", self.said())
-        self.assertEqual(self.stack.gateway.log().count("a sign-in code was asked for"), codes)
+        self.assertEqual(self.stack.codes_asked(), codes)
         self.assertEqual(self.begin(code=CODE).wait(timeout=CALL_SECONDS), 0, self.said())
 
     def test_nobody_at_the_terminal(self):
@@ -778,5 +606,6 @@ class Commands(WithStack):
 
 
 if __name__ == "__main__":
-    GATEWAY, PROXY, PROTOC, EXAMPLES = (os.path.abspath(argument) for argument in sys.argv[1:5])
+    gateway, PROXY, PROTOC, EXAMPLES = (os.path.abspath(argument) for argument in sys.argv[1:5])
+    vars(proxy_stack.PROGRAMS).update(gateway=gateway, proxy=PROXY, protoc=PROTOC)
     unittest.main(argv=sys.argv[:1] + sys.argv[5:], verbosity=2)
