@@ -114,6 +114,27 @@ TEST_F(AccountReconnectTest, ANewSessionAtTheServerHasUnansweredCallsSentAgain) 
   EXPECT_GT(listener_.gaps, gaps) << "updates may have been missed";
 }
 
+// A server may be restarted again and again behind a connection that stays, and who just listens
+// says nothing by itself: what is missed is asked for at each gap, by a call that says who calls.
+TEST_F(AccountReconnectTest, EachNewSessionAtTheServerIsAGapAndIsToldWhoCalls) {
+  ScriptServer& server = add_dc(2);
+  begin(make_state(2, 77));
+  EXPECT_EQ(outcome(start(0)).end, End::kResult);
+  CallId asked = 0;
+  for (int64_t round = 1; round <= 3; ++round) {
+    const int gaps = listener_.gaps;
+    listener_.at_gap = [&] { asked = start(round); };
+    server.forget_sessions();
+    pass(61 * kNsPerSecond);
+    ASSERT_TRUE(run_until([&] { return listener_.gaps > gaps; }, 5)) << "round " << round;
+    EXPECT_EQ(outcome(asked).end, End::kResult);
+    EXPECT_TRUE(server.taken().back().wrapped) << "round " << round;
+    EXPECT_EQ(listener_.gaps, gaps + 1);
+  }
+  listener_.at_gap = nullptr;
+  EXPECT_EQ(server.connections(), 2) << "the first made the key";
+}
+
 TEST_F(AccountReconnectTest, ClocksThatAreAnHourApartLoseNoCall) {
   for (const int64_t hours : {1, -1}) {
     account_.reset();

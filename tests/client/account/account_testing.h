@@ -96,7 +96,10 @@ struct Listener final : client::AccountListener {
     affected.emplace_back(result.begin(), result.end());
     calls.emplace_back(call.begin(), call.end());
   }
-  void on_gap() override { ++gaps; }
+  void on_gap() override {
+    ++gaps;
+    if (at_gap) at_gap();
+  }
   void on_condition(client::Condition condition) override { conditions.push_back(condition); }
   void on_state_changed() override { ++state_changes; }
   void on_user(int64_t user_id) override { users.push_back(user_id); }
@@ -105,6 +108,7 @@ struct Listener final : client::AccountListener {
   std::vector<Bytes> affected;
   std::vector<Bytes> calls;  // of both, in order
   int gaps = 0;
+  std::function<void()> at_gap;
   std::vector<client::Condition> conditions;
   std::vector<int64_t> users;
   int state_changes = 0;

@@ -24,7 +24,6 @@ namespace {
 
 namespace ctor = mtproto::constructor;
 constexpr int64_t kAnySalt = 0x5a17;
-constexpr int64_t kUniqueId = 77;
 constexpr int32_t kBadServerSaltCode = 48;
 // Answers to msgs_state_req.
 constexpr uint8_t kNotReceived = 2;
@@ -339,7 +338,7 @@ void ScriptServer::on_encrypted(Connection& connection, ByteSpan bytes) {
     ByteAppender out(body);
     out.u32(ctor::kNewSessionCreated);
     out.i64(parts.front().msg_id);
-    out.i64(kUniqueId + last_msg_id_);
+    out.i64(next_unique_id_++);
     out.i64(salt_ != 0 ? salt_ : kAnySalt);
     reply(connection, message.key_id, message.session_id, body, true);
   }

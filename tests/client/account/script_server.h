@@ -161,6 +161,7 @@ class ScriptServer {
   std::map<std::pair<int64_t, int64_t>, Session> sessions_;
   std::deque<std::unique_ptr<Connection>> open_;
   int64_t last_msg_id_ = 0;
+  int64_t next_unique_id_ = 77;
   int frames_to_cut_ = 0;
   int64_t clock_ahead_ns_ = 0;
   int64_t salt_ = 0;
