@@ -99,6 +99,16 @@ TEST_F(UserUpdatesTest, TheSameUserGoesOnWhereItWas) {
   EXPECT_EQ(last_call_, 1U);
 }
 
+// Otherwise a program that was killed before anything had happened would never hear of what comes
+// while it is away.
+TEST_F(UserUpdatesTest, WhereUpdatesBeginIsStoredBeforeThereAreAny) {
+  updates_->begin(kFirst, false, {});
+  answer_newest(state_at(10));
+  const int64_t end_ns = read_clocks().mono_ns + 10 * kNsPerSecond;
+  while (stored_.empty() && read_clocks().mono_ns < end_ns) loop_->run_once(20 * kNsPerMs);
+  EXPECT_EQ(stored_, "user 71\nringway-updates 1\nstate 10 0 3 0\n");
+}
+
 TEST_F(UserUpdatesTest, WhatWasStoredIsItsOwnersOnly) {
   const Bytes stored = bytes("user 71\nringway-updates 1\nstate 10 0 1 0\n");
   updates_->begin(kFirst, false, stored);
