@@ -21,15 +21,17 @@ void Account::Impl::on_event(Line& line, SessionEvent& event) {
       break;
     case SessionEvent::Kind::kNewSession:
       // The first one of a session is the greeting that every session gets.
-      if (is_main(line) && line.initialized && state.user_id() != 0) listener.on_gap();
-      line.initialized = false;
+      if (std::exchange(line.initialized, false) && is_main(line) && state.user_id() != 0) {
+        listener.on_gap();
+      }
       break;
     case SessionEvent::Kind::kRestarted:
       log_at(LogLevel::kWarning, "client",
              "DC {}: the server refuses our numbers (code {}): a new session begins",
              line.dc.number, event.bad_msg_code);
-      if (is_main(line) && line.initialized && state.user_id() != 0) listener.on_gap();
-      line.initialized = false;
+      if (std::exchange(line.initialized, false) && is_main(line) && state.user_id() != 0) {
+        listener.on_gap();
+      }
       break;
     case SessionEvent::Kind::kResent:
       on_resent(line, event);

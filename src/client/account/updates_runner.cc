@@ -14,7 +14,8 @@ UpdatesRunner::UpdatesRunner(EventLoop& loop, Calls& calls, UpdatesOptions optio
       sink_(sink),
       store_(std::move(store)),
       store_period_ns_(store_period_ns),
-      engine_(std::move(options), std::move(state)) {}
+      engine_(std::move(options), std::move(state)),
+      known_(engine_.state().known) {}
 
 UpdatesRunner::~UpdatesRunner() { RW_ASSERT(stopped_); }
 
@@ -56,7 +57,9 @@ void UpdatesRunner::on_call_done(CallId call, CallOutcome outcome) {
 }
 
 void UpdatesRunner::take(UpdatesOutput output) {
-  const bool progress = !output.events.empty();
+  // Where updates begin is to be stored as well: what comes while we are away comes behind that.
+  const bool begun = !std::exchange(known_, engine_.state().known) && known_;
+  const bool progress = begun || !output.events.empty();
   for (UpdateEvent& event : output.events) sink_.on_update_event(std::move(event));
   for (UpdatesCall& call : output.calls) {
     under_way_.emplace(calls_.start(std::move(call.tl), {}, *this), call.id);

@@ -45,6 +45,7 @@ class UpdatesRunner final : private CallSink {
   Store store_;
   int64_t store_period_ns_;
   UpdatesEngine engine_;
+  bool known_;                                      // as the engine's state was last
   std::unordered_map<CallId, uint64_t> under_way_;  // our calls -> the engine's
   EventLoop::TimerId timer_ = 0;                    // 0: none
   int64_t timer_ns_ = 0;
