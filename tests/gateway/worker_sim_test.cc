@@ -314,7 +314,8 @@ class Simulation {
     // The shard is well again: everything that was taken over must arrive, everything be answered.
     shard().set_up(true);
     shard().set_answering(true);
-    for (int i = 0; i < 4000 && !settled(); ++i) {
+    // Turns are short: it may be some seconds of them until a shard that was away is asked again.
+    for (int i = 0; i < 40'000 && !settled(); ++i) {
       turn_all();
       for (const auto& client : clients_) client->read_all(network_);
       run_http_clients();
