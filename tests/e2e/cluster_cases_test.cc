@@ -197,7 +197,8 @@ TEST_P(WireCases, KeysOutliveGatewayAndShard) {
   stack().start_gateway();
   for (const char* name : kTransports) {
     auto again = connect_with_key(name);
-    EXPECT_TRUE(again->ping().ok()) << name << ": " << again->problem();
+    EXPECT_TRUE(again->ping().ok()) << name << ": " << again->problem() << "\n"
+                                    << stack().gateway_log();
   }
   GatewayTest::SetUp();  // the healthy connection ended with the gateway
 }
