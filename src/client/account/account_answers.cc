@@ -21,17 +21,13 @@ void Account::Impl::on_event(Line& line, SessionEvent& event) {
       break;
     case SessionEvent::Kind::kNewSession:
       // The first one of a session is the greeting that every session gets.
-      if (std::exchange(line.initialized, false) && is_main(line) && state.user_id() != 0) {
-        listener.on_gap();
-      }
+      on_introduction_lost(line);
       break;
     case SessionEvent::Kind::kRestarted:
       log_at(LogLevel::kWarning, "client",
              "DC {}: the server refuses our numbers (code {}): a new session begins",
              line.dc.number, event.bad_msg_code);
-      if (std::exchange(line.initialized, false) && is_main(line) && state.user_id() != 0) {
-        listener.on_gap();
-      }
+      on_introduction_lost(line);
       break;
     case SessionEvent::Kind::kResent:
       on_resent(line, event);
@@ -55,6 +51,13 @@ void Account::Impl::on_event(Line& line, SessionEvent& event) {
     case SessionEvent::Kind::kClock:
       note_clock(line);
       break;
+  }
+}
+
+// The session is another one at the server, which does not know any more who calls.
+void Account::Impl::on_introduction_lost(Line& line) {
+  if (std::exchange(line.initialized, false) && is_main(line) && state.user_id() != 0) {
+    listener.on_gap();
   }
 }
 

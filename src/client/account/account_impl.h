@@ -160,6 +160,7 @@ struct Account::Impl {
   void on_event(Line& line, SessionEvent& event);
   void on_reply(Line& line, SessionEvent& event);
   void on_reply_to(Line& line, CallId id, Call& call, SessionEvent& event);
+  void on_introduction_lost(Line& line);
   void on_resent(Line& line, const SessionEvent& event);
   void on_result(Line& line, CallId id, Call& call, ByteView result);
   void on_rpc_error(Line& line, CallId id, Call& call, const RpcError& error);

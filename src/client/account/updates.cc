@@ -59,8 +59,6 @@ void UpdatesEngine::postpone(ByteView tl, ByteView call) {
 }
 
 void UpdatesEngine::take(ByteView tl, ByteView call, Now now, UpdatesOutput& out) {
-  // Its pts are those of whom it was made for.
-  const bool elsewhere = !call.empty() && acts_for_another(call);
   const auto object = options_.layer->read_object(tl);
   if (!object.ok()) {
     ++counts_.unreadable;
@@ -76,15 +74,16 @@ void UpdatesEngine::take(ByteView tl, ByteView call, Now now, UpdatesOutput& out
     }
   } else if (name == "updateShortMessage" || name == "updateShortChatMessage") {
     take_short_message(*object, tl, now, out);
-  } else if (elsewhere &&
-             (name == "updateShortSentMessage" || object->find("pts_count") != nullptr)) {
-    return;
-  } else if (name == "updateShortSentMessage") {
-    take_sent_message(*object, tl, call, now, out);
   } else if (name == "updatesTooLong") {
     ask(now, out);
-  } else if (object->find("pts_count") != nullptr) {
-    take_affected(*object, call, now, out);
+  } else if (name == "updateShortSentMessage" || object->find("pts_count") != nullptr) {
+    // The pts of a call for another account are that one's.
+    if (acts_for_another(call)) return;
+    if (name == "updateShortSentMessage") {
+      take_sent_message(*object, tl, call, now, out);
+    } else {
+      take_affected(*object, call, now, out);
+    }
   } else {
     ++counts_.unreadable;  // not of type Updates
   }
@@ -300,13 +299,17 @@ void UpdatesEngine::hold(Box& box, int32_t pts, Item item, int64_t deadline_ns) 
   box.held.emplace(pts, std::move(item));
 }
 
+void UpdatesEngine::uncount(const Item& item) {
+  --held_count_;
+  held_bytes_ -= item.update.size();
+}
+
 void UpdatesEngine::settle(Box& box, int32_t& local, UpdatesOutput& out) {
   while (!box.held.empty()) {
     const auto first = box.held.begin();
     const int64_t after = int64_t{local} + first->second.count;
     if (after < first->first) return;
-    --held_count_;
-    held_bytes_ -= first->second.update.size();
+    uncount(first->second);
     if (after == first->first) {
       local = first->first;
       ++counts_.gaps_filled;
@@ -323,19 +326,10 @@ void UpdatesEngine::settle(Box& box, int32_t& local, UpdatesOutput& out) {
 // What a call's result said is no reason to: the server does not know of it in this box.
 void UpdatesEngine::settle_after_answer(Box& box, int32_t& local, UpdatesOutput& out) {
   settle(box, local, out);
-  if (box.held.empty()) {
-    box.stuck_at = -1;
-    return;
-  }
-  if (box.stuck_at == local) {
+  if (!box.held.empty() && box.stuck_at == local) {
     drop_affected(box);
-    if (box.held.empty()) {
-      box.deadline_ns = INT64_MAX;
-    } else {
-      const auto first = box.held.begin();
-      local = first->first - first->second.count;
-      settle(box, local, out);
-    }
+    if (!box.held.empty()) local = box.held.begin()->first - box.held.begin()->second.count;
+    settle(box, local, out);
   }
   box.stuck_at = box.held.empty() ? -1 : local;
 }
@@ -343,18 +337,14 @@ void UpdatesEngine::settle_after_answer(Box& box, int32_t& local, UpdatesOutput&
 // Those that everything else would wait for.
 void UpdatesEngine::drop_affected(Box& box) {
   while (!box.held.empty() && box.held.begin()->second.affected) {
-    --held_count_;
-    held_bytes_ -= box.held.begin()->second.update.size();
+    uncount(box.held.begin()->second);
     box.held.erase(box.held.begin());
     ++counts_.unreadable;
   }
 }
 
 void UpdatesEngine::clear(Box& box) {
-  for (const auto& [pts, item] : box.held) {
-    --held_count_;
-    held_bytes_ -= item.update.size();
-  }
+  for (const auto& [pts, item] : box.held) uncount(item);
   box.held.clear();
   box.deadline_ns = INT64_MAX;
 }

@@ -145,6 +145,8 @@ class UpdatesEngine {
   void arrive_in_channel(const UpdateOrder& order, Item item, Now now, UpdatesOutput& out);
   void hold(Box& box, int32_t pts, Item item, int64_t deadline_ns);
   void hold_for_answer(Box& box, int32_t pts, Item item);
+  // It is held no longer.
+  void uncount(const Item& item);
   // Applies what fits now, drops what was there before.
   void settle(Box& box, int32_t& local, UpdatesOutput& out);
   void drop_affected(Box& box);

@@ -37,9 +37,6 @@ struct UpdateOrder {
 // The same of updateShortMessage and updateShortChatMessage, which have all that a message has.
 [[nodiscard]] Bytes expand_short(const tl::dynamic::Layer& layer, const tl::dynamic::Object& brief,
                                  int64_t self_id);
-// True of a call that a bot makes for another account: what it did is of that one's order.
-[[nodiscard]] bool acts_for_another(ByteView call);
-
 // The same of updateShortSentMessage, which has what the server added to what `call` sends, and to
 // whom it went.
 struct SentMessage {
@@ -50,6 +47,9 @@ struct SentMessage {
 [[nodiscard]] SentMessage expand_sent(const tl::dynamic::Layer& layer,
                                       const tl::dynamic::Object& sent, ByteView call,
                                       int64_t self_id);
+
+// True of a call that a bot makes for another account: what it did is of that one's order.
+[[nodiscard]] bool acts_for_another(ByteView call);
 
 // What a call did of which its result tells only the place in the order.
 struct Affected {
