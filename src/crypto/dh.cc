@@ -76,9 +76,9 @@ BN_CTX* scratch() noexcept {
 void power(const BIGNUM* base, ByteView exponent, std::span<uint8_t, kDhBytes> out) noexcept {
   RW_ASSERT(!exponent.empty() && exponent.size() <= kDhBytes);
   const Group& g = group();
-  const BnPtr secret(BN_bin2bn(exponent.data(), static_cast<int>(exponent.size()), nullptr));
+  const BnPtr secret = bn_of(exponent);
   const BnPtr result(BN_new());
-  RW_ASSERT(secret != nullptr && result != nullptr);
+  RW_ASSERT(result != nullptr);
   BN_set_flags(secret.get(), BN_FLG_CONSTTIME);
   RW_ASSERT(
       BN_mod_exp_mont_consttime(result.get(), base, secret.get(), g.prime, scratch(), g.mont) == 1);
@@ -110,9 +110,7 @@ void dh_public(ByteView exponent, std::span<uint8_t, kDhBytes> out) noexcept {
 Result<void> dh_power(ByteView base, ByteView exponent, std::span<uint8_t, kDhBytes> out) noexcept {
   if (!dh_value_in_range(base)) return Error::kBadDh;
   while (base.size() > kDhBytes) base = base.subspan(1);  // leading zeros, as the check has shown
-  const BnPtr number(BN_bin2bn(base.data(), static_cast<int>(base.size()), nullptr));
-  RW_ASSERT(number != nullptr);
-  power(number.get(), exponent, out);
+  power(bn_of(base).get(), exponent, out);
   return {};
 }
 

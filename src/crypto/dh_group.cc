@@ -35,15 +35,9 @@ uint32_t remainder(ByteView number, uint32_t modulus) noexcept {
   return rest;
 }
 
-BnPtr number_of(ByteView bytes) noexcept {
-  BnPtr number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
-  RW_ASSERT(number != nullptr);
-  return number;
-}
-
 bool is_safe_prime(ByteView bytes) {
   const BnCtxPtr scratch(BN_CTX_new());
-  const BnPtr prime = number_of(bytes);
+  const BnPtr prime = bn_of(bytes);
   const BnPtr half(BN_new());
   RW_ASSERT(scratch != nullptr && half != nullptr);
   RW_ASSERT(BN_rshift1(half.get(), prime.get()) == 1);
@@ -73,8 +67,8 @@ void power(const DhGroup& group, const BIGNUM* base, ByteView exponent,
            std::span<uint8_t, kDhBytes> out) noexcept {
   RW_ASSERT(!exponent.empty() && exponent.size() <= kDhBytes);
   const BnCtxPtr scratch(BN_CTX_new());
-  const BnPtr prime = number_of(group.prime);
-  const BnPtr secret = number_of(exponent);
+  const BnPtr prime = bn_of(group.prime);
+  const BnPtr secret = bn_of(exponent);
   const BnPtr result(BN_new());
   RW_ASSERT(scratch != nullptr && result != nullptr);
   BN_set_flags(secret.get(), BN_FLG_CONSTTIME);
@@ -110,15 +104,16 @@ Result<void> check_dh_prime(const DhGroup& group) {
 }
 
 bool dh_value_in_range(const DhGroup& group, ByteView value) noexcept {
+  if (group.has_known_prime()) return dh_value_in_range(value);
   while (!value.empty() && value.front() == 0) value = value.subspan(1);
   if (value.size() < kLowestBytes || value.size() > kDhBytes) return false;
   // value + 2^1984 <= p.
-  const BnPtr raised = number_of(value);
+  const BnPtr raised = bn_of(value);
   const BnPtr lowest(BN_new());
   RW_ASSERT(lowest != nullptr);
   RW_ASSERT(BN_set_bit(lowest.get(), 8 * (kLowestBytes - 1)) == 1);
   RW_ASSERT(BN_add(raised.get(), raised.get(), lowest.get()) == 1);
-  return BN_cmp(raised.get(), number_of(group.prime).get()) <= 0;
+  return BN_cmp(raised.get(), bn_of(group.prime).get()) <= 0;
 }
 
 void dh_public(const DhGroup& group, ByteView exponent, std::span<uint8_t, kDhBytes> out) noexcept {
@@ -133,7 +128,7 @@ Result<void> dh_power(const DhGroup& group, ByteView base, ByteView exponent,
                       std::span<uint8_t, kDhBytes> out) noexcept {
   if (group.has_known_prime()) return dh_power(base, exponent, out);
   if (!dh_value_in_range(group, base)) return Error::kBadDh;
-  power(group, number_of(base).get(), exponent, out);
+  power(group, bn_of(base).get(), exponent, out);
   return {};
 }
 

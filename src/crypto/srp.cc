@@ -22,12 +22,6 @@ SrpNumber generator(const DhGroup& group) noexcept {
   return number;
 }
 
-BnPtr number_of(ByteView bytes) noexcept {
-  BnPtr number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
-  RW_ASSERT(number != nullptr);
-  return number;
-}
-
 SrpNumber bytes_of(const BIGNUM* number) noexcept {
   SrpNumber bytes;
   RW_ASSERT(BN_bn2binpad(number, bytes.data(), kDhBytes) == static_cast<int>(kDhBytes));
@@ -39,7 +33,7 @@ struct Modulus {
   BnCtxPtr scratch{BN_CTX_new()};
   BnPtr result{BN_new()};
 
-  explicit Modulus(const DhGroup& group) noexcept : prime(number_of(group.prime)) {
+  explicit Modulus(const DhGroup& group) noexcept : prime(bn_of(group.prime)) {
     RW_ASSERT(scratch != nullptr);
     RW_ASSERT(result != nullptr);
   }
@@ -83,9 +77,9 @@ SrpNumber srp_challenge(const SrpNumber& verifier, ByteView b, const DhGroup& gr
   SrpNumber power;
   dh_public(group, b, power);
   Modulus modulus(group);
-  const BnPtr k = number_of(multiplier);
-  const BnPtr v = number_of(verifier);
-  const BnPtr g_b = number_of(power);
+  const BnPtr k = bn_of(multiplier);
+  const BnPtr v = bn_of(verifier);
+  const BnPtr g_b = bn_of(power);
   RW_ASSERT(BN_mod_mul(modulus.result.get(), k.get(), v.get(), modulus.prime.get(),
                        modulus.scratch.get()) == 1);
   RW_ASSERT(BN_mod_add(modulus.result.get(), modulus.result.get(), g_b.get(), modulus.prime.get(),
@@ -96,13 +90,13 @@ SrpNumber srp_challenge(const SrpNumber& verifier, ByteView b, const DhGroup& gr
 Result<Sha256Digest> srp_proof(const SrpNumber& verifier, const SrpSalts& salts, ByteView b,
                                ByteView client_value, const DhGroup& group) noexcept {
   if (!dh_value_in_range(group, client_value)) return Error::kBadDh;
-  const BnPtr a = number_of(client_value);
+  const BnPtr a = bn_of(client_value);
   const SrpNumber a_bytes = bytes_of(a.get());
   const SrpNumber challenge = srp_challenge(verifier, b, group);
   // S = (A * v^u)^b.
-  const BnPtr u = number_of(sha256({a_bytes, challenge}));
-  const BnPtr v = number_of(verifier);
-  const BnPtr secret = number_of(b);
+  const BnPtr u = bn_of(sha256({a_bytes, challenge}));
+  const BnPtr v = bn_of(verifier);
+  const BnPtr secret = bn_of(b);
   BN_set_flags(secret.get(), BN_FLG_CONSTTIME);
   Modulus modulus(group);
   BIGNUM* const s = modulus.result.get();
@@ -119,20 +113,20 @@ Result<SrpAnswer> srp_answer(const SrpSecret& secret, const SrpSalts& salts, Byt
   if (!dh_value_in_range(group, challenge)) return Error::kBadDh;
   SrpAnswer answer;
   dh_public(group, a, answer.value);
-  const BnPtr b_value = number_of(challenge);
+  const BnPtr b_value = bn_of(challenge);
   const SrpNumber b_bytes = bytes_of(b_value.get());
   // S = (B - k * v)^(a + u * x).
   Modulus modulus(group);
   BIGNUM* const s = modulus.result.get();
   BN_CTX* const scratch = modulus.scratch.get();
   const BIGNUM* const p = modulus.prime.get();
-  const BnPtr k = number_of(sha256({group.prime, generator(group)}));
-  const BnPtr v = number_of(srp_verifier(secret, group));
+  const BnPtr k = bn_of(sha256({group.prime, generator(group)}));
+  const BnPtr v = bn_of(srp_verifier(secret, group));
   RW_ASSERT(BN_mod_mul(s, k.get(), v.get(), p, scratch) == 1);
   RW_ASSERT(BN_mod_sub(s, b_value.get(), s, p, scratch) == 1);
-  const BnPtr exponent = number_of(sha256({answer.value, b_bytes}));
-  const BnPtr x = number_of(secret.view());
-  const BnPtr a_number = number_of(a);
+  const BnPtr exponent = bn_of(sha256({answer.value, b_bytes}));
+  const BnPtr x = bn_of(secret.view());
+  const BnPtr a_number = bn_of(a);
   RW_ASSERT(BN_mul(exponent.get(), exponent.get(), x.get(), scratch) == 1);
   RW_ASSERT(BN_add(exponent.get(), exponent.get(), a_number.get()) == 1);
   BN_set_flags(exponent.get(), BN_FLG_CONSTTIME);
