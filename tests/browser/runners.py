@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 
-from programs import die_with_parent
+from programs import bound
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # For one command. Chromium starts within it too.
@@ -97,9 +97,8 @@ class Runner:
         # What it leaves behind becomes our child, so that close() finds it.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **environment}, preexec_fn=die_with_parent,
-                                            start_new_session=True)
+            self.process = subprocess.Popen(bound(arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env={**os.environ, **environment}, start_new_session=True)
 
     def tell(self, action, **arguments):
         """Sends a command, and returns what answer() takes."""

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from programs import die_with_parent, free_port
+from programs import bound, free_port
 
 SHARDS = 3
 START_SECONDS = 30
@@ -66,7 +66,7 @@ class Component:
 
     def start(self):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, preexec_fn=die_with_parent)
+            self.process = subprocess.Popen(bound(self.command), stdout=log, stderr=log)
         self.stopped = False
 
     def kill(self):
@@ -183,11 +183,12 @@ class Cluster:
             i = gateway.number
             with open(self.path(f"load{i}.log"), "ab") as log:
                 self.loads.append(subprocess.Popen(
-                    [self.arguments.load, "--addr", f"127.0.0.1:{gateway.port}", "--key", self.path("server_pub.pem"),
-                     "--keys-file", self.path(f"load{i}.keys"), "--mode", "quick-ack", "--connections", "48",
-                     "--keys", "24", "--rate", str(self.arguments.rate // len(self.gateways)), "--warmup", "0",
-                     "--duration", f"{seconds}s", "--drain", "30s", "--acked", self.acked_path(i), "--json"],
-                    stdout=log, stderr=log, preexec_fn=die_with_parent))
+                    bound([self.arguments.load, "--addr", f"127.0.0.1:{gateway.port}",
+                           "--key", self.path("server_pub.pem"), "--keys-file", self.path(f"load{i}.keys"),
+                           "--mode", "quick-ack", "--connections", "48", "--keys", "24",
+                           "--rate", str(self.arguments.rate // len(self.gateways)), "--warmup", "0",
+                           "--duration", f"{seconds}s", "--drain", "30s", "--acked", self.acked_path(i), "--json"]),
+                    stdout=log, stderr=log))
             self.wait_until(
                 lambda path=self.acked_path(i): os.path.exists(path) and os.path.getsize(path) > 0, f"load {i}")
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 import unittest
 
-from programs import CALL_SECONDS, Program, die_with_parent, find, free_port, run
+from programs import CALL_SECONDS, Program, bound, find, free_port, run
 
 try:
     from telethon import TelegramClient, functions
@@ -255,9 +255,9 @@ class DoorClientsTest(unittest.IsolatedAsyncioTestCase):
     def make_session(self, option):
         """The file of a session: its ticket may come after the handshake, so standard input stays open."""
         path = os.path.join(tempfile.mkdtemp(dir=self.stack.directory), "session")
-        with subprocess.Popen([find("openssl"), "s_client", "-connect", self.stack.address("tls12"), option,
-                               "-sess_out", path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, preexec_fn=die_with_parent) as client:
+        with subprocess.Popen(bound([find("openssl"), "s_client", "-connect", self.stack.address("tls12"), option,
+                                     "-sess_out", path]), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as client:
             deadline = time.monotonic() + CALL_SECONDS
             while not os.path.exists(path) or os.path.getsize(path) == 0:
                 self.assertLess(time.monotonic(), deadline, "no session")

@@ -22,7 +22,8 @@ import unittest
 import zlib
 
 import exposition
-from programs import Program, die_with_parent, free_port
+from programs import bound, free_port
+from shard_stack import ShardStack
 
 GATEWAY = SHARD = LOAD = None
 WAIT_SECONDS = 20
@@ -30,59 +31,26 @@ PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
 WALL = 0x40000000
 
 CONFIG = """
-Name: operator-test
-ListenOn: 127.0.0.1:{service}
-Gnetway:
-  Server:
-    - Proto: tcp
-      Addresses: ["127.0.0.1:{port}"]
-Session:
-  Endpoints: ["127.0.0.1:{shard}"]
 Prometheus:
   Host: 127.0.0.1
   Port: {metrics}
 {more}
-Ringway:
-  Workers: {{Count: 2, RingEntries: 1024, Buffers: 512}}
-  Limits: {{HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0}}
 """
 
 
-class Stack:
+class Stack(ShardStack):
     def __init__(self, more="", shard_arguments=()):
-        self.directory = tempfile.mkdtemp(prefix="ringway-operator-")
-        self.port, self.service_port, self.shard_port, self.metrics_port = (free_port() for _ in range(4))
-        self.shard_arguments = list(shard_arguments)
-        os.mkdir(self.path("shard"))
-        with open(self.path("ringway.yaml"), "w") as file:
-            file.write(CONFIG.format(service=self.service_port, port=self.port, shard=self.shard_port,
-                                     metrics=self.metrics_port, more=more.format(directory=self.directory)))
-        self.shard = self.gateway = None
-        try:
-            self.start_shard()
-            self.gateway = Program([GATEWAY, "-f", self.path("ringway.yaml"), "--data", self.directory],
-                                   self.port, self.path("gateway.log"))
-            # The listeners open a moment before the metrics do.
-            deadline = time.monotonic() + WAIT_SECONDS
-            while self.request("/metrics")[0] != 200 and time.monotonic() < deadline:
-                time.sleep(0.02)
-        except BaseException:
-            self.close()
-            raise
+        self.metrics_port = free_port()
+        super().__init__("operator", GATEWAY, SHARD, lambda _: shard_arguments,
+                         "HandshakesPerAddressPerSecond: 0, UnknownKeysPerAddressPerSecond: 0",
+                         CONFIG.format(metrics=self.metrics_port, more=more))
 
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def start_shard(self):
-        self.shard = Program([SHARD, "--listen", f"127.0.0.1:{self.shard_port}", "--data", self.path("shard"),
-                              "--public", f"127.0.0.1:{self.port}", *self.shard_arguments],
-                             self.shard_port, self.path("shard.log"))
-
-    def close(self):
-        for program in (self.gateway, self.shard):
-            if program is not None:
-                program.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
+    def start_gateway(self):
+        super().start_gateway()
+        # The listeners open a moment before the metrics do.
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self.request("/metrics")[0] != 200 and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def request(self, path, method="GET", timeout=WAIT_SECONDS):
         connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=timeout)
@@ -101,9 +69,9 @@ class Stack:
 
     def load(self, *arguments, seconds="0.5s"):
         done = subprocess.run(
-            [LOAD, "--addr", f"127.0.0.1:{self.port}", "--key", self.path("server_pub.pem"), "--json",
-             "--warmup", "0", "--duration", seconds, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, preexec_fn=die_with_parent)
+            bound([LOAD, "--addr", f"127.0.0.1:{self.port}", "--key", self.path("server_pub.pem"), "--json",
+                   "--warmup", "0", "--duration", seconds, *arguments]),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
         if done.returncode != 0:
             raise RuntimeError(f"{done.stderr.decode()}{self.gateway.log()}")
         return json.loads(done.stdout)
@@ -242,8 +210,8 @@ class MetricsTest(OperatorTest):
         with open(yaml, "w") as file:
             file.write(text)
         line = text.split("\n").index("  Host: 127.0.0.1") + 1
-        second = subprocess.run([GATEWAY, "-f", yaml, "--data", stack.directory], stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, timeout=60, preexec_fn=die_with_parent)
+        second = subprocess.run(bound([GATEWAY, "-f", yaml, "--data", stack.directory]), stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, timeout=60)
         self.assertEqual(second.returncode, 1)
         self.assertIn(f"{yaml}:{line}: Prometheus.Host", second.stdout.decode())
         self.assertIn("Address already in use", second.stdout.decode())

@@ -1,6 +1,5 @@
 """Programs under test as child processes on free ports, for the tests in Python."""
 
-import ctypes
 import os
 import pathlib
 import random
@@ -15,7 +14,6 @@ import time
 START_SECONDS = 20
 STOP_SECONDS = 30
 CALL_SECONDS = 30
-PR_SET_PDEATHSIG = 1
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 GIVEN_PORTS = set()  # one that was given may be free still, for its server comes later
 
@@ -33,10 +31,6 @@ def free_port():
                 continue
             GIVEN_PORTS.add(port)
             return port
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def bound(arguments):

@@ -17,24 +17,32 @@ Session:
   Endpoints: ["127.0.0.1:{shard}"]
 Ringway:
   Workers: {{Count: 2, RingEntries: 1024, Buffers: 512}}
-  Limits: {{HandshakesPerAddressPerSecond: 0}}
+  Limits: {{{limits}}}
+{more}
 """
 
 
 class ShardStack:
-    """`shard_options` gets the stack, whose directory and ports are there, and says what the shard is told besides."""
+    """`shard_options` gets the stack, whose directory and ports are there, and says what the shard is told besides. The
+    gateway's file has `limits` and, as keys of their own, `more`, where {directory} is the stack's."""
 
-    def __init__(self, name, gateway, shard, shard_options):
+    def __init__(self, name, gateway, shard, shard_options, limits="HandshakesPerAddressPerSecond: 0",
+                 more=""):
         self.gateway_path, self.shard_path = gateway, shard
         self.directory = tempfile.mkdtemp(prefix=f"ringway-{name}-")
         self.port, self.service_port, self.shard_port = free_port(), free_port(), free_port()
         os.mkdir(self.path("shard"))
         with open(self.path("ringway.yaml"), "w") as file:
-            file.write(CONFIG.format(name=name, service=self.service_port, port=self.port, shard=self.shard_port))
+            file.write(CONFIG.format(name=name, service=self.service_port, port=self.port, shard=self.shard_port,
+                                     limits=limits, more=more.format(directory=self.directory)))
         self.shard_options = shard_options(self)
         self.shard = self.gateway = None
-        self.start_shard()
-        self.start_gateway()
+        try:
+            self.start_shard()
+            self.start_gateway()
+        except BaseException:
+            self.close()
+            raise
 
     def path(self, name):
         return os.path.join(self.directory, name)

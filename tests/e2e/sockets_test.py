@@ -17,7 +17,7 @@ import tempfile
 import threading
 import unittest
 
-from programs import CALL_SECONDS, Program, die_with_parent, find, free_port, fresh_counters, wait_for
+from programs import CALL_SECONDS, Program, bound, find, free_port, fresh_counters, wait_for
 
 GATEWAY = SHARD = LOAD = None
 
@@ -83,8 +83,8 @@ class SocketsTest(unittest.TestCase):
     def start_in_vain(self, *listeners):
         """What it says."""
         self.write_config(*listeners)
-        done = subprocess.run(self.arguments(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=CALL_SECONDS, preexec_fn=die_with_parent)
+        done = subprocess.run(bound(self.arguments()), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=CALL_SECONDS)
         self.assertNotEqual(done.returncode, 0)
         text = done.stdout.decode()
         with open(self.path("ringway.yaml")) as file:
@@ -93,10 +93,10 @@ class SocketsTest(unittest.TestCase):
         return text
 
     def load(self, address, *arguments, transport="intermediate"):
-        done = subprocess.run([LOAD, "--addr", address, "--key", self.path("server_pub.pem"), "--transport", transport,
-                               "--connections", "20", "--keys", "4", "--mode", "ping", "--warmup", "0",
-                               "--duration", "0.3s", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=CALL_SECONDS, preexec_fn=die_with_parent)
+        done = subprocess.run(bound([LOAD, "--addr", address, "--key", self.path("server_pub.pem"),
+                                     "--transport", transport, "--connections", "20", "--keys", "4", "--mode", "ping",
+                                     "--warmup", "0", "--duration", "0.3s", *arguments]),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=CALL_SECONDS)
         text = done.stdout.decode()
         self.assertEqual(done.returncode, 0, text)
         self.assertIn("\nerrors       none\n", text)
